@@ -1,0 +1,283 @@
+"""What an answer means: (status, headers, body) to a model or an error. Pure.
+
+It is decided by the body, not by Content-Type: new-api sends JSON as text/plain. The gateways
+page, "Refusals", lists what is told apart here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from . import _decode, errors
+from ._models import ImageSeed, SeedSource, Task
+from ._reply import Reply, code_of, said
+
+_TASK_KEYS = frozenset({"status", "action", "progress", "prompt", "submitTime", "imageUrl"})
+_REFUSAL_KEYS = frozenset({"code", "error"})
+_ENVELOPE_KEYS = ("data", "result", "list")
+
+_BY_STATUS: Mapping[int, type[errors.APIError]] = {
+    401: errors.AuthenticationError,
+    403: errors.PermissionDeniedError,
+    405: errors.UnsupportedError,
+    408: errors.ServerError,
+    425: errors.ServerError,
+    429: errors.RateLimitError,
+    501: errors.UnsupportedError,
+}
+# Refusals inside a 200: Webman's key (403) and unknown id (404), C#'s unknown id (3),
+# new-api's overload (30).
+_BY_CODE: Mapping[str, type[errors.APIError]] = {
+    "3": errors.TaskNotFoundError,
+    "30": errors.RateLimitError,
+    "401": errors.AuthenticationError,
+    "403": errors.AuthenticationError,
+    "404": errors.TaskNotFoundError,
+    "429": errors.RateLimitError,
+    "500": errors.ServerError,
+}
+
+
+# --- what kind of answer it is ----------------------------------------------------------------
+
+
+def _is_task(raw: Any) -> bool:
+    """Tell a task from an envelope: both may have `description`, and Spring's `status`."""
+    if not isinstance(raw, dict):
+        return False
+    found = len(_TASK_KEYS.intersection(raw))
+    if raw.get("id"):
+        return found >= 1 or _REFUSAL_KEYS.isdisjoint(raw)
+    return found >= 2
+
+
+def _unwrap(raw: Any) -> Any:
+    """Take a task or a list of tasks out of `{"data": …}`, `{"result": …}`, `{"list": …}`."""
+    if not isinstance(raw, dict) or _is_task(raw):
+        return raw
+    inside = (raw.get(key) for key in _ENVELOPE_KEYS)
+    return next((value for value in inside if _is_task(value) or _is_list(raw, value)), raw)
+
+
+def _is_list(envelope: dict[str, Any], value: Any) -> bool:
+    refused = str(envelope.get("code", 1)) not in ("0", "1", "200")
+    return isinstance(value, list) and not refused
+
+
+def _read(reply: Reply) -> Any:
+    """Give the JSON of an answer that is no refusal by its status; None for an empty one.
+
+    Raises:
+        UnexpectedAnswerError: It is a redirect, a page, or no JSON.
+        APIError: The status says no.
+    """
+    status = reply.status or 200
+    if 300 <= status < 400:
+        raise reply.unexpected("redirect")
+    if status == 407:
+        raise errors.TransportError(
+            "the proxy asks for a user and password (HTTP 407); put them into proxy=…",
+            task_id=reply.task_id,
+            temporary=False,
+        )
+    if status >= 400:
+        raise _refused_by_status(reply)
+    if not reply.body.strip():
+        return None
+    if reply.is_html:
+        raise reply.unexpected("html")
+    try:
+        return _decode.read_json(reply.body)
+    except ValueError:
+        whole = reply.body.rstrip()[-1:] in (b"}", b"]")
+        opened = reply.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+    raise reply.unexpected("cut short" if opened and not whole else "json")
+
+
+def _refused_by_status(reply: Reply) -> errors.MJError:
+    raw = _json_or_none(reply)
+    if said(raw).strip() == "task_no_found":
+        return reply.refusal(errors.TaskNotFoundError, raw)
+    status = reply.status or 0
+    if status == 404:
+        return reply.refusal(_meaning_of_404(raw), raw)
+    if status == 401 and said(raw).strip() == "empty_response_body":
+        # The key that the gateway itself uses upstream; ours has been accepted.
+        return reply.refusal(errors.ServerError, raw)
+    if status in _BY_STATUS:
+        return reply.refusal(_BY_STATUS[status], raw)
+    if status >= 500:
+        return reply.refusal(errors.ServerError, raw)
+    return reply.unexpected("html") if reply.is_html else reply.refusal(errors.APIError, raw)
+
+
+def _meaning_of_404(raw: Any) -> type[errors.APIError]:
+    """Tell an unknown id from an unknown route; code 0 is new-api relaying the latter."""
+    envelope = isinstance(raw, dict) and raw.get("code") not in (None, 0, "", "0")
+    return errors.TaskNotFoundError if envelope else errors.UnsupportedError
+
+
+def _json_or_none(reply: Reply) -> Any:
+    try:
+        return _decode.read_json(reply.body)
+    except ValueError:
+        return None
+
+
+def _refused_in_200(reply: Reply, raw: Any) -> errors.MJError:
+    """Make the error for a 2xx whose body is neither a task nor a list of them."""
+    code = code_of(raw)
+    if not isinstance(raw, dict) or (code is None and not said(raw)):
+        return reply.unexpected("json")
+    text = said(raw).strip()
+    if text == "task_no_found":
+        return reply.refusal(errors.TaskNotFoundError, raw)
+    if text == "API 404 Not Found":  # Webman's word for a route that it does not have
+        return reply.refusal(errors.UnsupportedError, raw)
+    return reply.refusal(_BY_CODE.get(str(code), errors.APIError), raw)
+
+
+# --- the three answers ------------------------------------------------------------------------
+
+
+def _structure(reply: Reply, raw: dict[str, Any]) -> Task:
+    try:
+        return _decode.read_task(raw)
+    except ValueError:
+        pass
+    raise reply.unexpected("json")
+
+
+def _read_own_task(reply: Reply, raw: dict[str, Any], *, fill: bool) -> Task:
+    """Structure the task that was asked for; `fill`: an answer without id is about it."""
+    task = _structure(reply, raw)
+    if not task.id and fill:
+        return attrs.evolve(task, id=reply.task_id or "")
+    if task.id != reply.task_id:
+        raise reply.unexpected("other task")
+    return task
+
+
+def read_task(reply: Reply) -> Task:
+    """Read the answer to `fetch`.
+
+    Raises:
+        TaskNotFoundError: The answer is one of the five that mean so.
+        APIError: The gateway said no.
+        UnexpectedAnswerError: It is not this API, or another task.
+    """
+    raw = _unwrap(_read(reply))
+    if raw is None:
+        raise reply.refusal(errors.TaskNotFoundError)
+    if not _is_task(raw):
+        raise _refused_in_200(reply, raw)
+    return _read_own_task(reply, raw, fill=True)
+
+
+@attrs.frozen
+class Listing:
+    """The tasks of one list answer.
+
+    Args:
+        tasks: In the order of the answer; an id may be there twice.
+        bare: Whether it was one task instead of an array, as the documents show it: such a
+            gateway answers one id a call.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    bare: bool = False
+
+
+def read_tasks(reply: Reply) -> Listing:
+    """Read the answer to `list-by-condition`: an array, one task, an envelope, or nothing.
+
+    Raises:
+        APIError: The gateway said no.
+        UnexpectedAnswerError: It is not this API.
+    """
+    raw = _unwrap(_read(reply))
+    if raw is None:
+        return Listing()
+    if _is_task(raw):
+        return Listing((_structure(reply, raw),), bare=True)
+    if not isinstance(raw, list):
+        raise _refused_in_200(reply, raw)
+    if not all(isinstance(item, dict | None) for item in raw):
+        raise reply.unexpected("json")
+    return Listing(tuple(_structure(reply, item) for item in raw if item))
+
+
+def read_seed(reply: Reply, source: SeedSource) -> ImageSeed:
+    """Read the answer to `image-seed`: an envelope, or a task as the documents show it.
+
+    Raises:
+        SeedUnavailableError: The envelope has none, whatever its status below 500.
+        TaskNotFoundError: The id is unknown.
+        APIError: The gateway said no.
+        UnexpectedAnswerError: It is not this API, or another task.
+    """
+    try:
+        raw = _read(reply)
+    except errors.APIError as error:
+        if type(error) is not errors.APIError or error.code is None:
+            raise
+        refused = error
+    else:
+        return _read_seed(reply, raw, source)
+    raise _no_seed(reply, refused.code, refused.description)
+
+
+def _read_seed(reply: Reply, raw: Any, source: SeedSource) -> ImageSeed:
+    if raw is None:
+        raise reply.refusal(errors.TaskNotFoundError)
+    if isinstance(raw, list) and len(raw) == 1:
+        (raw,) = raw
+    task_id = reply.task_id or ""
+    inner = _unwrap(raw)
+    if _is_task(inner):
+        task = _read_own_task(reply, inner, fill=source == "image-seed")
+        return ImageSeed(task_id, task.seed, source, task)
+    seed = _seed_of_envelope(raw)
+    if seed is not None:
+        return ImageSeed(task_id, seed, source)
+    refusal = _refused_in_200(reply, raw)
+    if isinstance(refusal, errors.APIError) and (type(refusal) is errors.APIError or _is_3(raw)):
+        raise _no_seed(reply, refusal.code, refusal.description)
+    raise refusal
+
+
+def _is_3(raw: Any) -> bool:
+    """Whether it is C#'s code 3: with a 200 it means that no account or no seed was found."""
+    return str(code_of(raw)) == "3"
+
+
+def _seed_of_envelope(raw: Any) -> str | None:
+    if not isinstance(raw, dict) or str(raw.get("code", 1)) != "1":
+        return None
+    seed = _decode.read_seed(raw.get("result"))
+    properties = raw.get("properties")
+    if seed is None and isinstance(properties, dict):
+        seed = _decode.read_seed(properties.get("seed"))
+    return seed
+
+
+def _no_seed(reply: Reply, code: int | str | None, said: str) -> errors.SeedUnavailableError:
+    return errors.SeedUnavailableError(task_id=reply.task_id or "", code=code, description=said)
+
+
+def read_webhook(body: bytes | str | Mapping[str, Any]) -> Task:
+    """Read a `notifyHook` body: the same task object that `fetch` answers.
+
+    Raises:
+        UnexpectedAnswerError: It is no task, or has no id.
+    """
+    content = body.encode(errors="surrogatepass") if isinstance(body, str) else body
+    reply = Reply(body=content if isinstance(content, bytes) else b"")
+    raw = _unwrap(_read(reply) if isinstance(content, bytes) else dict(content))
+    task = _structure(reply, raw) if _is_task(raw) else None
+    if task is None or not task.id:
+        raise reply.unexpected("json")
+    return task

@@ -1,0 +1,80 @@
+"""What to ask: method, path, headers and body of each call in each dialect. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from urllib.parse import quote
+
+import attrs
+
+if TYPE_CHECKING:
+    from ._checks import Secret
+
+Scheme: TypeAlias = Literal["bearer", "mj-api-secret", "raw", "none"]
+Encoding: TypeAlias = Literal["json", "multipart"]
+SeedRoute: TypeAlias = Literal["path", "multipart"]
+
+# In the order in which "auto" tries them: the documents' first, then what Java and one-hub
+# take, then what the C# gateway takes (gateways page, "Authentication").
+SCHEMES: tuple[Scheme, ...] = ("bearer", "mj-api-secret", "raw")
+
+
+@attrs.frozen
+class Ask:
+    """One request, as far as it is the same for every gateway and key.
+
+    Args:
+        method: The HTTP method.
+        path: What stands behind base_url; its double slash must stay where it has one.
+        json_body: A JSON body, or None.
+        form: The ids of a multipart body, a field `ids` each.
+        task_id: The task it is about, for errors; None where it is about many.
+    """
+
+    method: str
+    path: str
+    json_body: bytes | None = None
+    form: tuple[str, ...] = ()
+    task_id: str | None = None
+
+
+def fetch(task_id: str) -> Ask:
+    """Ask for one task; nobody documents it otherwise."""
+    return Ask("GET", f"/mj/task/{quote(task_id, safe='')}/fetch", task_id=task_id)
+
+
+def list_tasks(task_ids: Sequence[str], encoding: Encoding) -> Ask:
+    """Ask for tasks by id: JSON as gateways read it, or multipart as documented."""
+    path = "/mj/task/list-by-condition"
+    only_id = task_ids[0] if len(task_ids) == 1 else None
+    if encoding == "multipart":
+        return Ask("POST", path, form=tuple(task_ids), task_id=only_id)
+    # Strings, never numbers: ids may begin with a zero, and C# refuses numbers.
+    body = json.dumps({"ids": list(task_ids)}, ensure_ascii=False).encode()
+    return Ask("POST", path, json_body=body, task_id=only_id)
+
+
+def image_seed(task_id: str, route: SeedRoute) -> Ask:
+    """Ask for a seed: by path as gateways read it, or by the documented form.
+
+    The documents' empty segment is what Apifox makes of an unset path variable, see the
+    gateways page, "The image's seed".
+    """
+    if route == "multipart":
+        return Ask("GET", "/mj/task//image-seed", form=(task_id,), task_id=task_id)
+    return Ask("GET", f"/mj/task/{quote(task_id, safe='')}/image-seed", task_id=task_id)
+
+
+def authorization(scheme: Scheme, key: Secret) -> dict[str, str]:
+    """Give the one header that carries the key; two at once break the C# gateway."""
+    given = key.reveal()
+    if scheme == "none":
+        return {}
+    if scheme == "raw":
+        return {"Authorization": given}
+    bare = given[7:].strip() if given[:7].lower() == "bearer " else given
+    if scheme == "bearer":
+        return {"Authorization": f"Bearer {bare}"}
+    return {"mj-api-secret": bare}

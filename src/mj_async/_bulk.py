@@ -1,0 +1,292 @@
+"""A few at once over an iterator, over plain callables."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable
+from copy import copy
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import anyio
+import attrs
+
+from . import errors
+from ._checks import check_id
+from ._models import ImageSeed, Task, TaskList, TaskStatus
+from ._outcomes import SeedOutcome
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from anyio.abc import ObjectReceiveStream, ObjectSendStream, TaskGroup
+
+T = TypeVar("T")
+TaskIds: TypeAlias = Iterable[str | Task] | AsyncIterable[str | Task]
+
+# Ids behind the last so many may be asked again; remembering all would cost memory.
+_REMEMBERED = 100_000
+_FAILURES = {
+    TaskStatus.FAILURE: errors.TaskFailedError,
+    TaskStatus.CANCEL: errors.TaskCancelledError,
+}
+_ENDS_RUN = (
+    errors.AuthenticationError,
+    errors.PermissionDeniedError,
+    errors.ConfigurationError,
+    errors.ClientStateError,
+)
+_NO_LIST = (errors.UnsupportedError, errors.UnexpectedAnswerError)
+
+
+async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int) -> None:
+    """Do the work for each item, so many at once; the first error cuts the others off.
+
+    Raises:
+        Exception: That error, by itself and not in a group.
+    """
+    remaining = iter(items)
+    failures: list[Exception] = []
+
+    async def take_turns() -> None:
+        for item in remaining:
+            try:
+                await work(item)
+            except Exception as error:  # noqa: BLE001  # raised below
+                failures.append(error)
+                group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(at_once):
+            group.start_soon(take_turns)
+    if failures:
+        raise failures[0]
+
+
+class _Landing:
+    """Outcomes between those who get them and the one who reads them.
+
+    Landing never waits, so that a cancelled run loses nothing that it has received; instead,
+    `room()` holds back the next request.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._landed: deque[SeedOutcome] = deque()
+        self._changed = anyio.Event()
+        self._closed = False
+
+    def land(self, outcome: SeedOutcome) -> None:
+        self._landed.append(outcome)
+        self._wake()
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def room(self) -> None:
+        while len(self._landed) >= self._size:
+            await self._changed.wait()
+
+    async def take(self) -> SeedOutcome | None:
+        """Give the next outcome, or None after the last."""
+        while not self._landed:
+            if self._closed:
+                return None
+            await self._changed.wait()
+        self._wake()
+        return self._landed.popleft()
+
+
+def classify(task_id: str, task: Task) -> SeedOutcome | None:
+    """Tell what a listed task says of its seed; None: it must be asked for."""
+    if task.seed is not None:
+        return SeedOutcome(task_id, ImageSeed(task_id, task.seed, "list", task))
+    if task.status in _FAILURES:
+        failed = _FAILURES[TaskStatus(task.status)](task_id=task_id, task=task)
+        return SeedOutcome(task_id, error=failed)
+    if not task.succeeded:
+        unfinished = errors.SeedUnavailableError(task_id=task_id, task=task)
+        return SeedOutcome(task_id, error=unfinished)
+    return None
+
+
+@attrs.define(kw_only=True, eq=False)
+class SeedRun:
+    """The seeds of many tasks, as they land: `async with` it, then `async for` over it.
+
+    Args:
+        tasks: Ids, or tasks, which are not listed.
+        list_tasks: Lists up to `batch_size` ids.
+        image_seed: Asks for one seed.
+        concurrency: How many seeds are asked for at once.
+        batch_size: How many ids are listed at once.
+    """
+
+    tasks: TaskIds
+    list_tasks: Callable[[list[str]], Awaitable[TaskList]]
+    image_seed: Callable[[str], Awaitable[ImageSeed]]
+    concurrency: int
+    batch_size: int
+    _landing: _Landing = attrs.field(init=False)
+    _group: TaskGroup | None = attrs.field(default=None, init=False)
+    _fatal: Exception | None = attrs.field(default=None, init=False)
+    _recent: dict[str, None] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._landing = _Landing(2 * self.concurrency)
+        is_many = isinstance(self.tasks, Iterable | AsyncIterable)
+        if not is_many or isinstance(self.tasks, str | bytes):
+            kind = type(self.tasks).__name__
+            raise errors.ConfigurationError(f"tasks must be ids or tasks, not one {kind}: use [ ]")
+        if isinstance(self.tasks, Collection):  # what can be looked at twice
+            for task in self.tasks:
+                _id_of(task)
+
+    async def __aenter__(self) -> SeedRun:
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(self._run)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        group, self._group = self._group, None
+        assert group is not None  # noqa: S101  # __aenter__ has set it
+        group.cancel_scope.cancel()
+        # Without the body's exception, which the group would wrap into an exception group.
+        await group.__aexit__(None, None, None)
+
+    def __aiter__(self) -> SeedRun:
+        return self
+
+    async def __anext__(self) -> SeedOutcome:
+        """Give the next outcome.
+
+        Raises:
+            ClientStateError: The run has not been entered, or was left.
+            MJError: What ended the run, after all that had been received was given.
+        """
+        if self._group is None:
+            raise errors.ClientStateError("use it as: async with client.image_seeds(…) as outcomes")
+        outcome = await self._landing.take()
+        if outcome is not None:
+            return outcome
+        if self._fatal is not None:
+            raise self._fatal
+        raise StopAsyncIteration
+
+    async def _run(self) -> None:
+        send, receive = anyio.create_memory_object_stream[tuple[str, Task | None]]()
+
+        async def guard(work: Callable[[], Awaitable[None]]) -> None:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001  # raised at the end of the iteration
+                self._fatal = self._fatal or error
+                crew.cancel_scope.cancel()
+
+        try:
+            with send, receive:
+                async with anyio.create_task_group() as crew:
+                    crew.start_soon(guard, partial(self._feed, send))
+                    for _ in range(self.concurrency):
+                        crew.start_soon(guard, partial(self._work, receive.clone()))
+        finally:
+            self._landing.close()
+
+    async def _feed(self, queue: ObjectSendStream[tuple[str, Task | None]]) -> None:
+        """List the ids and queue those whose seed must be asked for."""
+        async with queue:
+            async for batch in self._batches():
+                await self._landing.room()
+                for task_id, task in await self._look_up(batch):
+                    outcome = None if task is None else classify(task_id, task)
+                    if outcome is None:
+                        await queue.send((task_id, task))
+                    else:
+                        self._landing.land(outcome)
+
+    async def _work(self, queue: ObjectReceiveStream[tuple[str, Task | None]]) -> None:
+        async with queue:
+            async for task_id, task in queue:
+                await self._landing.room()
+                self._landing.land(await self._ask(task_id, task))
+
+    async def _ask(self, task_id: str, task: Task | None) -> SeedOutcome:
+        try:
+            seed = await self.image_seed(task_id)
+        except _ENDS_RUN:
+            raise
+        except errors.MJError as error:
+            return SeedOutcome(task_id, error=error)
+        if seed.seed is None:  # the documented answer, a task without one
+            missing = errors.SeedUnavailableError(task_id=task_id, task=seed.task)
+            return SeedOutcome(task_id, error=missing)
+        return SeedOutcome(task_id, attrs.evolve(seed, task=seed.task or task))
+
+    async def _look_up(self, batch: list[str | Task]) -> list[tuple[str, Task | None]]:
+        """Find the tasks of a batch; None for what has to be asked for unseen."""
+        found = {_id_of(item): item if isinstance(item, Task) else None for item in batch}
+        ids = [task_id for task_id, task in found.items() if task is None]
+        try:
+            listed = await self.list_tasks(ids) if ids else TaskList()
+        except _NO_LIST:
+            return list(found.items())
+        except _ENDS_RUN:
+            raise
+        except errors.MJError as error:
+            listed = TaskList(missing=ids)
+            self._land_all(ids, error)
+        else:
+            for task_id in listed.missing:
+                unknown = errors.TaskNotFoundError(task_id=task_id)
+                self._landing.land(SeedOutcome(task_id, error=unknown))
+        found.update({task.id: task for task in listed})
+        return [(task_id, task) for task_id, task in found.items() if task is not None]
+
+    def _land_all(self, task_ids: list[str], error: errors.MJError) -> None:
+        for task_id in task_ids:
+            own = copy(error)
+            own.task_id, own.partial = task_id, None
+            self._landing.land(SeedOutcome(task_id, error=own))
+
+    async def _batches(self) -> AsyncIterator[list[str | Task]]:
+        batch: list[str | Task] = []
+        async for item in _iterate(self.tasks):
+            if self._is_new(_id_of(item)):
+                batch.append(item)
+            if len(batch) == self.batch_size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _is_new(self, task_id: str) -> bool:
+        if task_id in self._recent:
+            return False
+        self._recent[task_id] = None
+        if len(self._recent) > _REMEMBERED:
+            del self._recent[next(iter(self._recent))]
+        return True
+
+
+def _id_of(task: object) -> str:
+    return check_id(task.id if isinstance(task, Task) else task)
+
+
+async def _iterate(tasks: TaskIds) -> AsyncIterator[str | Task]:
+    if isinstance(tasks, AsyncIterable):
+        async for task in tasks:
+            yield task
+    else:
+        for task in tasks:
+            yield task

@@ -1,0 +1,259 @@
+"""What a user gave, checked once and before any I/O: key, base_url, ids and single options.
+
+Pure. Every complaint says what is wrong and what would do; none shows the key.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import httpx
+
+from .errors import ConfigurationError
+
+# Ids in the wild have 16 to 20 digits, or look like `task_1234567890`.
+_LONGEST_ID = 256
+# Far beyond any use, and safe to add to a clock; NaN and infinity are not below it.
+_ENDLESS = 1e12
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+class Secret:
+    """The key; it shows itself to nobody who does not ask by `reveal()`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Give the key, for a header."""
+        return self._value
+
+    def conceal(self, text: str) -> str:
+        """Give the text without the key, for a message that quotes a gateway."""
+        return text.replace(self._value, "***") if self._value else text
+
+    def __repr__(self) -> str:
+        return "<Secret>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("the key is not pickled")
+
+
+# --- option checks: each says which option, what is wrong, and what would do -----------------
+
+
+def _is_number(value: Any) -> bool:
+    is_real = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_real and abs(value) < _ENDLESS
+
+
+def above_zero(value: Any) -> str | None:
+    fine = _is_number(value) and value > 0
+    return None if fine else "must be a finite number of seconds above 0"
+
+
+def zero_or_more(value: Any) -> str | None:
+    return None if _is_number(value) and value >= 0 else "must be a finite number, 0 or more"
+
+
+def one_or_more(value: Any) -> str | None:
+    return None if _is_number(value) and value >= 1 else "must be a finite number, 1 or more"
+
+
+def share(value: Any) -> str | None:
+    return None if _is_number(value) and 0 <= value < 1 else "must be from 0 to below 1"
+
+
+def count(value: Any) -> str | None:
+    fine = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return None if fine else "must be a whole number, 1 or more"
+
+
+def none_or(problem: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
+    return lambda value: None if value is None else problem(value)
+
+
+def one_of(*choices: str) -> Callable[[Any], str | None]:
+    def problem(value: Any) -> str | None:
+        fine = isinstance(value, str) and value in choices
+        return None if fine else f"must be one of {', '.join(map(repr, choices))}"
+
+    return problem
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Refuse a call's timeout that is no number of seconds.
+
+    Raises:
+        ConfigurationError: It is not None and not a finite number above 0.
+    """
+    check_option("timeout", timeout, none_or(above_zero))
+
+
+def check_instance(name: str, value: object, kind: type) -> None:
+    """Refuse an option of another class.
+
+    Raises:
+        ConfigurationError: It is none of that class.
+    """
+    if not isinstance(value, kind):
+        given = type(value).__name__
+        raise ConfigurationError(f"{name} must be of the class {kind.__name__}, not {given}")
+
+
+def check_count(name: str, value: int) -> None:
+    """Refuse an option that is not a whole number of at least one.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    check_option(name, value, count)
+
+
+def check_option(name: str, value: Any, problem: Callable[[Any], str | None]) -> None:
+    """Raise what is wrong with an option, if anything is.
+
+    Raises:
+        ConfigurationError: Something is.
+    """
+    wrong = problem(value)
+    if wrong is not None:
+        raise ConfigurationError(f"{name} {wrong}, not {value!r}")
+
+
+# --- key, base_url, ids -----------------------------------------------------------------------
+
+
+def find_key(given: object, auth: str, environment: Mapping[str, str]) -> tuple[Secret, str | None]:
+    """Find the key and say what is wrong with it.
+
+    It raises nothing itself: a traceback with locals would show the key of this frame.
+
+    Returns:
+        The key, and a sentence for a `ConfigurationError` or None.
+    """
+    if auth == "none":
+        return Secret(""), None
+    value = environment.get("MJ_API_KEY") if given is None else given
+    if value is None:
+        return Secret(""), "no key: pass api_key=… or set MJ_API_KEY"
+    if not isinstance(value, str):
+        return Secret(""), f"the key must be a str, not {type(value).__name__}"
+    return Secret(value), _key_problem(value)
+
+
+def _key_problem(value: str) -> str | None:
+    if not value:
+        return "the key is empty"
+    if value != value.strip():
+        return "the key begins or ends with white space; was a line break read with it?"
+    if not (value.isascii() and value.isprintable()):
+        return "the key has a character that no HTTP header can carry"
+    if not value.removeprefix("Bearer").strip():
+        return "the key is the word Bearer with nothing behind it"
+    return None
+
+
+def find_base_url(given: object, environment: Mapping[str, str]) -> str:
+    """Find the address that `/mj/task/…` is put behind.
+
+    Args:
+        given: The argument, or None.
+        environment: Where `MJ_BASE_URL` may stand.
+
+    Returns:
+        The address without a slash or `/mj` at its end.
+
+    Raises:
+        ConfigurationError: There is none, or it is no http(s) address, or it has a user,
+            password, query or fragment.
+    """
+    value = environment.get("MJ_BASE_URL") if given is None else given
+    if value is None or value == "":
+        raise ConfigurationError("no gateway: pass base_url=… or set MJ_BASE_URL")
+    if not isinstance(value, str):
+        raise ConfigurationError(f"base_url must be a str, not {type(value).__name__}")
+    url = _parse_url(value)
+    if "@" in value:
+        raise ConfigurationError("base_url must not hold a user or password; pass api_key=…")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigurationError(f"base_url must look like https://gateway.example, not {value!r}")
+    if "?" in value or "#" in value:
+        raise ConfigurationError("base_url must not have a query or fragment; leave it out")
+    return str(url).rstrip("/").removesuffix("/mj").rstrip("/")
+
+
+def _parse_url(value: str) -> httpx.URL:
+    problem = "has white space around it" if value != value.strip() else None
+    try:
+        url = httpx.URL(value)
+    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
+        problem = type(error).__name__
+    if problem is None and ".." in url.path.split("/"):
+        problem = "has .. in its path"
+    if problem is not None:  # outside the except block: the value may hold a password
+        raise ConfigurationError(f"base_url is no address ({problem})")
+    return url
+
+
+def check_id(task_id: object) -> str:
+    """Refuse what cannot be one segment of a path; ids are opaque otherwise.
+
+    Args:
+        task_id: What the user gave.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigurationError: It is no str, is empty, too long, a dot or two, has a slash, a
+            control character or white space around it. An empty id would give somebody's
+            failed task on new-api (gateways page, "One task").
+    """
+    if not isinstance(task_id, str):
+        raise ConfigurationError(
+            f"a task id must be a str, not {type(task_id).__name__}: numbers lose leading zeros"
+        )
+    problem = _id_problem(task_id)
+    if problem is not None:
+        raise ConfigurationError(f"the task id {task_id[:40]!r} {problem}")
+    return task_id
+
+
+def _id_problem(task_id: str) -> str | None:
+    if not task_id.strip():
+        return "is empty"
+    if len(task_id) > _LONGEST_ID:
+        return f"is longer than {_LONGEST_ID} characters"
+    if task_id in (".", ".."):
+        return "is a step in a path"
+    if "/" in task_id or "\\" in task_id:
+        return "has a slash"
+    if not task_id.isprintable() and _has_control(task_id):
+        return "has a control character; was a line break read with it?"
+    return "has white space around it" if task_id != task_id.strip() else None
+
+
+def _has_control(text: str) -> bool:
+    return not _UNPRINTABLE.isdisjoint(map(unicodedata.category, text))
+
+
+def check_ids(task_ids: Iterable[str]) -> list[str]:
+    """Refuse what is no list of ids; give the distinct ones in the order given.
+
+    Raises:
+        ConfigurationError: It is a single str, cannot be iterated, or one id is bad.
+    """
+    if isinstance(task_ids, str | bytes | Mapping):
+        kind = type(task_ids).__name__
+        raise ConfigurationError(f"task_ids must be a list of ids, not one {kind}: wrap it in [ ]")
+    try:
+        given = list(task_ids)
+    except TypeError:
+        kind = type(task_ids).__name__
+        raise ConfigurationError(f"task_ids must be a list of ids, not {kind}") from None
+    return list(dict.fromkeys(map(check_id, given)))

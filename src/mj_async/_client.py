@@ -1,0 +1,347 @@
+"""The client that users hold: short methods that check, and hand on."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import httpx
+
+from . import _checks, errors
+from ._answer import read_webhook
+from ._bulk import SeedRun, TaskIds
+from ._clock import Clock
+from ._exchange import Exchange
+from ._gateway import BATCH_SIZE, Gateway
+from ._models import ImageSeed, Task, TaskList
+from ._settings import Dialect, Polling, RetryPolicy, Settings
+from ._waiting import Watch, wait
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Any, Self
+
+_SEED_TIMEOUT = 180.0
+
+
+class AsyncMJClient:
+    """An async client of one Midjourney-proxy gateway.
+
+    Use it as `async with AsyncMJClient(…) as client`, or call `aclose()` at the end. One client
+    serves a whole program: it is safe to share between tasks of one event loop. It runs on
+    asyncio and on trio. All its calls only read, so asking twice is safe.
+
+    Args:
+        api_key: The gateway's key; without it `MJ_API_KEY` in the environment is used.
+        base_url: The gateway's address, such as `https://gateway.example`; without it
+            `MJ_BASE_URL` is used. A path in it is kept, and a `/mj` at its end is allowed.
+        dialect: Which of the gateways' habits are spoken; by default that is found out.
+        polling: The schedule of every wait of this client.
+        retry: How often a failed call is tried again.
+        request_timeout: Seconds for one attempt, from holding a connection to the last byte.
+        seed_timeout: The same for `image_seed`: gateways wait up to 60 s for an answer.
+        max_connections: How many requests are under way at once. Seeds hold at most half.
+        proxy: The address of a proxy, else the environment's.
+        trust_env: Whether the environment's proxies are used.
+        verify: False to trust any certificate, or an `ssl.SSLContext`.
+        http_client: An `httpx.AsyncClient` to send with: its transport, proxies, headers and
+            hooks are used, its timeouts, redirects and `auth=` are not. It is not closed.
+
+    Raises:
+        ConfigurationError: An option cannot work; it says which and why, and never the key.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        dialect: Dialect = Dialect(),  # noqa: B008  # frozen
+        polling: Polling = Polling(),  # noqa: B008
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008
+        request_timeout: float = 15.0,
+        seed_timeout: float = 75.0,
+        max_connections: int = 64,
+        proxy: str | None = None,
+        trust_env: bool = True,
+        verify: bool | ssl.SSLContext = True,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        # First of all, so that no traceback with locals shows the key from this frame.
+        key, api_key = api_key, None
+        secret, problem = _checks.find_key(key, getattr(dialect, "auth", "auto"), os.environ)
+        del key
+        if problem is not None:
+            raise errors.ConfigurationError(problem)
+        self._settings = Settings(
+            base_url=_checks.find_base_url(base_url, os.environ),
+            key=secret,
+            dialect=dialect,
+            polling=polling,
+            retry=retry,
+            request_timeout=request_timeout,
+            seed_timeout=seed_timeout,
+            max_connections=max_connections,
+        )
+        owned = http_client is None
+        if http_client is None:
+            http_client = _make_http_client(
+                max_connections, proxy=proxy, trust_env=trust_env, verify=verify
+            )
+        _checks.check_instance("http_client", http_client, httpx.AsyncClient)
+        self._assemble(Clock(), http_client, owned=owned)
+
+    def _assemble(self, clock: Clock, http_client: httpx.AsyncClient, *, owned: bool) -> None:
+        self._clock = clock
+        self._exchange = Exchange(self._settings, clock, http_client, owned=owned)
+        self._gateway = Gateway(self._settings, self._exchange)
+
+    @classmethod
+    def _on_clock(cls, clock: Clock, transport: httpx.AsyncBaseTransport, **options: Any) -> Self:
+        """Make a client for the testing kit, whose time is that of a fake gateway."""
+        http_client = httpx.AsyncClient(transport=transport)
+        client = cls(http_client=http_client, **options)
+        client._assemble(clock, http_client, owned=True)
+        return client
+
+    def __repr__(self) -> str:
+        return f"<AsyncMJClient({self._settings.base_url!r})>"
+
+    async def __aenter__(self) -> Self:
+        self._exchange.check_open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; a second time does nothing."""
+        await self._exchange.aclose()
+
+    async def fetch_task(self, task_id: str, *, timeout: float | None = 60.0) -> Task:
+        """Ask for one task as it is now.
+
+        See the gateways page, "One task", for how each gateway answers.
+
+        Args:
+            task_id: The task's id.
+            timeout: Seconds for the whole call, its retries and sleeps; None: no limit.
+
+        Returns:
+            The task; its id is filled in where the answer had none.
+
+        Raises:
+            ConfigurationError: The id or the timeout cannot be used.
+            TaskNotFoundError: The gateway does not know the id.
+            AuthenticationError: The key was refused, or its quota is used up.
+            PermissionDeniedError: The gateway does not allow this.
+            RateLimitError: The gateway asks to slow down, and the retries are over.
+            ServerError: The gateway failed, and the retries are over.
+            TransportError: No answer came, and the retries are over.
+            UnexpectedAnswerError: What came is not this API, or is another task.
+            APIError: The gateway refused for another reason.
+        """
+        _checks.check_timeout(timeout)
+        return await self._gateway.fetch_task(_checks.check_id(task_id), timeout)
+
+    async def list_tasks(
+        self, task_ids: Iterable[str], *, timeout: float | None = 60.0
+    ) -> TaskList:
+        """Ask for many tasks by id, a hundred a call and four calls at once.
+
+        See the gateways page, "Tasks by id": answers come in any order, leave out what is
+        unknown, and may be empty although the tasks exist, which is checked.
+
+        Args:
+            task_ids: The ids; each is asked for once.
+            timeout: Seconds for each call, its retries and sleeps; None: no limit.
+
+        Returns:
+            The tasks in the order asked, and the `missing` ids.
+
+        Raises:
+            ConfigurationError: It is no list of ids, or one of them cannot be used.
+            MJError: As `fetch_task`, but for `TaskNotFoundError`; its `partial` has the tasks
+                that had been received.
+        """
+        _checks.check_timeout(timeout)
+        return await self._gateway.list_tasks(_checks.check_ids(task_ids), timeout)
+
+    async def image_seed(
+        self, task: str | Task, *, timeout: float | None = _SEED_TIMEOUT
+    ) -> ImageSeed:
+        """Look up the seed of a finished task's image.
+
+        See the gateways page, "The image's seed". It may take a minute, and after a time-out it
+        is asked again no sooner than 20 s later.
+
+        Args:
+            task: An id, or a `Task`: one that carries its seed costs no request.
+            timeout: Seconds for the whole call, its retries and sleeps; None: no limit.
+
+        Returns:
+            The seed.
+
+        Raises:
+            ConfigurationError: The id or the timeout cannot be used.
+            SeedUnavailableError: The gateway answered without a seed, and says why.
+            TaskNotFoundError: The gateway does not know the id.
+            UnsupportedError: The gateway has no such route, in neither form.
+            MJError: As `fetch_task`.
+        """
+        _checks.check_timeout(timeout)
+        if not isinstance(task, Task):
+            return await self._gateway.image_seed(_checks.check_id(task), timeout)
+        if task.seed is not None:
+            return ImageSeed(task.id, task.seed, "list", task)
+        return await self._gateway.image_seed(_checks.check_id(task.id), timeout)
+
+    async def wait_for_task(
+        self,
+        task_id: str,
+        *,
+        timeout: float | None = 600.0,
+        polling: Polling | None = None,
+        on_update: Callable[[Task], object] | None = None,
+        raise_on_failure: bool = True,
+    ) -> Task:
+        """Wait until a task has ended.
+
+        It asks at once and then by the schedule of `polling`. A failed poll is not a failed
+        task: temporary errors are absorbed.
+
+        Args:
+            task_id: The task's id.
+            timeout: Seconds for the whole wait; None: for ever.
+            polling: The schedule; None: the client's.
+            on_update: Called with the task when its status or progress has changed, and
+                awaited if it can be. The timeout does not cut it; what it raises ends the wait.
+            raise_on_failure: Whether FAILURE and CANCEL are raised instead of returned.
+
+        Returns:
+            The final task.
+
+        Raises:
+            ConfigurationError: An argument cannot be used.
+            TaskFailedError: The task ended with FAILURE.
+            TaskCancelledError: The task ended with CANCEL.
+            TaskNeedsInputError: The task is MODAL and will not move by itself.
+            TaskStalledError: It stood still for `polling.stall_timeout`.
+            WaitTimeoutError: The time is over; the error has the last task.
+            TaskNotFoundError: The id was unknown for `polling.missing_grace`.
+            AuthenticationError: The key was refused, or its quota is used up.
+            PermissionDeniedError: The gateway does not allow this.
+            MJError: `polling.max_consecutive_errors` polls in a row failed, the last with
+                this; or base_url is wrong.
+        """
+        watch = self.watch_task(task_id, timeout=timeout, polling=polling)
+        return await wait(watch, on_update, raise_on_failure=raise_on_failure)
+
+    def watch_task(
+        self, task_id: str, *, timeout: float | None = 600.0, polling: Polling | None = None
+    ) -> Watch:
+        """Follow a task: `async for task in client.watch_task(task_id)`.
+
+        Args:
+            task_id: The task's id.
+            timeout: Seconds for the whole wait; None: for ever.
+            polling: The schedule; None: the client's.
+
+        Returns:
+            An iterator over each change of status or progress, the final one last, FAILURE
+            and CANCEL too. It may be left at any time.
+
+        Raises:
+            ConfigurationError: An argument cannot be used.
+            MJError: While iterating, as `wait_for_task`.
+        """
+        _checks.check_timeout(timeout)
+        schedule = self._settings.polling if polling is None else polling
+        _checks.check_instance("polling", schedule, Polling)
+        return Watch(
+            task_id=_checks.check_id(task_id),
+            poll=self._gateway.poll,
+            clock=self._clock,
+            polling=schedule,
+            timeout=timeout,
+            had_good_answer=lambda: self._gateway.had_good_answer,
+        )
+
+    def image_seeds(self, tasks: TaskIds, *, concurrency: int = 4) -> SeedRun:
+        """Look up the seeds of many tasks.
+
+        `async with client.image_seeds(ids) as outcomes`, then `async for outcome in outcomes`.
+        The ids are listed first, a hundred a call: a task that carries its seed costs nothing
+        more, one that is unfinished, failed or unknown is reported without a slow call, and
+        only the rest are asked for.
+
+        Args:
+            tasks: Ids or tasks, to iterate or to iterate asynchronously, as many as you like;
+                tasks are not listed. An id repeated within the last 100,000 is asked once.
+            concurrency: How many seeds are asked for at once.
+
+        Returns:
+            A context manager that yields a `SeedOutcome` for each id, as they land.
+
+        Raises:
+            ConfigurationError: An argument cannot be used; while iterating, an id.
+            AuthenticationError: While iterating, after all that was received: the key was
+                refused, and the run is over.
+            PermissionDeniedError: The same for a 403.
+        """
+        _checks.check_count("concurrency", concurrency)
+
+        async def list_tasks(task_ids: list[str]) -> TaskList:
+            return await self._gateway.list_tasks(task_ids, 60.0)
+
+        async def image_seed(task_id: str) -> ImageSeed:
+            return await self._gateway.image_seed(task_id, _SEED_TIMEOUT)
+
+        return SeedRun(
+            tasks=tasks,
+            list_tasks=list_tasks,
+            image_seed=image_seed,
+            concurrency=concurrency,
+            batch_size=BATCH_SIZE,
+        )
+
+
+def _make_http_client(
+    max_connections: int, *, proxy: str | None, trust_env: bool, verify: bool | ssl.SSLContext
+) -> httpx.AsyncClient:
+    # Kept connections outlive the longest poll interval, and not the 75 s that proxies keep them.
+    limits = httpx.Limits(max_connections=max_connections, keepalive_expiry=60.0)
+    problem = ""
+    try:
+        return httpx.AsyncClient(limits=limits, proxy=proxy, trust_env=trust_env, verify=verify)
+    except (httpx.InvalidURL, ImportError, ValueError, OSError, TypeError) as error:
+        problem = type(error).__name__
+    raise errors.ConfigurationError(
+        f"proxy or verify, of the arguments or the environment, cannot be used ({problem})"
+    )
+
+
+def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
+    """Read the body of a webhook (`notifyHook`), which is a task as `fetch_task` gives it.
+
+    Webhooks are unsigned, repeated and out of order (gateways page, "Webhooks"): take one as a
+    hint, and ask.
+
+    Args:
+        payload: The body as bytes or text, or its JSON object.
+
+    Returns:
+        The task.
+
+    Raises:
+        UnexpectedAnswerError: It is no task, or has no id.
+    """
+    return read_webhook(payload)

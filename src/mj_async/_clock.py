@@ -1,0 +1,33 @@
+"""Time: the one seam that the testing kit replaces."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import AbstractContextManager
+
+import anyio
+
+
+class Clock:
+    """Monotonic seconds of the event loop, as a client sees time."""
+
+    def now(self) -> float:
+        """Give the current monotonic time in seconds."""
+        return anyio.current_time()
+
+    def wall_time(self) -> float:
+        """Give the time of day in Unix seconds; only dates in headers need it."""
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for so many seconds."""
+        await anyio.sleep(seconds)
+
+    def cut(self, at: float | None) -> AbstractContextManager[anyio.CancelScope]:
+        """Give a scope that is cancelled at a time of `now()`; None: never."""
+        return anyio.CancelScope(deadline=math.inf if at is None else at)
+
+    def at(self, seconds: float | None) -> float | None:
+        """Give the time of `now()` in so many seconds; None stays None."""
+        return None if seconds is None else self.now() + seconds

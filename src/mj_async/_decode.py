@@ -1,0 +1,268 @@
+"""Bytes to tasks. Pure, and the only user of cattrs.
+
+Tolerant where gateways are (see the gateways page, "The task"), strict elsewhere: a value of
+the wrong type is never coerced, it stays in `Task.extra`. Both JSON decoders, the standard
+library's and orjson, give the same for the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from importlib.util import find_spec
+from operator import itemgetter
+from typing import Any
+
+import cattrs
+
+from ._models import BUTTON_WIRE_NAMES, EPOCH, WIRE_NAMES, Button, Task
+
+# orjson gives up at 1024 levels and the standard library at a depth that differs by version;
+# what we keep must also survive ==, repr and pickle, which recurse.
+_DEEPEST = 64
+_BIGGEST_INTEGER = 2**64
+_LONGEST_SEED = 20
+_LATEST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+_DIGITS = re.compile(r"[0-9]{1,15}")
+
+_TIME_NAMES = ("submit_time", "start_time", "finish_time")
+_TEXT_NAMES = tuple(
+    name
+    for name in WIRE_NAMES
+    if name not in {*_TIME_NAMES, "id", "seed", "buttons", "properties", "image_urls", "video_urls"}
+)
+_TEXT_KEYS = tuple(WIRE_NAMES[name] for name in _TEXT_NAMES)
+_TIME_KEYS = tuple(WIRE_NAMES[name] for name in _TIME_NAMES)
+_KNOWN_KEYS = frozenset(WIRE_NAMES.values())
+_TEXT_TYPES = frozenset({str, type(None)})
+
+_BUTTON_KEYS = tuple(BUTTON_WIRE_NAMES.values())
+_BUTTON_TYPES = ((str, type(None)),) * 3 + ((int, type(None)),) * 2
+_PLAIN_BUTTON = (str, str, str, int, int)
+_plain_button_values = itemgetter(*_BUTTON_KEYS)
+
+_MAY_BE_EMPTY = {"status": "", "buttons": [], "imageUrls": [], "videoUrls": []}
+
+
+# --- JSON -------------------------------------------------------------------------------------
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _read_integer(digits: str) -> int | float:
+    # Beyond 64 bits orjson reads a float; so do we, for both must give the same.
+    if len(digits) < 19:
+        return int(digits)
+    value = int(digits)
+    return value if -(_BIGGEST_INTEGER // 2) <= value < _BIGGEST_INTEGER else float(digits)
+
+
+def _read_float(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError("a number beyond all bounds")
+    return value
+
+
+_STRICT = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_int=_read_integer, parse_float=_read_float
+)
+
+
+def read_json_slowly(body: bytes) -> Any:
+    """Read JSON with the standard library, as strictly as orjson does.
+
+    Raises:
+        ValueError: It is no JSON.
+    """
+    try:
+        value = _STRICT.decode(body.decode())
+    except (RecursionError, OverflowError) as error:
+        raise ValueError(str(error)) from None
+    if b"\\ud" in body or b"\\uD" in body:  # half a surrogate pair cannot be written again
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _fastest_reader() -> Any:
+    return import_module("orjson").loads if find_spec("orjson") else read_json_slowly
+
+
+_read_json = _fastest_reader()
+
+
+def read_json(body: bytes) -> Any:
+    """Read JSON, a byte order mark before it allowed.
+
+    Raises:
+        ValueError: It is no JSON.
+    """
+    return _read_json(body.removeprefix(b"\xef\xbb\xbf"))
+
+
+# --- tasks ------------------------------------------------------------------------------------
+
+
+def read_seed(value: object) -> str | None:
+    """Read a seed: digits or a whole number. 0 is one; "", null and 1.5 are not."""
+    if type(value) is int:
+        return str(value) if 0 <= value < _BIGGEST_INTEGER else None
+    if not isinstance(value, str):
+        return None
+    digits = value.strip()
+    fits = len(digits) <= _LONGEST_SEED and digits.isascii() and digits.isdigit()
+    return digits if fits else None
+
+
+def read_task(raw: Mapping[str, Any]) -> Task:
+    """Structure a task; an absent or unreadable id becomes "".
+
+    Raises:
+        ValueError: A value is nested more deeply than any gateway would.
+    """
+    return _converter().structure(raw, Task)
+
+
+def _structure_task(raw: dict[str, Any], _: object) -> Task:
+    get = raw.get
+    extra = {key: raw[key] for key in raw.keys() - _KNOWN_KEYS}
+    texts = list(map(get, _TEXT_KEYS))
+    if not _TEXT_TYPES.issuperset(map(type, texts)):
+        _set_aside(_TEXT_KEYS, texts, extra)
+    fields: dict[str, Any] = dict(zip(_TEXT_NAMES, texts, strict=True))
+    fields["status"] = fields["status"] or ""
+    times = [_read_time(key, get(key), extra) for key in _TIME_KEYS]
+    fields.update(zip(_TIME_NAMES, times, strict=True))
+    properties = _read_properties(get("properties"), extra)
+    _refuse_depth(extra, properties)
+    return Task(
+        _read_id(get("id"), extra),
+        buttons=_read_buttons(get("buttons"), extra),
+        properties=properties,
+        seed=_read_task_seed(get("seed"), properties, extra),
+        image_urls=_read_urls("imageUrls", get("imageUrls"), extra),
+        video_urls=_read_urls("videoUrls", get("videoUrls"), extra),
+        extra=extra,
+        empty_keys=_empty_keys(raw),
+        **fields,
+    )
+
+
+def _empty_keys(raw: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(key for key, empty in _MAY_BE_EMPTY.items() if raw.get(key) == empty)
+
+
+def _set_aside(keys: tuple[str, ...], values: list[Any], extra: dict[str, Any]) -> None:
+    for index, (key, value) in enumerate(zip(keys, values, strict=True)):
+        if not isinstance(value, str | None):
+            extra[key] = value
+            values[index] = None
+
+
+def _read_id(value: Any, extra: dict[str, Any]) -> str:
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, str | None):
+        return value or ""
+    extra["id"] = value
+    return ""
+
+
+def _read_time(key: str, value: Any, extra: dict[str, Any]) -> datetime | None:
+    """Read milliseconds since 1970, as a number or in digits; 0 means not reached."""
+    if value is None:
+        return None
+    digits = value if type(value) is str and _DIGITS.fullmatch(value) else None
+    milliseconds = int(digits) if digits else value
+    if type(milliseconds) is int and 0 <= milliseconds <= _LATEST_TIME:
+        return EPOCH + timedelta(milliseconds=milliseconds) if milliseconds else None
+    extra[key] = value
+    return None
+
+
+def _read_properties(value: Any, extra: dict[str, Any]) -> dict[str, Any] | None:
+    if isinstance(value, dict):
+        return value
+    if value is not None:
+        extra["properties"] = value
+    return None
+
+
+def _read_task_seed(
+    value: Any, properties: dict[str, Any] | None, extra: dict[str, Any]
+) -> str | None:
+    seed = read_seed(value)
+    if seed is None and value not in (None, ""):
+        extra["seed"] = value
+    if seed is None and properties is not None:
+        seed = read_seed(properties.get("seed"))
+    return seed
+
+
+def _read_urls(key: str, value: Any, extra: dict[str, Any]) -> tuple[str, ...]:
+    """Read `["…"]` and `[{"url": "…", "thumbnail": "…"}]`."""
+    if value is None:
+        return ()
+    items = value if isinstance(value, list) else []
+    urls = [item.get("url") if isinstance(item, dict) else item for item in items]
+    if items is not value or not all(isinstance(item, str) for item in items):
+        extra[key] = value
+    return tuple(url for url in urls if isinstance(url, str) and url)
+
+
+def _read_buttons(value: Any, extra: dict[str, Any]) -> tuple[Button, ...]:
+    if value is None or value == []:
+        return ()
+    try:
+        rows = [_plain_button_values(item) for item in value]
+        plain = all(len(item) == len(_BUTTON_KEYS) for item in value)
+    except (KeyError, TypeError, IndexError):
+        plain = False
+    if plain and all(tuple(map(type, row)) == _PLAIN_BUTTON for row in rows):
+        return tuple(Button(*row) for row in rows)
+    return _read_odd_buttons(value, extra)
+
+
+def _read_odd_buttons(value: Any, extra: dict[str, Any]) -> tuple[Button, ...]:
+    items = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    buttons = tuple(
+        Button(*map(_fit, map(item.get, _BUTTON_KEYS), _BUTTON_TYPES)) for item in items
+    )
+    if [button.to_dict() for button in buttons] != value:
+        extra["buttons"] = value
+    return buttons
+
+
+def _fit(value: Any, kinds: tuple[type, ...]) -> Any:
+    return value if type(value) in kinds else None
+
+
+def _refuse_depth(*values: Any) -> None:
+    level = [value for value in values if value]
+    for _ in range(_DEEPEST):
+        if not level:
+            return
+        level = [
+            item
+            for value in level
+            for item in (value.values() if isinstance(value, dict) else value)
+            if type(item) in (dict, list)
+        ]
+    raise ValueError(f"nested more than {_DEEPEST} levels deep")
+
+
+def _converter() -> cattrs.Converter:
+    global _made  # noqa: PLW0603  # made on first use: importing the package stays cheap
+    if _made is None:
+        _made = cattrs.Converter()
+        _made.register_structure_hook(Task, _structure_task)
+    return _made
+
+
+_made: cattrs.Converter | None = None

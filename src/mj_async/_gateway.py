@@ -1,0 +1,304 @@
+"""The three calls: ask, exchange, answer; and what was found out about the gateway's dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import attrs
+
+from . import _answer, _ask, errors
+from ._bulk import each
+from ._models import ImageSeed, Task, TaskList
+from ._retry import SEED_PAUSE
+
+if TYPE_CHECKING:
+    from ._answer import Listing
+    from ._ask import Ask, Encoding, Scheme
+    from ._exchange import Exchange
+    from ._reply import Reply
+    from ._settings import Settings
+
+T = TypeVar("T")
+
+# Upstream documents 500 ids a call at most; 100 already saves 97 % of the cost.
+BATCH_SIZE = 100
+_LISTS_AT_ONCE = 4
+# A task has some 2 kB and a list of 100 some 200 kB; masks and previews may be in them.
+_TASK_LIMIT = 2**20
+_LIST_LIMIT = 16 * 2**20
+
+# Any of these proves that the gateway took the key.
+_PROOF = (errors.TaskNotFoundError, errors.SeedUnavailableError)
+_NOT_UNDERSTOOD = frozenset({400, 415, 422})
+
+
+@attrs.define(eq=False)
+class Gateway:
+    """One gateway, as a client has come to know it.
+
+    Args:
+        settings: The client's.
+        exchange: Sends.
+    """
+
+    _settings: Settings
+    _exchange: Exchange
+    had_good_answer: bool = attrs.field(default=False, init=False)
+    _scheme: Scheme | None = attrs.field(default=None, init=False)
+    _encoding: Encoding | None = attrs.field(default=None, init=False)
+    _seed_route: _ask.SeedRoute | None = attrs.field(default=None, init=False)
+    _lists_one: bool = attrs.field(default=False, init=False)
+    _finding_scheme: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        dialect = self._settings.dialect
+        self._scheme = None if dialect.auth == "auto" else dialect.auth
+        self._encoding = None if dialect.ids == "auto" else dialect.ids
+        self._seed_route = None if dialect.seed == "auto" else dialect.seed
+
+    # --- one attempt, with the key as the gateway takes it --------------------------------
+
+    async def _attempt(
+        self, ask: Ask, read: Callable[[Reply], T], *, limit: int = _TASK_LIMIT, slow: bool = False
+    ) -> T:
+        if self._scheme is not None:
+            return await self._send(self._scheme, ask, read, limit, slow)
+        # One call finds out while the others wait: a thousand of them must not try three keys.
+        async with self._finding_scheme:
+            if self._scheme is None:
+                return await self._find_scheme(ask, read, limit, slow)
+        return await self._send(self._scheme, ask, read, limit, slow)
+
+    async def _find_scheme(
+        self,
+        ask: Ask,
+        read: Callable[[Reply], T],
+        limit: int,
+        slow: bool,  # noqa: FBT001
+    ) -> T:
+        refusal: errors.AuthenticationError | None = None
+        for scheme in _ask.SCHEMES:
+            try:
+                return await self._send(scheme, ask, read, limit, slow)
+            except errors.AuthenticationError as error:
+                refusal = refusal or error
+        assert refusal is not None  # noqa: S101
+        raise refusal
+
+    async def _send(
+        self,
+        scheme: Scheme,
+        ask: Ask,
+        read: Callable[[Reply], T],
+        limit: int,
+        slow: bool,  # noqa: FBT001
+    ) -> T:
+        send = self._exchange.slow_attempt if slow else self._exchange.attempt
+        headers = _ask.authorization(scheme, self._settings.key)
+        try:
+            result = await send(ask, headers, read, limit=limit)
+        except _PROOF:
+            self._learn(scheme)
+            raise
+        self._learn(scheme)
+        return result
+
+    def _learn(self, scheme: Scheme) -> None:
+        self.had_good_answer = True
+        self._scheme = scheme
+
+    # --- fetch ----------------------------------------------------------------------------
+
+    async def poll(self, task_id: str) -> Task:
+        """Ask once for a task; a wait's schedule is its retry."""
+        return await self._attempt(_ask.fetch(task_id), _answer.read_task)
+
+    async def fetch_task(self, task_id: str, timeout: float | None) -> Task:
+        """Ask for a task, with retries."""
+        with _about(task_id):
+            return await self._exchange.call(lambda: self.poll(task_id), timeout=timeout)
+
+    # --- list -----------------------------------------------------------------------------
+
+    async def list_tasks(self, task_ids: list[str], timeout: float | None) -> TaskList:
+        """List tasks, `BATCH_SIZE` ids a call, with a timeout for each call."""
+        found: dict[str, Task] = {}
+        asked: set[str] = set()
+
+        async def list_batch(batch: list[str]) -> None:
+            tasks = await self._exchange.call(lambda: self._list(batch), timeout=timeout)
+            _merge(found, batch, tasks)
+            asked.update(batch)
+
+        try:
+            await each(_batches(task_ids), list_batch, at_once=_LISTS_AT_ONCE)
+        except errors.MJError as error:
+            error.partial = _in_order([one for one in task_ids if one in asked], found)
+            raise
+        return _in_order(task_ids, found)
+
+    async def _list(self, task_ids: list[str]) -> list[Task]:
+        """List one batch; where an answer is too large, its halves."""
+        if self._lists_one and len(task_ids) > 1:
+            return [task for one in task_ids for task in await self._list([one])]
+        try:
+            listing = await self._list_in_known_encoding(task_ids)
+        except errors.UnexpectedAnswerError as error:
+            if error.reason != "too large" or len(task_ids) == 1:
+                raise
+            middle = len(task_ids) // 2
+            return await self._list(task_ids[:middle]) + await self._list(task_ids[middle:])
+        if not listing.tasks and len(task_ids) > 1:
+            await self._check_empty_answer(task_ids[0])
+        return [*listing.tasks, *await self._list_rest(task_ids, listing)]
+
+    async def _list_rest(self, task_ids: list[str], listing: Listing) -> list[Task]:
+        """Ask singly for the others where a gateway answers one task, as is documented."""
+        answered = {task.id for task in listing.tasks}
+        others = [task_id for task_id in task_ids if task_id not in answered]
+        if not listing.bare or len(others) in (0, len(task_ids)):
+            return []
+        self._lists_one = True
+        return [task for one in others for task in await self._list([one])]
+
+    async def _check_empty_answer(self, task_id: str) -> None:
+        """Refuse an empty answer that lies: new-api gives one when its database fails."""
+        try:
+            await self.poll(task_id)
+        except errors.TaskNotFoundError:
+            return
+        raise errors.ServerError(
+            description=f"the list is empty, and yet the gateway knows task {task_id}"
+        )
+
+    async def _list_in_known_encoding(self, task_ids: list[str]) -> Listing:
+        if self._encoding is not None:
+            return await self._list_as(self._encoding, task_ids)
+        refusal: errors.MJError | None = None
+        try:
+            listing = await self._list_as("json", task_ids)
+        except (errors.APIError, errors.UnexpectedAnswerError) as error:
+            if not _not_understood(error):
+                raise
+            listing, refusal = _answer.Listing(), error
+        if listing.tasks or (refusal is None and len(task_ids) == 1):
+            self._encoding = "json" if listing.tasks else None
+            return listing
+        return await self._list_as_multipart(task_ids, refusal)
+
+    async def _list_as_multipart(
+        self, task_ids: list[str], refusal: errors.MJError | None
+    ) -> Listing:
+        """Try the documented encoding once; if it fares no better, the first answer holds."""
+        try:
+            listing = await self._list_as("multipart", task_ids)
+        except (errors.APIError, errors.UnexpectedAnswerError) as error:
+            if not _not_understood(error):
+                raise
+            if refusal is not None:
+                raise refusal from None
+            self._encoding = "json"
+            return _answer.Listing()
+        if listing.tasks or refusal is not None:
+            self._encoding = "multipart"
+        return listing
+
+    async def _list_as(self, encoding: Encoding, task_ids: list[str]) -> Listing:
+        ask = _ask.list_tasks(task_ids, encoding)
+        return await self._attempt(ask, _answer.read_tasks, limit=_LIST_LIMIT)
+
+    # --- image-seed -----------------------------------------------------------------------
+
+    async def image_seed(self, task_id: str, timeout: float | None) -> ImageSeed:
+        """Ask for a seed, with retries that leave a slow gateway its time."""
+        with _about(task_id):
+            return await self._exchange.call(
+                lambda: self._ask_seed(task_id), timeout=timeout, pause=SEED_PAUSE
+            )
+
+    async def _ask_seed(self, task_id: str) -> ImageSeed:
+        if self._seed_route is not None:
+            return await self._ask_seed_by(self._seed_route, task_id)
+        try:
+            seed = await self._ask_seed_by("path", task_id)
+        except (errors.UnsupportedError, errors.UnexpectedAnswerError) as error:
+            if not _route_is_missing(error):
+                raise
+            refusal = error
+        except errors.SeedUnavailableError:
+            self._seed_route = "path"
+            raise
+        else:
+            self._seed_route = "path"
+            return seed
+        return await self._ask_seed_as_documented(task_id, refusal)
+
+    async def _ask_seed_as_documented(self, task_id: str, refusal: errors.MJError) -> ImageSeed:
+        try:
+            seed = await self._ask_seed_by("multipart", task_id)
+        except (errors.UnsupportedError, errors.UnexpectedAnswerError) as error:
+            raise (refusal if _route_is_missing(error) else error) from None
+        self._seed_route = "multipart"
+        return seed
+
+    async def _ask_seed_by(self, route: _ask.SeedRoute, task_id: str) -> ImageSeed:
+        def read(reply: Reply) -> ImageSeed:
+            return _answer.read_seed(reply, "image-seed" if route == "path" else "documented")
+
+        return await self._attempt(_ask.image_seed(task_id, route), read, slow=True)
+
+
+@contextmanager
+def _about(task_id: str) -> Iterator[None]:
+    """Name the task in errors that do not, such as a call's own timeout."""
+    try:
+        yield
+    except errors.MJError as error:
+        error.task_id = error.task_id or task_id
+        raise
+
+
+def _not_understood(error: errors.MJError) -> bool:
+    """Whether an answer says that the encoding of the ids was not understood."""
+    if type(error) is errors.APIError:
+        return error.status_code in _NOT_UNDERSTOOD
+    return _is_html(error)
+
+
+def _route_is_missing(error: errors.MJError) -> bool:
+    """Whether the route does not exist; with a code, some upstream answered on it."""
+    if isinstance(error, errors.UnsupportedError):
+        return error.code is None
+    return _is_html(error)
+
+
+def _is_html(error: errors.MJError) -> bool:
+    return isinstance(error, errors.UnexpectedAnswerError) and error.reason == "html"
+
+
+def _batches(task_ids: list[str]) -> Iterable[list[str]]:
+    return (task_ids[at : at + BATCH_SIZE] for at in range(0, len(task_ids), BATCH_SIZE))
+
+
+def _merge(found: dict[str, Task], batch: list[str], tasks: list[Task]) -> None:
+    """Keep the tasks that were asked for; of two with one id, the one that is further on."""
+    wanted = set(batch)
+    for task in tasks:
+        if task.id in wanted and _is_further(task, found.get(task.id)):
+            found[task.id] = task
+
+
+def _is_further(task: Task, other: Task | None) -> bool:
+    if other is None:
+        return True
+    return (task.is_final, task.progress or 0) > (other.is_final, other.progress or 0)
+
+
+def _in_order(task_ids: list[str], found: dict[str, Task]) -> TaskList:
+    return TaskList(
+        [found[task_id] for task_id in task_ids if task_id in found],
+        [task_id for task_id in task_ids if task_id not in found],
+    )

@@ -1,0 +1,295 @@
+"""What a task is: plain data without wire or I/O, and it raises nothing of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias, overload
+from urllib.parse import parse_qs, urlsplit
+
+import attrs
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SeedSource: TypeAlias = Literal["list", "image-seed", "documented"]
+
+_PER_CENT = re.compile(r"\s*(\d{1,3})(?:\.\d+)?\s*%")
+_HEX_SECONDS = re.compile(r"[0-9a-f]{1,8}", re.IGNORECASE)
+
+# Attribute -> key on the wire, in the order of the published documents.
+WIRE_NAMES = {
+    "id": "id",
+    "action": "action",
+    "custom_id": "customId",
+    "bot_type": "botType",
+    "prompt": "prompt",
+    "prompt_en": "promptEn",
+    "description": "description",
+    "state": "state",
+    "submit_time": "submitTime",
+    "start_time": "startTime",
+    "finish_time": "finishTime",
+    "image_url": "imageUrl",
+    "status": "status",
+    "progress_text": "progress",
+    "fail_reason": "failReason",
+    "buttons": "buttons",
+    "mask_base64": "maskBase64",
+    "properties": "properties",
+    "seed": "seed",
+    "image_urls": "imageUrls",
+    "video_url": "videoUrl",
+    "video_urls": "videoUrls",
+}
+BUTTON_WIRE_NAMES = {
+    "custom_id": "customId",
+    "emoji": "emoji",
+    "label": "label",
+    "type": "type",
+    "style": "style",
+}
+
+
+class TaskStatus(StrEnum):
+    """The known values of `Task.status`.
+
+    Gateways may send others; those are kept as they came and are not final
+    (gateways page, "The task").
+    """
+
+    NOT_START = "NOT_START"
+    SUBMITTED = "SUBMITTED"
+    MODAL = "MODAL"
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    CANCEL = "CANCEL"
+
+
+FINAL_STATUSES = frozenset({TaskStatus.SUCCESS, TaskStatus.FAILURE, TaskStatus.CANCEL})
+
+
+@attrs.frozen
+class Button:
+    """A button under the picture; every part may be missing.
+
+    Args:
+        custom_id: What to send back to press it.
+        emoji: The face of an icon button.
+        label: The text, such as `U1`.
+        type: Discord's component type; 2 is a button.
+        style: Discord's button style; 2 is grey, 3 is green.
+    """
+
+    custom_id: str | None = None
+    emoji: str | None = None
+    label: str | None = None
+    type: int | None = None
+    style: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the button back under its wire names, without what is None."""
+        return _by_wire_name(self, BUTTON_WIRE_NAMES)
+
+
+def _hidden(default: Any = None) -> Any:
+    return attrs.field(default=default, repr=False, kw_only=True)
+
+
+@attrs.define(frozen=True)
+class Task:
+    """One Midjourney task as a gateway tells it.
+
+    Every key of an answer may be absent or null, so nearly everything may be None.
+    A value that cannot be read stays in `extra` under its wire name. See the gateways
+    page, "The task", for what each gateway fills in.
+
+    Args:
+        id: The task's id; a string, for ids may begin with a zero.
+        status: One of `TaskStatus`, another word, or "" where the gateway gave none.
+        action: Such as `IMAGINE` or `UPSCALE`; open, too.
+        progress_text: As it came: `"40%"`, but also `"Waiting to start"` or `""`.
+        prompt: What was asked for.
+        prompt_en: The same in English.
+        description: The answer to the submission, such as "Submit success".
+        state: What the submitter wished to have back.
+        bot_type: Such as `MID_JOURNEY` or `NIJI_JOURNEY`.
+        custom_id: The button that made this task.
+        fail_reason: Why it failed; may be empty on a failure.
+        image_url: The picture; a preview while the task is in progress.
+            Links to Discord's CDN die after about a day, see `image_expires_at`.
+        image_urls: The single pictures, where a gateway lists them.
+        video_url: The video, where there is one.
+        video_urls: The single videos, where a gateway lists them.
+        mask_base64: The mask of an inpainting.
+        submit_time: An aware UTC datetime; None means not reached, here and below.
+        start_time: When Midjourney began.
+        finish_time: When it ended.
+        buttons: What may be pressed next.
+        properties: Whatever else the gateway tells, as JSON.
+        seed: The image's seed in decimal digits, where the task carries it.
+        extra: Keys that are not known, and values that cannot be read, as JSON.
+        empty_keys: Wire names that came with an empty value, for `to_dict`.
+    """
+
+    id: str
+    status: str = attrs.field(default="", kw_only=True)
+    action: str | None = attrs.field(default=None, kw_only=True)
+    progress_text: str | None = attrs.field(default=None, kw_only=True)
+    prompt: str | None = _hidden()
+    prompt_en: str | None = _hidden()
+    description: str | None = _hidden()
+    state: str | None = _hidden()
+    bot_type: str | None = _hidden()
+    custom_id: str | None = _hidden()
+    fail_reason: str | None = _hidden()
+    image_url: str | None = _hidden()
+    image_urls: tuple[str, ...] = _hidden(())
+    video_url: str | None = _hidden()
+    video_urls: tuple[str, ...] = _hidden(())
+    mask_base64: str | None = _hidden()
+    submit_time: datetime | None = _hidden()
+    start_time: datetime | None = _hidden()
+    finish_time: datetime | None = _hidden()
+    buttons: tuple[Button, ...] = _hidden(())
+    properties: Mapping[str, Any] | None = _hidden()
+    seed: str | None = _hidden()
+    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, kw_only=True)
+    empty_keys: tuple[str, ...] = attrs.field(default=(), repr=False, eq=False, kw_only=True)
+
+    def __hash__(self) -> int:
+        """By id, since `properties` and `extra` hold JSON."""
+        return hash(self.id)
+
+    @property
+    def progress(self) -> int | None:
+        """Progress in per cent, or None where the text says none.
+
+        100 does not mean success: new-api sets it on failures, too.
+        """
+        match = _PER_CENT.match(self.progress_text or "")
+        return int(match[1]) if match else None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the task has ended: SUCCESS, FAILURE or CANCEL."""
+        return self.status in FINAL_STATUSES
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the task has ended with SUCCESS."""
+        return self.status == TaskStatus.SUCCESS
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from submission to the end, or None before that."""
+        if self.submit_time is None or self.finish_time is None:
+            return None
+        return (self.finish_time - self.submit_time).total_seconds()
+
+    @property
+    def image_expires_at(self) -> datetime | None:
+        """When `image_url` stops working, from the CDN's `ex` (hexadecimal Unix seconds)."""
+        try:
+            query = parse_qs(urlsplit(self.image_url or "").query)
+        except ValueError:  # such as an unclosed bracket in the host
+            return None
+        (expiry, *_) = query.get("ex", [""])
+        if not _HEX_SECONDS.fullmatch(expiry):
+            return None
+        return datetime.fromtimestamp(int(expiry, 16), UTC)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the task back under its wire names, without what is None.
+
+        Equal to the gateway's JSON for a complete task.
+        """
+        wire = _by_wire_name(self, WIRE_NAMES)
+        unsaid = {key for key, value in wire.items() if value in ("", []) and key in _MAY_BE_UNSAID}
+        for key in unsaid.difference(self.empty_keys):
+            del wire[key]
+        return {**wire, **self.extra}
+
+
+# What is never None on a Task, so that only `empty_keys` tells "" from nothing.
+_MAY_BE_UNSAID = frozenset({"status", "buttons", "imageUrls", "videoUrls"})
+
+
+def _by_wire_name(model: Task | Button, names: Mapping[str, str]) -> dict[str, Any]:
+    values = ((key, getattr(model, name)) for name, key in names.items())
+    return {key: _to_wire(value) for key, value in values if value is not None}
+
+
+def _to_wire(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return (value - EPOCH) // timedelta(milliseconds=1)
+    if isinstance(value, tuple):
+        return [item.to_dict() if isinstance(item, Button) else item for item in value]
+    return value
+
+
+class TaskList(Sequence[Task]):
+    """Tasks in the order they were asked for, each id once.
+
+    `tasks[0]`, `tasks["id"]`, `"id" in tasks` and iteration over the tasks all work.
+
+    Args:
+        tasks: The tasks that the gateway knows.
+        missing: The ids that it does not know, in the order asked.
+    """
+
+    __slots__ = ("_by_id", "_tasks", "missing")
+
+    def __init__(self, tasks: Sequence[Task] = (), missing: Sequence[str] = ()) -> None:
+        self._tasks = tuple(tasks)
+        self._by_id = {task.id: task for task in self._tasks}
+        self.missing = tuple(missing)
+
+    @overload
+    def __getitem__(self, key: int | str) -> Task: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Task, ...]: ...
+    def __getitem__(self, key: int | str | slice) -> Task | tuple[Task, ...]:
+        if isinstance(key, str):
+            return self._by_id[key]
+        return self._tasks[key]
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self._tasks)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._by_id if isinstance(key, str) else key in self._tasks
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TaskList):
+            return NotImplemented
+        return (self._tasks, self.missing) == (other._tasks, other.missing)
+
+    def __hash__(self) -> int:
+        return hash((self._tasks, self.missing))
+
+    def __repr__(self) -> str:
+        return f"<TaskList(tasks={len(self)}, missing={len(self.missing)})>"
+
+
+@attrs.frozen
+class ImageSeed:
+    """The seed of one task's image.
+
+    Args:
+        task_id: The task's id.
+        seed: Decimal digits, "0" among them, or None where the documented answer was a
+            task without one.
+        source: "list" where the task carried it, "image-seed" or "documented" by which
+            form of the endpoint answered.
+        task: The task, where one was seen on the way.
+    """
+
+    task_id: str
+    seed: str | None
+    source: SeedSource
+    task: Task | None = attrs.field(default=None, repr=False)

@@ -1,0 +1,133 @@
+"""An answer that has been read to its end, and what a gateway said in it. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from . import errors
+from ._checks import Secret
+
+_TEXT_KEYS = ("description", "error", "message", "msg", "detail", "title")
+_REQUEST_ID = re.compile(r"request id: ?([\w-]+)")
+_LONGEST_TEXT = 500
+_LONGEST_SNIPPET = 200
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """An answer that has been read to its end.
+
+    Args:
+        body: The body.
+        status: The HTTP status; None for a webhook's body.
+        headers: The headers; their names are looked up in any case.
+        task_id: The task that was asked for; None where it was many.
+        key: What must not be quoted.
+        retry_after: Seconds, as read from the headers.
+    """
+
+    body: bytes
+    status: int | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    task_id: str | None = None
+    key: Secret = Secret("")
+    retry_after: float | None = None
+
+    @property
+    def is_html(self) -> bool:
+        """Whether the body is a page for people."""
+        return self.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
+
+    def unpacked(self, limit: int) -> Reply:
+        """Give the reply with its body unpacked, never past so many bytes.
+
+        Raises:
+            UnexpectedAnswerError: It is larger than the limit, or has no end: half a gzip body
+                may unpack to nothing, which would read as "unknown id".
+        """
+        encoding = self.headers.get("content-encoding", "").strip().lower()
+        body: bytes | None = self.body
+        if encoding not in ("", "identity"):  # we ask for gzip and nothing else
+            body = _gunzip(self.body, limit) if encoding in ("gzip", "x-gzip") else None
+        if body is None:
+            raise attrs.evolve(self, body=b"").unexpected("cut short")
+        if len(body) > limit:
+            raise attrs.evolve(self, body=body[:_LONGEST_SNIPPET]).unexpected("too large")
+        return attrs.evolve(self, body=body)
+
+    def unexpected(self, reason: errors.UnexpectedReason) -> errors.UnexpectedAnswerError:
+        """Make the error for an answer that is not this API."""
+        text = self.body[: 4 * _LONGEST_SNIPPET].decode(errors="replace")
+        return errors.UnexpectedAnswerError(
+            reason,
+            status_code=self.status,
+            content_type=clean(self.headers.get("content-type", ""), self.key),
+            snippet=clean(text, self.key)[:_LONGEST_SNIPPET],
+            task_id=self.task_id,
+        )
+
+    def refusal(self, kind: type[errors.APIError], raw: Any = None) -> errors.APIError:
+        """Make the error for an answer in which the gateway said no."""
+        description = clean(said(raw) or self._plain_text(raw), self.key)
+        match = _REQUEST_ID.search(description)
+        return kind(
+            status_code=self.status,
+            code=code_of(raw),
+            description=description[:_LONGEST_TEXT],
+            request_id=match[1] if match else self._header_request_id(),
+            retry_after=self.retry_after,
+            task_id=self.task_id,
+        )
+
+    def _plain_text(self, raw: Any) -> str:
+        is_text = raw is None and not self.is_html
+        return self.body[: 4 * _LONGEST_TEXT].decode(errors="replace") if is_text else ""
+
+    def _header_request_id(self) -> str | None:
+        for name in ("x-oneapi-request-id", "x-request-id"):
+            if self.headers.get(name):
+                return clean(self.headers[name], self.key)
+        return None
+
+
+def clean(text: str, key: Secret) -> str:
+    """Take control characters and the key out of what a gateway said."""
+    printable = "".join(
+        character if unicodedata.category(character)[0] != "C" else " " for character in text
+    )
+    return key.conceal(" ".join(printable.split()))
+
+
+def said(raw: Any) -> str:
+    """Find the text of a refusal, "" where there is none: gateways keep it in six places."""
+    if isinstance(raw, str):
+        return raw
+    texts = (holder.get(key) for holder in _holders(raw) for key in _TEXT_KEYS)
+    return next((text for text in texts if isinstance(text, str) and text.strip()), "")
+
+
+def code_of(raw: Any) -> int | str | None:
+    """Find the gateway's own code in an envelope, or in the `error` inside it."""
+    codes = (holder.get("code") for holder in _holders(raw))
+    return next((code for code in codes if type(code) in (int, str) and code != ""), None)
+
+
+def _holders(raw: Any) -> list[dict[str, Any]]:
+    inner = raw.get("error") if isinstance(raw, dict) else None
+    return [holder for holder in (raw, inner) if isinstance(holder, dict)]
+
+
+def _gunzip(packed: bytes, limit: int) -> bytes | None:
+    """Unpack up to one byte more than the limit; None for what is corrupt or has no end."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        body = unpacker.decompress(packed, limit + 1)
+    except zlib.error:
+        return None
+    return body if unpacker.eof or len(body) > limit else None

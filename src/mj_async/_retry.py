@@ -1,0 +1,98 @@
+"""What is worth another try, and how long to wait before it. Pure, but for chance."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from . import errors
+from ._settings import RetryPolicy
+
+# The gateway's first request goes on behind its time-out and its result is kept, so a second
+# one that comes too soon only waits beside it (gateways page, "The image's seed").
+SEED_PAUSE = 20.0
+_GATEWAY_TIMEOUT = "5"
+
+_TEMPORARY_REASONS = frozenset({"json", "cut short"})
+_SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
+
+
+def is_temporary(error: errors.MJError) -> bool:
+    """Whether the same request may fare better if it is sent again."""
+    match error:
+        case errors.TransportError():
+            return error.temporary
+        case errors.RateLimitError():
+            return True
+        case errors.ServerError():  # but not where the gateway's own key was refused upstream
+            return error.status_code != 401
+        case errors.UnexpectedAnswerError():
+            return error.reason in _TEMPORARY_REASONS
+        case errors.SeedUnavailableError():
+            return str(error.code) == _GATEWAY_TIMEOUT
+    return False
+
+
+def delay_before_retry(
+    policy: RetryPolicy, error: errors.MJError, attempt: int, *, pause: float = 0.0
+) -> float | None:
+    """Say how long to wait before the next attempt, or None where there is to be none.
+
+    Args:
+        policy: The client's.
+        error: What the last attempt ended with.
+        attempt: Its number, from 1.
+        pause: The least delay in seconds after a time-out.
+
+    Returns:
+        Seconds, or None.
+    """
+    if attempt >= policy.attempts or not is_temporary(error):
+        return None
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        return stretched(retry_after) if retry_after <= policy.max_retry_after else None
+    longest = min(policy.max_delay, policy.first_delay * 2.0 ** min(attempt - 1, 64))
+    delay = random.uniform(0.0, longest)
+    timed_out = isinstance(error, errors.RequestTimeoutError | errors.SeedUnavailableError)
+    return max(delay, pause) if timed_out else delay
+
+
+def stretched(retry_after: float) -> float:
+    """Lengthen by up to a tenth, so that not everybody comes back at once."""
+    return retry_after * random.uniform(1.0, 1.1)
+
+
+def read_retry_after(headers: Mapping[str, str], wall_time: float) -> float | None:
+    """Read `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3).
+
+    A date is compared with the answer's own `Date`, which is the clock it was written by.
+
+    Args:
+        headers: The answer's.
+        wall_time: Our time of day in Unix seconds, for where there is no `Date`.
+
+    Returns:
+        Seconds from now, 0 for what is past, or None where there is none or it is malformed.
+    """
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    until = _read_date(value)
+    if until is None:
+        return None
+    now = _read_date(headers.get("date", "")) or datetime.fromtimestamp(wall_time, UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _read_date(value: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(value[:64])
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

@@ -1,0 +1,201 @@
+"""A clock that jumps to the next sleeper once all who use it sleep, on asyncio and trio."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import anyio
+import attrs
+from anyio.lowlevel import checkpoint
+
+from .._clock import Clock
+from ._parts import SUBMITTED_AT
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+# A call needs a few turns of the event loop from one thing that shows here to the next.
+_QUIET_TURNS = 30
+# Deadlines come before sleeps of the same instant, or a request would begin just to be cut.
+_DEADLINE, _SLEEP = 0, 1
+
+Mode: TypeAlias = Literal["still", "virtual", "loop", "real"]
+
+
+@attrs.define(eq=False)
+class _Alarm:
+    at: float
+    kind: int
+    ring: Callable[[], None]
+    off: bool = False
+
+
+def _nothing() -> None:
+    """Do what an alarm does whose sleeper looks at it by itself."""
+
+
+class GatewayClock(Clock):
+    """The time of one fake gateway in seconds, from 0.
+
+    It stands still until the gateway is used: then it is virtual where a client of the
+    gateway's own exists, else real while the gateway serves TCP, else the event loop's.
+    """
+
+    def __init__(self) -> None:
+        self._mode: Mode = "still"
+        self._now = 0.0
+        self._read_at: float | None = None
+        self._alarms: list[tuple[float, int, int, _Alarm]] = []
+        self._count = 0
+        self._activity = 0
+        self._driven = False
+        self._held = False
+        self._parked: dict[_Alarm, anyio.Event] = {}
+
+    def now(self) -> float:
+        outside = self._outside_time()
+        if outside is not None:
+            self._now += 0.0 if self._read_at is None else max(0.0, outside - self._read_at)
+            self._read_at = outside
+        return self._now
+
+    def _outside_time(self) -> float | None:
+        if self._mode == "real":
+            return time.monotonic()
+        try:
+            return anyio.current_time() if self._mode == "loop" else None
+        except RuntimeError:  # no event loop is running
+            return None
+
+    def follow(self, mode: Mode) -> None:
+        """Change what time is followed, and go on from the same moment; virtual stays so."""
+        self.now()
+        self._mode = "virtual" if self._mode == "virtual" else mode
+        self._read_at = None
+        self.now()
+
+    def wall_time(self) -> float:
+        return SUBMITTED_AT / 1000 + self.now()
+
+    def stir(self) -> None:
+        """Say that something goes on, so that it is not yet time to jump."""
+        self._activity += 1
+
+    async def advance(self, seconds: float) -> None:
+        """Add to the time, and let whoever sleeps meanwhile wake in order."""
+        until = self.now() + seconds
+        self._held = True
+        try:
+            await self._settle()
+            while (due := self._next_alarm()) is not None and due <= until:
+                self._jump()
+                await self._settle()
+            self._now = max(self._now, until)
+            await self._settle()
+        finally:
+            self._held = False
+
+    async def sleep(self, seconds: float) -> None:
+        await checkpoint()
+        if seconds <= 0:
+            return
+        alarm = self.set_alarm(self._now + seconds, _SLEEP)
+        try:
+            while not alarm.off:
+                await (self._park(alarm) if self._driven else self._drive(alarm))
+        finally:
+            alarm.off = True
+            self.stir()
+            self._promote()
+
+    async def _park(self, alarm: _Alarm) -> None:
+        """Wait until the alarm rings, or until nobody drives any more."""
+        parked = anyio.Event()
+        alarm.ring = parked.set
+        self._parked[alarm] = parked
+        try:
+            await parked.wait()
+        finally:
+            del self._parked[alarm]
+
+    async def _drive(self, alarm: _Alarm) -> None:
+        """Move the clock for everybody until the alarm rings."""
+        self._driven = True
+        try:
+            while not alarm.off:
+                await self._settle()
+                if not self._held:
+                    self._jump()
+        finally:
+            self._driven = False
+
+    def _promote(self) -> None:
+        if self._parked and not self._driven:
+            next(iter(self._parked.values())).set()
+
+    async def _settle(self) -> None:
+        """Come back when nothing has stirred for some turns of the event loop."""
+        quiet, seen = 0, self._activity
+        while quiet < _QUIET_TURNS:
+            await checkpoint()
+            quiet = quiet + 1 if seen == self._activity else 0
+            seen = self._activity
+
+    def set_alarm(self, at: float, kind: int, ring: Callable[[], None] | None = None) -> _Alarm:
+        """Have something called at a time; `off` takes it back."""
+        self._count += 1
+        alarm = _Alarm(at, kind, ring or _nothing)
+        heapq.heappush(self._alarms, (at, kind, self._count, alarm))
+        self.stir()
+        return alarm
+
+    def _next_alarm(self) -> float | None:
+        while self._alarms and self._alarms[0][-1].off:
+            heapq.heappop(self._alarms)
+        return self._alarms[0][0] if self._alarms else None
+
+    def _jump(self) -> None:
+        """Go to the next alarm and ring all of its instant and kind."""
+        due = self._next_alarm()
+        if due is None:
+            return
+        self._now = max(self._now, due)
+        kind = self._alarms[0][1]
+        while self._next_alarm() == due and self._alarms[0][1] == kind:
+            alarm = heapq.heappop(self._alarms)[-1]
+            alarm.off = True
+            alarm.ring()
+        self.stir()
+
+    def cut(self, at: float | None) -> _Cut:
+        return _Cut(self, at)
+
+
+class _Cut:
+    """A cancel scope whose deadline is one of the gateway's clock."""
+
+    def __init__(self, clock: GatewayClock, at: float | None) -> None:
+        self._clock = clock
+        self._at = at
+        self._scope = anyio.CancelScope()
+        self._alarm: _Alarm | None = None
+
+    def __enter__(self) -> anyio.CancelScope:
+        self._scope.__enter__()
+        if self._at is not None:
+            self._alarm = self._clock.set_alarm(self._at, _DEADLINE, self._scope.cancel)
+        return self._scope
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if self._alarm is not None:
+            self._alarm.off = True
+        self._clock.stir()
+        return self._scope.__exit__(kind, error, traceback)

@@ -1,0 +1,85 @@
+"""A fake gateway on real TCP: starlette and uvicorn, in a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from anyio import CancelScope, to_thread
+
+from ._parts import Answer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import uvicorn
+
+Answering: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], Answer]
+
+
+class Server:
+    """Serves on loopback: `async with Server(…) as base_url`.
+
+    Args:
+        answer: Gives the answer to (method, target, headers, body).
+        serving: Told the address, and None at the end.
+    """
+
+    def __init__(self, answer: Answering, serving: Callable[[str | None], None]) -> None:
+        self._answer = answer
+        self._serving = serving
+
+    async def __aenter__(self) -> str:
+        # asyncio sends small packets at once (TCP_NODELAY) only where the protocol is named;
+        # without that each answer takes 40 ms.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen(1024)
+        self._server = _make_server(self._answer)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), daemon=True
+        )
+        base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._serving(base_url)
+        # The socket listens already: a connection that comes before uvicorn does is kept.
+        self._thread.start()
+        return base_url
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._serving(None)
+        self._server.should_exit = True
+        with CancelScope(shield=True):
+            await to_thread.run_sync(self._thread.join)
+        self._socket.close()
+
+
+def _make_server(answer: Answering) -> uvicorn.Server:
+    # Imported on use: who tests in process needs neither.
+    import uvicorn  # noqa: PLC0415
+    from starlette.requests import Request  # noqa: PLC0415
+    from starlette.responses import Response  # noqa: PLC0415
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        query = scope["query_string"]
+        target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("ascii")
+        given = answer(request.method, target, dict(request.headers), await request.body())
+        response = Response(given.body, given.status, dict(given.headers))
+        await response(scope, receive, send)
+
+    config = uvicorn.Config(
+        application,
+        lifespan="off",
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    return uvicorn.Server(config)
