@@ -1,7 +1,8 @@
 """Async client for Midjourney-proxy gateways: fetch tasks, wait for them, look up seeds."""
 
 from . import errors
-from ._client import AsyncMJClient, parse_task
+from ._answer import parse_task
+from ._client import AsyncMJClient
 from ._models import Button, ImageSeed, Task, TaskList, TaskStatus
 from ._outcomes import SeedOutcome
 from ._settings import DOCUMENTED, Dialect, Polling, RetryPolicy

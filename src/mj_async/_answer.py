@@ -46,7 +46,7 @@ _BY_CODE: Mapping[str, type[errors.APIError]] = {
 
 def _is_task(raw: Any) -> bool:
     """Tell a task from an envelope: both may have `description`, and Spring's `status`."""
-    if not isinstance(raw, dict):
+    if not isinstance(raw, Mapping):
         return False
     found = len(_TASK_KEYS.intersection(raw))
     if raw.get("id"):
@@ -268,15 +268,24 @@ def _no_seed(reply: Reply, code: int | str | None, said: str) -> errors.SeedUnav
     return errors.SeedUnavailableError(task_id=reply.task_id or "", code=code, description=said)
 
 
-def read_webhook(body: bytes | str | Mapping[str, Any]) -> Task:
-    """Read a `notifyHook` body: the same task object that `fetch` answers.
+def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
+    """Read the body of a webhook (`notifyHook`), which is a task as `fetch_task` gives it.
+
+    Webhooks are unsigned, repeated and out of order (gateways page, "Webhooks"): take one as a
+    hint, and ask.
+
+    Args:
+        payload: The body as bytes or text, or its JSON object.
+
+    Returns:
+        The task.
 
     Raises:
         UnexpectedAnswerError: It is no task, or has no id.
     """
-    content = body.encode(errors="surrogatepass") if isinstance(body, str) else body
-    reply = Reply(body=content if isinstance(content, bytes) else b"")
-    raw = _unwrap(_read(reply) if isinstance(content, bytes) else dict(content))
+    content = payload.encode(errors="surrogatepass") if isinstance(payload, str) else payload
+    reply = Reply(body=bytes(content) if isinstance(content, bytes | bytearray) else b"")
+    raw = _unwrap(_read(reply) if reply.body else content)
     task = _structure(reply, raw) if _is_task(raw) else None
     if task is None or not task.id:
         raise reply.unexpected("json")

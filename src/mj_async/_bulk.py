@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 import anyio
 import attrs
@@ -147,7 +147,7 @@ class SeedRun:
             for task in self.tasks:
                 _id_of(task)
 
-    async def __aenter__(self) -> SeedRun:
+    async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         self._group.start_soon(self._run)
@@ -165,7 +165,7 @@ class SeedRun:
         # Without the body's exception, which the group would wrap into an exception group.
         await group.__aexit__(None, None, None)
 
-    def __aiter__(self) -> SeedRun:
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> SeedOutcome:

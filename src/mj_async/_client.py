@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 import httpx
 
 from . import _checks, errors
-from ._answer import read_webhook
 from ._bulk import SeedRun, TaskIds
 from ._clock import Clock
-from ._exchange import Exchange
+from ._exchange import Exchange, make_http_client
 from ._gateway import BATCH_SIZE, Gateway
 from ._models import ImageSeed, Task, TaskList
 from ._settings import Dialect, Polling, RetryPolicy, Settings
 from ._waiting import Watch, wait
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
     from typing import Any, Self
 
@@ -54,7 +52,7 @@ class AsyncMJClient:
         ConfigurationError: An option cannot work; it says which and why, and never the key.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all by keyword, all with a default
         self,
         api_key: str | None = None,
         *,
@@ -88,7 +86,7 @@ class AsyncMJClient:
         )
         owned = http_client is None
         if http_client is None:
-            http_client = _make_http_client(
+            http_client = make_http_client(
                 max_connections, proxy=proxy, trust_env=trust_env, verify=verify
             )
         _checks.check_instance("http_client", http_client, httpx.AsyncClient)
@@ -312,36 +310,3 @@ class AsyncMJClient:
             concurrency=concurrency,
             batch_size=BATCH_SIZE,
         )
-
-
-def _make_http_client(
-    max_connections: int, *, proxy: str | None, trust_env: bool, verify: bool | ssl.SSLContext
-) -> httpx.AsyncClient:
-    # Kept connections outlive the longest poll interval, and not the 75 s that proxies keep them.
-    limits = httpx.Limits(max_connections=max_connections, keepalive_expiry=60.0)
-    problem = ""
-    try:
-        return httpx.AsyncClient(limits=limits, proxy=proxy, trust_env=trust_env, verify=verify)
-    except (httpx.InvalidURL, ImportError, ValueError, OSError, TypeError) as error:
-        problem = type(error).__name__
-    raise errors.ConfigurationError(
-        f"proxy or verify, of the arguments or the environment, cannot be used ({problem})"
-    )
-
-
-def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
-    """Read the body of a webhook (`notifyHook`), which is a task as `fetch_task` gives it.
-
-    Webhooks are unsigned, repeated and out of order (gateways page, "Webhooks"): take one as a
-    hint, and ask.
-
-    Args:
-        payload: The body as bytes or text, or its JSON object.
-
-    Returns:
-        The task.
-
-    Raises:
-        UnexpectedAnswerError: It is no task, or has no id.
-    """
-    return read_webhook(payload)

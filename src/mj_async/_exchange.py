@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -215,3 +216,23 @@ async def _read_capped(response: httpx.Response, limit: int) -> bytes:
         if len(body) > limit:
             break
     return bytes(body[: limit + 1])
+
+
+def make_http_client(
+    max_connections: int, *, proxy: str | None, trust_env: bool, verify: bool | ssl.SSLContext
+) -> httpx.AsyncClient:
+    """Make the client's own `httpx.AsyncClient`.
+
+    Raises:
+        ConfigurationError: httpx cannot work with the proxy, or with `verify`.
+    """
+    # Kept connections outlive the longest poll interval, and not the 75 s that proxies keep them.
+    limits = httpx.Limits(max_connections=max_connections, keepalive_expiry=60.0)
+    problem = ""
+    try:
+        return httpx.AsyncClient(limits=limits, proxy=proxy, trust_env=trust_env, verify=verify)
+    except (httpx.InvalidURL, ImportError, ValueError, OSError, TypeError) as error:
+        problem = type(error).__name__
+    raise errors.ConfigurationError(
+        f"proxy or verify, of the arguments or the environment, cannot be used ({problem})"
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import attrs
 
@@ -119,7 +119,7 @@ class Watch:
         self._schedule = Schedule(polling=self.polling)
         self._patience = Patience(polling=self.polling, had_good_answer=self.had_good_answer)
 
-    def __aiter__(self) -> Watch:
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Task:

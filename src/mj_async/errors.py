@@ -161,7 +161,7 @@ class APIError(MJError):
     _summary = "the gateway refused the request"
     _advice = ""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # data, all by keyword
         self,
         *,
         status_code: int | None = None,
