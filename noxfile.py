@@ -1,0 +1,111 @@
+"""Sessions: tests on each installed Python, lint, types, docs, build."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["tests", "lint", "types", "docs", "build"]
+nox.options.error_on_external_run = True
+
+PYPROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+_CLASSIFIER = "Programming Language :: Python :: 3."
+CLAIMED = [
+    entry.rpartition(" ")[2]
+    for entry in PYPROJECT["project"]["classifiers"]
+    if entry.startswith(_CLASSIFIER)
+]
+GROUPS = PYPROJECT["dependency-groups"]
+
+
+def _name_pyenv_versions() -> None:
+    """Let pyenv's shims start every installed version; without a name they say "not found"."""
+    if shutil.which("pyenv") and "PYENV_VERSION" not in os.environ:
+        names = subprocess.run(
+            ["pyenv", "versions", "--bare"], check=False, capture_output=True, text=True
+        ).stdout.split()
+        recent = [name for name in names if name.startswith(tuple(f"{one}." for one in CLAIMED))]
+        if recent:
+            os.environ["PYENV_VERSION"] = ":".join(recent)
+
+
+def _starts(version: str) -> bool:
+    """Whether that Python is there and really starts: a shim may be there without it."""
+    program = shutil.which(f"python{version}")
+    if program is None:
+        return False
+    answer = subprocess.run([program, "-c", ""], check=False, capture_output=True)
+    return answer.returncode == 0
+
+
+_name_pyenv_versions()
+PYTHONS = [version for version in CLAIMED if _starts(version)]
+if not PYTHONS:
+    raise SystemExit(f"none of the Pythons {', '.join(CLAIMED)} starts here")
+print(f"Pythons that start here: {', '.join(PYTHONS)}")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests with warnings as errors; every branch must be covered on each Python."""
+    session.install(".[cli,speed]", *GROUPS["tests"])
+    coverage_file = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
+    session.run("coverage", "erase", env=coverage_file)
+    # Not pytest-cov: a pytest plugin imports the package before it begins to measure.
+    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=coverage_file)
+    session.run("coverage", "combine", "--quiet", env=coverage_file)
+    if not session.posargs:
+        session.run("coverage", "report", env=coverage_file)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and spelling."""
+    session.install("ruff>=0.12", "codespell>=2.4")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("codespell")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types: mypy strictly, and pyright that the public face is typed completely."""
+    session.install(".[cli,speed]", *GROUPS["tests"], *GROUPS["types"], "nox")
+    session.run("mypy")
+    # pyright's wheel fetches its program from a registry of its own; where that cannot be
+    # reached, mypy's stubtest compares the annotations with what is there at run time.
+    works = session.run(
+        "pyright", "--verifytypes", "mj_async", "--ignoreexternal", success_codes=[0, 1, 2, 3]
+    )
+    if not works:
+        session.run("stubtest", "mj_async", "--ignore-missing-stub")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the docs with warnings as errors; `tests` runs their examples."""
+    session.install(".[cli]", *GROUPS["docs"])
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel, and use the wheel with nothing but what it asks for."""
+    session.install("build>=1.2")
+    output = session.create_tmp()
+    shutil.rmtree(output)
+    session.run("python", "-m", "build", "--outdir", output)
+    (wheel,) = Path(output).glob("*.whl")
+    session.run("python", "-m", "venv", "--clear", f"{output}/venv")
+    python = f"{output}/venv/bin/python"
+    session.run(python, "-m", "pip", "install", "--quiet", str(wheel), external=True)
+    session.run(
+        python, "-W", "error", "-c", "import mj_async; print(mj_async.__version__)", external=True
+    )

@@ -1,0 +1,22 @@
+"""The command `mj-async`, which the extra `mj_async[cli]` completes."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+_NEEDED = ("cyclopts", "rich", "starlette", "uvicorn")
+
+
+def main() -> None:
+    """Run the command line, or say what it needs."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        print(
+            f"mj-async needs {', '.join(missing)}: python -m pip install 'mj_async[cli]'",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    from ._app import run  # noqa: PLC0415  # only now is it known to be there
+
+    run()
