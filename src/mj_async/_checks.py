@@ -15,6 +15,7 @@ from .errors import ConfigurationError
 
 # Ids in the wild have 16 to 20 digits, or look like `task_1234567890`.
 _LONGEST_ID = 256
+_LAST_PORT = 65_535
 # Far beyond any use, and safe to add to a clock; NaN and infinity are not below it.
 _ENDLESS = 1e12
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -188,13 +189,13 @@ def find_base_url(given: object, environment: Mapping[str, str]) -> str:
 
 
 def _parse_url(value: str) -> httpx.URL:
-    problem = "has white space around it" if value != value.strip() else None
+    problem = "has .. in its path" if ".." in value.split("/") else None
+    problem = "has white space around it" if value != value.strip() else problem
     try:
         url = httpx.URL(value)
+        problem = "port out of range" if (url.port or 0) > _LAST_PORT else problem
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
         problem = type(error).__name__
-    if problem is None and ".." in url.path.split("/"):
-        problem = "has .. in its path"
     if problem is not None:  # outside the except block: the value may hold a password
         raise ConfigurationError(f"base_url is no address ({problem})")
     return url

@@ -106,7 +106,8 @@ class AsyncMJClient:
         return client
 
     def __repr__(self) -> str:
-        return f"<AsyncMJClient({self._settings.base_url!r})>"
+        settings = vars(self).get("_settings")  # absent in the traceback of a failed __init__
+        return f"<AsyncMJClient({settings.base_url if settings else 'unfinished'!r})>"
 
     async def __aenter__(self) -> Self:
         self._exchange.check_open()

@@ -244,7 +244,7 @@ class TaskList(Sequence[Task]):
     def __init__(self, tasks: Sequence[Task] = (), missing: Sequence[str] = ()) -> None:
         self._tasks = tuple(tasks)
         self._by_id = {task.id: task for task in self._tasks}
-        self.missing = tuple(missing)
+        self.missing: tuple[str, ...] = tuple(missing)
 
     @overload
     def __getitem__(self, key: int | str) -> Task: ...

@@ -126,8 +126,8 @@ class GatewayClock(Clock):
         self._driven = True
         try:
             while not alarm.off:
-                await self._settle()
-                if not self._held:
+                await self._settle(alarm)
+                if not (self._held or alarm.off):
                     self._jump()
         finally:
             self._driven = False
@@ -136,10 +136,10 @@ class GatewayClock(Clock):
         if self._parked and not self._driven:
             next(iter(self._parked.values())).set()
 
-    async def _settle(self) -> None:
-        """Come back when nothing has stirred for some turns of the event loop."""
+    async def _settle(self, alarm: _Alarm | None = None) -> None:
+        """Come back when nothing has stirred for some turns of the loop, or the alarm rang."""
         quiet, seen = 0, self._activity
-        while quiet < _QUIET_TURNS:
+        while quiet < _QUIET_TURNS and not (alarm and alarm.off):
             await checkpoint()
             quiet = quiet + 1 if seen == self._activity else 0
             seen = self._activity

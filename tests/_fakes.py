@@ -1,0 +1,66 @@
+"""Doubles that record what they were asked, and answer from a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import attrs
+import httpx
+
+from mj_async import AsyncMJClient, Task, errors
+
+
+def task(status: str = "IN_PROGRESS", progress: str | None = None, **fields: Any) -> Task:
+    """Make a task; a finished one has a picture unless it is told otherwise."""
+    fields.setdefault("image_url", "https://cdn.example/1.png" if status == "SUCCESS" else None)
+    return Task(fields.pop("id", "1"), status=status, progress_text=progress, **fields)
+
+
+@attrs.define
+class Script:
+    """Polls that are answered in order, the last answer for ever; it records the instants."""
+
+    answers: list[Task | errors.MJError]
+    lasting: float = 0.0
+    at: list[float] = attrs.field(factory=list)
+
+    async def __call__(self, task_id: str) -> Task:
+        """Answer one poll, after `lasting` seconds."""
+        self.at.append(anyio.current_time())
+        await anyio.sleep(self.lasting)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, errors.MJError):
+            raise answer
+        return answer
+
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+@attrs.define
+class Wire(httpx.AsyncBaseTransport):
+    """A transport that answers from a function, and records the requests."""
+
+    handler: Handler
+    requests: list[httpx.Request] = attrs.field(factory=list)
+    closed: bool = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer with a stream, as a socket would."""
+        await request.aread()
+        self.requests.append(request)
+        answer = self.handler(request)
+        stream = httpx.ByteStream(b"".join([chunk async for chunk in answer.aiter_raw()]))
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=stream)
+
+    async def aclose(self) -> None:
+        """Remember that the client closed it."""
+        self.closed = True
+
+
+def client_on(wire: Wire, **options: Any) -> AsyncMJClient:
+    """Make a client whose requests go to the function."""
+    options = {"api_key": "sk-key", "base_url": "https://gateway.test", **options}
+    return AsyncMJClient(http_client=httpx.AsyncClient(transport=wire), **options)

@@ -1,0 +1,421 @@
+"""The fake gateway: the same in process and over TCP, in each dialect."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import anyio
+import httpx
+import pytest
+from trio.testing import MockClock
+
+from mj_async import AsyncMJClient, Polling, errors
+from mj_async.testing import FakeGateway
+from mj_async.testing._gateway import DialectName
+
+pytestmark = pytest.mark.anyio
+
+DIALECTS = get_args(DialectName)
+ID = "1730621826053455"
+KEY_HEADERS = {
+    "newapi": {"authorization": "Bearer sk-fake-gateway-key"},
+    "onehub": {"mj-api-secret": "sk-fake-gateway-key"},
+    "java": {"mj-api-secret": "sk-fake-gateway-key"},
+    "csharp": {"authorization": "sk-fake-gateway-key"},
+    "documented": {"authorization": "Bearer sk-fake-gateway-key"},
+}
+
+
+async def get(gateway: FakeGateway, path: str, **options: Any) -> httpx.Response:
+    """Ask with the key as the dialect takes it, and nothing of ours between."""
+    headers = KEY_HEADERS[gateway._dialect]
+    async with httpx.AsyncClient(transport=gateway.transport, headers=headers) as client:
+        return await client.request(options.pop("method", "GET"), gateway.base_url + path, **options)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_task_follows_its_timeline(dialect: Any) -> None:
+    """Status, progress and times are those of the timeline at the gateway's time."""
+    gateway = FakeGateway(dialect)
+    gateway.add_task(ID, [(0, "SUBMITTED", "0%"), (5, "IN_PROGRESS", "40%"), (12, "SUCCESS", "100%")])
+    seen = []
+
+    async with gateway.client() as client:
+        for _ in range(3):
+            task = await client.fetch_task(ID)
+            seen.append((task.status, task.progress, task.start_time, task.duration))
+            await gateway.advance(6.0)
+
+    assert [("SUBMITTED", 0), ("IN_PROGRESS", 40), ("SUCCESS", 100)] == [one[:2] for one in seen]
+    assert seen[0][2] is None
+    assert 12.0 == seen[2][3]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_every_dialect_is_found_out(dialect: Any) -> None:
+    """A client with the default dialect fetches, lists, and gets the seed where there is one."""
+    gateway = FakeGateway(dialect)
+    for number in range(3):
+        gateway.add_task(f"{number}", [(0, "SUCCESS", "100%")], seed=f"{1000 + number}")
+
+    async with gateway.client() as client:
+        task = await client.fetch_task("1")
+        tasks = await client.list_tasks(["2", "0", "9", "1", "2"])
+        seed = None if dialect == "java" else await client.image_seed("1")
+        if dialect == "java":
+            with pytest.raises(errors.UnsupportedError):
+                await client.image_seed("1")
+        for call in (client.fetch_task, client.image_seed):
+            if (dialect, call) != ("java", client.image_seed):
+                with pytest.raises(errors.TaskNotFoundError):
+                    await call("9")
+
+    assert ("1", "SUCCESS") == (task.id, task.status)
+    assert ["2", "0", "1"] == [one.id for one in tasks]
+    assert ("9",) == tasks.missing
+    assert seed is None or "1001" == seed.seed
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_wrong_key_is_refused(dialect: Any) -> None:
+    """A key that is not the gateway's gets its refusal: at most three requests say so."""
+    gateway = FakeGateway(dialect, api_key="sk-right")
+    gateway.add_task(ID)
+
+    async with gateway.client(api_key="sk-wrong") as client:
+        with pytest.raises(errors.AuthenticationError):
+            await client.fetch_task(ID)
+
+    assert 3 == len(gateway.requests)
+
+
+async def test_a_dialect_must_be_known() -> None:
+    """A misspelt dialect is refused by name."""
+    with pytest.raises(errors.ConfigurationError, match="dialect must be one of 'newapi', "):
+        FakeGateway("new-api")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "status", "content_type"),
+    [
+        ("newapi", 200, "text/html"),
+        ("onehub", 200, "text/html"),
+        ("java", 404, "application/json"),
+        ("csharp", 404, None),
+        ("documented", 200, "text/html"),
+    ],
+)
+async def test_an_unknown_route_is_answered_in_the_dialect(
+    dialect: Any, status: int, content_type: str | None
+) -> None:
+    """Some gateways answer an unknown path or a wrong method with their page and a 200."""
+    gateway = FakeGateway(dialect)
+    gateway.add_task(ID)
+
+    answers = [
+        await get(gateway, "/elsewhere"),
+        await get(gateway, f"/mj/task/{ID}/fetch", method="POST"),
+        await get(gateway, "/mj/task/list-by-condition"),
+        await get(gateway, f"/mj/task/a/{ID}/fetch"),
+        await get(gateway, f"/mj/task/{ID}/other"),
+    ]
+
+    assert {(status, content_type)} == {
+        (answer.status_code, answer.headers.get("content-type")) for answer in answers
+    }
+
+
+@pytest.mark.parametrize(
+    ("dialect", "mode", "works"),
+    [
+        ("newapi", "/anything", True),
+        ("onehub", "/mj-fast", True),
+        ("onehub", "/fast", False),
+        ("csharp", "/mj-relax", True),
+        ("java", "/mj-fast", False),
+    ],
+)
+async def test_a_mode_may_stand_before_mj(dialect: Any, mode: str, works: bool) -> None:  # noqa: FBT001
+    """A base_url with a mode reaches the gateways that have modes."""
+    gateway = FakeGateway(dialect)
+    gateway.add_task(ID)
+
+    async with gateway.client(base_url=gateway.base_url + mode) as client:
+        if works:
+            assert ID == (await client.fetch_task(ID)).id
+        else:
+            with pytest.raises(errors.MJError):
+                await client.fetch_task(ID)
+
+
+@pytest.mark.parametrize("dialect", ["newapi", "onehub", "csharp"])
+async def test_seeds_that_there_are_not_yet(dialect: Any) -> None:
+    """An unfinished task and one without a seed are told apart, as the gateway does."""
+    gateway = FakeGateway(dialect)
+    gateway.add_task("unfinished")
+    gateway.add_task("seedless", [(0, "SUCCESS", "100%")])
+
+    async with gateway.client() as client:
+        codes = {}
+        for task_id in ("unfinished", "seedless"):
+            with pytest.raises(errors.SeedUnavailableError) as caught:
+                await client.image_seed(task_id)
+            codes[task_id] = caught.value.code
+
+    assert {"unfinished": 4, "seedless": 3} == codes
+
+
+async def test_csharp_tells_a_seed_that_was_asked_for() -> None:
+    """The C# gateway stores a seed with the task, so that the list carries it from then on."""
+    gateway = FakeGateway("csharp")
+    gateway.add_task(ID, [(0, "SUCCESS", "100%")], seed="5")
+
+    async with gateway.client() as client:
+        before = await client.fetch_task(ID)
+        await client.image_seed(ID)
+        after = await client.fetch_task(ID)
+
+    assert (None, "5") == (before.seed, after.seed)
+
+
+async def test_the_documented_form_answers_with_a_task() -> None:
+    """Under the documented dialect a seedless task is a task without a seed, and no error."""
+    gateway = FakeGateway("documented")
+    gateway.add_task("1", [(0, "SUCCESS", "100%")])
+
+    async with gateway.client() as client:
+        seed = await client.image_seed("1")
+
+    assert (None, "documented", "1") == (seed.seed, seed.source, seed.task.id if seed.task else "")
+
+
+async def test_fields_stand_above_the_dialect() -> None:
+    """Fields may be named as on the wire or as in Python, and replace what the dialect writes."""
+    gateway = FakeGateway("java")
+    gateway.add_task(ID, imageUrl="https://cdn/1", fail_reason="none", action=None)
+
+    body = (await get(gateway, f"/mj/task/{ID}/fetch")).json()
+
+    assert ("https://cdn/1", "none", None) == (body["imageUrl"], body["failReason"], body["action"])
+
+
+async def test_a_failure_has_a_reason_and_new_api_says_100_per_cent() -> None:
+    """FAILURE comes with a reason, and on new-api with a progress of 100 %."""
+    answers = {}
+    for dialect in ("newapi", "java"):
+        gateway = FakeGateway(dialect)  # type: ignore[arg-type]
+        gateway.add_task(ID, [(0, "FAILURE", "40%")])
+        answers[dialect] = (await get(gateway, f"/mj/task/{ID}/fetch")).json()
+
+    assert ("100%", "") == (answers["newapi"]["progress"], answers["java"]["progress"])
+    assert all(answer["failReason"] for answer in answers.values())
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "status"),
+    [
+        ("newapi", b'{"ids": [1]}', 400),
+        ("newapi", b"ids=1", 400),
+        ("newapi", b'{"id": []}', 400),
+        ("java", b"ids=1", 415),
+        ("csharp", b"ids=1", 415),
+        ("documented", b'{"ids": ["1"]}', 400),
+    ],
+)
+async def test_ids_in_another_encoding_are_refused(dialect: Any, body: bytes, status: int) -> None:
+    """Each gateway says in its own way that it did not understand the ids."""
+    gateway = FakeGateway(dialect)
+    path = "/mj/task/list-by-condition"
+
+    answer = await get(gateway, path, method="POST", content=body)
+
+    assert status == answer.status_code
+
+
+async def test_a_planned_failure_comes_first() -> None:
+    """fail_next answers the next requests, whatever they ask, and then it is over."""
+    gateway = FakeGateway()
+    gateway.add_task(ID)
+    gateway.fail_next(2, status=502, headers={"x-proxy": "nginx"}, body=b"<html>")
+
+    answers = [await get(gateway, f"/mj/task/{ID}/fetch") for _ in range(3)]
+
+    assert [502, 502, 200] == [answer.status_code for answer in answers]
+    assert ("nginx", b"<html>") == (answers[0].headers["x-proxy"], answers[0].content)
+
+
+async def test_requests_are_the_same_in_process_and_over_tcp() -> None:
+    """What is recorded does not depend on the way; only the time and the host do."""
+    gateway = FakeGateway()
+    gateway.add_task(ID)
+    recorded = []
+
+    async with gateway.client() as client:
+        await client.list_tasks([ID])
+    async with (
+        gateway.serve() as base_url,
+        AsyncMJClient(gateway.api_key, base_url=base_url) as client,
+    ):
+        await client.list_tasks([ID])
+    for request in gateway.requests:
+        headers = {name: value for name, value in request.headers.items() if name != "host"}
+        recorded.append((request.method, request.target, headers, request.body))
+
+    assert recorded[0] == recorded[1]
+    assert {"ids": [ID]} == json.loads(gateway.requests[0].body)
+    assert "https://fake-gateway.test" == gateway.base_url
+
+
+async def test_a_query_is_part_of_the_target() -> None:
+    """The target is what stood in the request line."""
+    gateway = FakeGateway()
+
+    async with gateway.serve() as base_url, httpx.AsyncClient() as client:
+        await client.get(f"{base_url}/mj/task//x%2Fy?z=1")
+    await get(gateway, "/mj/task//x%2Fy?z=1")
+
+    assert {"/mj/task//x%2Fy?z=1"} == {request.target for request in gateway.requests}
+
+
+async def test_served_time_is_real() -> None:
+    """Under serve() the clock is that of the wall, and base_url the served one."""
+    gateway = FakeGateway()
+
+    async with gateway.serve() as base_url:
+        before = gateway.now
+        await anyio.sleep(0.05)
+        assert 0.05 <= gateway.now - before < 5.0
+        assert base_url == gateway.base_url
+
+
+class TestVirtualTime:
+    """The gateway's own clock, on asyncio and on trio."""
+
+    async def test_time_stands_still_until_it_is_used(self) -> None:
+        """A gateway that nobody talks to is at 0, and can be advanced."""
+        gateway = FakeGateway()
+        await anyio.sleep(0.01)
+
+        assert 0.0 == gateway.now
+        await gateway.advance(5.0)
+        assert 5.0 == gateway.now
+
+    async def test_a_wait_takes_no_time(self) -> None:
+        """The clock jumps to the next sleep, so that polls come at the promised instants."""
+        gateway = FakeGateway()
+        gateway.add_task(ID, [(0, "IN_PROGRESS", "1%"), (15, "SUCCESS", "100%")])
+
+        async with gateway.client(polling=Polling(jitter=0)) as client:
+            await client.wait_for_task(ID)
+
+        assert [0, 3, 6.9, 11.97, 18.561] == pytest.approx(
+            [request.at for request in gateway.requests]
+        )
+
+    async def test_deadlines_follow_the_clock(self) -> None:
+        """A wait times out at its instant of the gateway's clock, before a poll of the same."""
+        gateway = FakeGateway()
+        gateway.add_task(ID, [(0, "IN_PROGRESS", "1%")])
+
+        async with gateway.client(polling=Polling(interval=3, factor=1, jitter=0)) as client:
+            with pytest.raises(errors.WaitTimeoutError) as caught:
+                await client.wait_for_task(ID, timeout=600)
+
+        assert 600.0 == gateway.now == caught.value.elapsed
+        assert 200 == len(gateway.requests)
+
+    async def test_many_clients_share_the_clock(self) -> None:
+        """Sleepers wake in order, whoever moves the clock and whoever leaves."""
+        gateway = FakeGateway()
+        gateway.add_task(ID, [(0, "IN_PROGRESS", "1%"), (30, "SUCCESS", "100%")])
+        ended: list[tuple[float, float]] = []
+
+        async with gateway.client() as client:
+
+            async def wait(interval: float) -> None:
+                polling = Polling(interval=interval, factor=1, jitter=0)
+                with anyio.move_on_after(None) as scope:
+                    scopes[interval] = scope
+                    await client.wait_for_task(ID, polling=polling)
+                    ended.append((interval, gateway.now))
+
+            scopes: dict[float, anyio.CancelScope] = {}
+            async with anyio.create_task_group() as group:
+                for interval in (7.0, 8.0, 9.0, 11.0):
+                    group.start_soon(wait, interval)
+                await gateway.advance(1.0)
+                scopes[7.0].cancel()
+
+        assert [(8.0, 32.0), (11.0, 33.0), (9.0, 36.0)] == ended
+
+    async def test_advance_wakes_whoever_sleeps_meanwhile(self) -> None:
+        """advance() goes through the sleeps in order and ends exactly there."""
+        gateway = FakeGateway()
+        gateway.add_task(ID, [(0, "IN_PROGRESS", "1%")])
+
+        async with gateway.client(polling=Polling(jitter=0)) as client:
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.wait_for_task, ID)
+                await gateway.advance(7.0)
+                assert 7.0 == gateway.now
+                assert [0, 3, 6.9] == pytest.approx([one.at for one in gateway.requests])
+                group.cancel_scope.cancel()
+
+    async def test_retries_sleep_on_the_clock(self) -> None:
+        """A Retry-After of a minute costs nothing real, and is waited for."""
+        gateway = FakeGateway()
+        gateway.add_task(ID)
+        gateway.fail_next(1, status=429, headers={"retry-after": "60"})
+
+        async with gateway.client() as client:
+            await client.fetch_task(ID, timeout=None)
+
+        assert 60.0 <= gateway.requests[1].at <= 66.0
+
+    async def test_a_call_without_a_deadline_has_no_alarm(self) -> None:
+        """Nothing is left on the clock when a call is over."""
+        gateway = FakeGateway()
+        gateway.add_task(ID)
+
+        async with gateway.client() as client:
+            await client.fetch_task(ID, timeout=None)
+            await client.fetch_task(ID)
+
+        assert gateway._clock._next_alarm() is None
+        gateway._clock._jump()
+        assert 0.0 == gateway.now
+
+
+class TestLoopTime:
+    """The transport alone follows the event loop's time."""
+
+    @pytest.fixture
+    def anyio_backend(self) -> Any:
+        """Run on trio, whose clock jumps when all sleep."""
+        return ("trio", {"clock": MockClock(autojump_threshold=0)})
+
+    async def test_the_transport_follows_the_virtual_clock(self) -> None:
+        """Under trio's virtual clock a wait through the transport takes no time either."""
+        gateway = FakeGateway()
+        gateway.add_task(ID, [(0, "IN_PROGRESS", "1%"), (100, "SUCCESS", "100%")])
+        http_client = httpx.AsyncClient(transport=gateway.transport)
+
+        async with http_client, AsyncMJClient(
+            gateway.api_key,
+            base_url=gateway.base_url,
+            http_client=http_client,
+            polling=Polling(jitter=0),
+        ) as client:  # fmt: skip
+            await client.wait_for_task(ID)
+
+        assert 107.1293 == pytest.approx(gateway.now)
+
+
+def test_the_transport_may_be_made_before_the_loop_runs() -> None:
+    """Outside of any loop time stands still."""
+    gateway = FakeGateway()
+
+    assert gateway.transport is not None
+    assert 0.0 == gateway.now
+    assert "<FakeGateway('newapi', tasks=0)>" == repr(gateway)
