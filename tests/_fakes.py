@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -22,7 +22,7 @@ def task(status: str = "IN_PROGRESS", progress: str | None = None, **fields: Any
 class Script:
     """Polls that are answered in order, the last answer for ever; it records the instants."""
 
-    answers: list[Task | errors.MJError]
+    answers: Sequence[Task | errors.MJError]
     lasting: float = 0.0
     at: list[float] = attrs.field(factory=list)
 
@@ -30,7 +30,7 @@ class Script:
         """Answer one poll, after `lasting` seconds."""
         self.at.append(anyio.current_time())
         await anyio.sleep(self.lasting)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        answer = self.answers[min(len(self.at), len(self.answers)) - 1]
         if isinstance(answer, errors.MJError):
             raise answer
         return answer
@@ -52,7 +52,7 @@ class Wire(httpx.AsyncBaseTransport):
         await request.aread()
         self.requests.append(request)
         answer = self.handler(request)
-        stream = httpx.ByteStream(b"".join([chunk async for chunk in answer.aiter_raw()]))
+        stream = httpx.ByteStream(answer.content)
         return httpx.Response(answer.status_code, headers=answer.headers, stream=stream)
 
     async def aclose(self) -> None:

@@ -138,7 +138,11 @@ def test_a_bad_base_url_is_refused(given_url: Any, problem: str) -> None:
 
 @pytest.mark.parametrize(
     "given_url",
-    ["https://me:hidden@gateway.test", "me:hidden@gateway.test", "https://me:hidden@gateway.test:99999"],
+    [
+        "https://me:hidden@gateway.test",
+        "me:hidden@gateway.test",
+        "https://me:hidden@gateway.test:99999",
+    ],
 )
 def test_a_password_in_a_base_url_is_not_shown(given_url: str) -> None:
     """A user and password in the address are refused without being repeated."""
@@ -175,7 +179,11 @@ def test_a_bad_key_is_refused_and_not_shown(key: Any, problem: str) -> None:
 
     assert problem in str(caught.value)
     own_frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    own = [frame for frame in own_frames.stack if "mj_async" in frame.filename and "tests" not in frame.filename]
+    own = [
+        frame
+        for frame in own_frames.stack
+        if "mj_async" in frame.filename and "tests" not in frame.filename
+    ]
     assert own
     assert all(CANARY not in str(frame.locals) for frame in own)
 

@@ -31,14 +31,18 @@ async def get(gateway: FakeGateway, path: str, **options: Any) -> httpx.Response
     """Ask with the key as the dialect takes it, and nothing of ours between."""
     headers = KEY_HEADERS[gateway._dialect]
     async with httpx.AsyncClient(transport=gateway.transport, headers=headers) as client:
-        return await client.request(options.pop("method", "GET"), gateway.base_url + path, **options)
+        return await client.request(
+            options.pop("method", "GET"), gateway.base_url + path, **options
+        )
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_a_task_follows_its_timeline(dialect: Any) -> None:
     """Status, progress and times are those of the timeline at the gateway's time."""
     gateway = FakeGateway(dialect)
-    gateway.add_task(ID, [(0, "SUBMITTED", "0%"), (5, "IN_PROGRESS", "40%"), (12, "SUCCESS", "100%")])
+    gateway.add_task(
+        ID, [(0, "SUBMITTED", "0%"), (5, "IN_PROGRESS", "40%"), (12, "SUCCESS", "100%")]
+    )
     seen = []
 
     async with gateway.client() as client:
@@ -204,7 +208,7 @@ async def test_a_failure_has_a_reason_and_new_api_says_100_per_cent() -> None:
     """FAILURE comes with a reason, and on new-api with a progress of 100 %."""
     answers = {}
     for dialect in ("newapi", "java"):
-        gateway = FakeGateway(dialect)  # type: ignore[arg-type]
+        gateway = FakeGateway(dialect)
         gateway.add_task(ID, [(0, "FAILURE", "40%")])
         answers[dialect] = (await get(gateway, f"/mj/task/{ID}/fetch")).json()
 

@@ -63,7 +63,7 @@ def test_imports_go_up(path: Path) -> None:
     assert set() == not_above
 
 
-def test_a_wrong_import_is_found(tmp_path: Path) -> None:
+def test_a_wrong_import_is_found() -> None:
     """The check sees an import that goes down, also where only types need it."""
     wrong = SOURCE / "_ask.py"
     text = "if TYPE_CHECKING:\n    from ._client import AsyncMJClient\n"
@@ -107,7 +107,9 @@ def test_all_is_sorted_and_complete(module: object) -> None:
         if getattr(value, "__module__", "").startswith("mj_async") and name[0] != "_"
     }
 
-    assert sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name)) == names
+    assert (
+        sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name)) == names
+    )
     assert public <= set(names)
     assert all(hasattr(module, name) for name in names)
 

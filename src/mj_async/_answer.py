@@ -171,7 +171,7 @@ def read_task(reply: Reply) -> Task:
     """
     raw = _unwrap(_read(reply))
     if raw is None:
-        raise reply.refusal(errors.TaskNotFoundError)
+        raise reply.refusal(errors.TaskNotFoundError, {})
     if not _is_task(raw):
         raise _refused_in_200(reply, raw)
     return _read_own_task(reply, raw, fill=True)
@@ -232,7 +232,7 @@ def read_seed(reply: Reply, source: SeedSource) -> ImageSeed:
 
 def _read_seed(reply: Reply, raw: Any, source: SeedSource) -> ImageSeed:
     if raw is None:
-        raise reply.refusal(errors.TaskNotFoundError)
+        raise reply.refusal(errors.TaskNotFoundError, {})
     if isinstance(raw, list) and len(raw) == 1:
         (raw,) = raw
     task_id = reply.task_id or ""
@@ -283,9 +283,14 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
     Raises:
         UnexpectedAnswerError: It is no task, or has no id.
     """
-    content = payload.encode(errors="surrogatepass") if isinstance(payload, str) else payload
-    reply = Reply(body=bytes(content) if isinstance(content, bytes | bytearray) else b"")
-    raw = _unwrap(_read(reply) if reply.body else content)
+    if isinstance(payload, str):
+        payload = payload.encode(errors="surrogatepass")
+    if isinstance(payload, bytes | bytearray):
+        reply = Reply(body=bytes(payload))
+        raw = _unwrap(_read(reply))
+    else:
+        reply = Reply(body=repr(payload).encode(errors="replace"))
+        raw = _unwrap(payload)
     task = _structure(reply, raw) if _is_task(raw) else None
     if task is None or not task.id:
         raise reply.unexpected("json")

@@ -69,12 +69,16 @@ def image_seed(task_id: str, route: SeedRoute) -> Ask:
 
 def authorization(scheme: Scheme, key: Secret) -> dict[str, str]:
     """Give the one header that carries the key; two at once break the C# gateway."""
-    given = key.reveal()
     if scheme == "none":
         return {}
     if scheme == "raw":
-        return {"Authorization": given}
-    bare = given[7:].strip() if given[:7].lower() == "bearer " else given
+        return {"Authorization": key.reveal()}
     if scheme == "bearer":
-        return {"Authorization": f"Bearer {bare}"}
-    return {"mj-api-secret": bare}
+        return {"Authorization": f"Bearer {_bare(key)}"}
+    return {"mj-api-secret": _bare(key)}
+
+
+def _bare(key: Secret) -> str:
+    """Give the key without a "Bearer " that the user has put before it."""
+    given = key.reveal()
+    return given[7:].strip() if given[:7].lower() == "bearer " else given

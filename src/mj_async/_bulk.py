@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
@@ -55,6 +55,7 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_o
             except Exception as error:  # noqa: BLE001  # raised below
                 failures.append(error)
                 group.cancel_scope.cancel()
+                return
 
     async with anyio.create_task_group() as group:
         for _ in range(at_once):
@@ -100,6 +101,36 @@ class _Landing:
             await self._changed.wait()
         self._wake()
         return self._landed.popleft()
+
+
+class _Source:
+    """The user's ids one by one, from whatever can be iterated.
+
+    No generator of ours: one that is cut off in the middle would be left unfinished.
+    """
+
+    def __init__(self, tasks: TaskIds) -> None:
+        self._asynchronous = aiter(tasks) if isinstance(tasks, AsyncIterable) else None
+        self._plain = iter(() if isinstance(tasks, AsyncIterable) else tasks)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(self._asynchronous, AsyncGenerator):
+            with anyio.CancelScope(shield=True):
+                await self._asynchronous.aclose()
+
+    async def next(self) -> str | Task | None:
+        """Give the next id, or None after the last."""
+        if self._asynchronous is None:
+            return next(self._plain, None)
+        return await anext(self._asynchronous, None)
 
 
 def classify(task_id: str, task: Task) -> SeedOutcome | None:
@@ -205,8 +236,8 @@ class SeedRun:
 
     async def _feed(self, queue: ObjectSendStream[tuple[str, Task | None]]) -> None:
         """List the ids and queue those whose seed must be asked for."""
-        async with queue:
-            async for batch in self._batches():
+        async with queue, _Source(self.tasks) as source:
+            while batch := await self._next_batch(source):
                 await self._landing.room()
                 for task_id, task in await self._look_up(batch):
                     outcome = None if task is None else classify(task_id, task)
@@ -259,16 +290,15 @@ class SeedRun:
             own.task_id, own.partial = task_id, None
             self._landing.land(SeedOutcome(task_id, error=own))
 
-    async def _batches(self) -> AsyncIterator[list[str | Task]]:
+    async def _next_batch(self, source: _Source) -> list[str | Task]:
         batch: list[str | Task] = []
-        async for item in _iterate(self.tasks):
+        while len(batch) < self.batch_size:
+            item = await source.next()
+            if item is None:
+                break
             if self._is_new(_id_of(item)):
                 batch.append(item)
-            if len(batch) == self.batch_size:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+        return batch
 
     def _is_new(self, task_id: str) -> bool:
         if task_id in self._recent:
@@ -281,12 +311,3 @@ class SeedRun:
 
 def _id_of(task: object) -> str:
     return check_id(task.id if isinstance(task, Task) else task)
-
-
-async def _iterate(tasks: TaskIds) -> AsyncIterator[str | Task]:
-    if isinstance(tasks, AsyncIterable):
-        async for task in tasks:
-            yield task
-    else:
-        for task in tasks:
-            yield task

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,6 +16,7 @@ from ._clock import Clock
 from ._exchange import Exchange, make_http_client
 from ._gateway import BATCH_SIZE, Gateway
 from ._models import ImageSeed, Task, TaskList
+from ._outcomes import SeedOutcome
 from ._settings import Dialect, Polling, RetryPolicy, Settings
 from ._waiting import Watch, wait
 
@@ -41,7 +43,8 @@ class AsyncMJClient:
         retry: How often a failed call is tried again.
         request_timeout: Seconds for one attempt, from holding a connection to the last byte.
         seed_timeout: The same for `image_seed`: gateways wait up to 60 s for an answer.
-        max_connections: How many requests are under way at once. Seeds hold at most half.
+        max_connections: How many requests are under way at once. Seeds hold at most half,
+            never fewer than one.
         proxy: The address of a proxy, else the environment's.
         trust_env: Whether the environment's proxies are used.
         verify: False to trust any certificate, or an `ssl.SSLContext`.
@@ -169,7 +172,7 @@ class AsyncMJClient:
         Raises:
             ConfigurationError: It is no list of ids, or one of them cannot be used.
             MJError: As `fetch_task`, but for `TaskNotFoundError`; its `partial` has the tasks
-                that had been received.
+                that had been received; calls under way are cut off.
         """
         _checks.check_timeout(timeout)
         return await self._gateway.list_tasks(_checks.check_ids(task_ids), timeout)
@@ -241,12 +244,12 @@ class AsyncMJClient:
             MJError: `polling.max_consecutive_errors` polls in a row failed, the last with
                 this; or base_url is wrong.
         """
-        watch = self.watch_task(task_id, timeout=timeout, polling=polling)
+        watch = self._watch(task_id, timeout, polling)
         return await wait(watch, on_update, raise_on_failure=raise_on_failure)
 
     def watch_task(
         self, task_id: str, *, timeout: float | None = 600.0, polling: Polling | None = None
-    ) -> Watch:
+    ) -> AsyncIterator[Task]:
         """Follow a task: `async for task in client.watch_task(task_id)`.
 
         Args:
@@ -262,6 +265,9 @@ class AsyncMJClient:
             ConfigurationError: An argument cannot be used.
             MJError: While iterating, as `wait_for_task`.
         """
+        return self._watch(task_id, timeout, polling)
+
+    def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
         _checks.check_timeout(timeout)
         schedule = self._settings.polling if polling is None else polling
         _checks.check_instance("polling", schedule, Polling)
@@ -274,7 +280,9 @@ class AsyncMJClient:
             had_good_answer=lambda: self._gateway.had_good_answer,
         )
 
-    def image_seeds(self, tasks: TaskIds, *, concurrency: int = 4) -> SeedRun:
+    def image_seeds(
+        self, tasks: TaskIds, *, concurrency: int = 4
+    ) -> AbstractAsyncContextManager[AsyncIterator[SeedOutcome]]:
         """Look up the seeds of many tasks.
 
         `async with client.image_seeds(ids) as outcomes`, then `async for outcome in outcomes`.

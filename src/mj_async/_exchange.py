@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import httpx
 
 from . import errors
+from ._ask import authorization
 from ._reply import Reply
 from ._retry import delay_before_retry, read_retry_after
 
 if TYPE_CHECKING:
-    from ._ask import Ask
+    from ._ask import Ask, Scheme
     from ._clock import Clock
     from ._settings import Settings
 
@@ -68,13 +69,13 @@ class Exchange:
             raise errors.ClientStateError("this client is closed; make another one")
 
     async def attempt(
-        self, ask: Ask, headers: Mapping[str, str], read: Callable[[Reply], T], *, limit: int
+        self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], *, limit: int
     ) -> T:
         """Send a request once and read its answer.
 
         Args:
             ask: What to ask.
-            headers: The one that carries the key.
+            scheme: How the key is sent.
             read: Makes a model or an error of the answer.
             limit: The most bytes that the body may have, packed and unpacked.
 
@@ -87,35 +88,42 @@ class Exchange:
         """
         self.check_open()
         async with self._slots:
-            return read(await self._send_in_time(ask, headers, limit, "request_timeout"))
+            return read(await self._send_in_time(ask, scheme, limit, "request_timeout"))
 
     async def slow_attempt(
-        self, ask: Ask, headers: Mapping[str, str], read: Callable[[Reply], T], *, limit: int
+        self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], *, limit: int
     ) -> T:
         """Do the same for a seed: it may take a minute, and holds at most half the slots."""
         self.check_open()
         async with self._seed_slots, self._slots:
-            return read(await self._send_in_time(ask, headers, limit, "seed_timeout"))
+            return read(await self._send_in_time(ask, scheme, limit, "seed_timeout"))
 
-    async def _send_in_time(
-        self, ask: Ask, headers: Mapping[str, str], limit: int, option: str
-    ) -> Reply:
+    async def _send_in_time(self, ask: Ask, scheme: Scheme, limit: int, option: str) -> Reply:
         seconds: float = getattr(self._settings, option)
         with self._clock.cut(self._clock.at(seconds)):
-            return await self._send(ask, headers, limit)
+            return await self._send(ask, scheme, limit)
         raise errors.RequestTimeoutError(
             f"no answer within {option}={seconds:g} s", task_id=ask.task_id
         )
 
-    async def _send(self, ask: Ask, headers: Mapping[str, str], limit: int) -> Reply:
-        request = self._http_client.build_request(
+    def _request(self, ask: Ask, scheme: Scheme) -> httpx.Request:
+        # The key has no name here, so that no traceback with locals can show it.
+        return self._http_client.build_request(
             ask.method,
             self._settings.base_url + ask.path,
-            headers={**_HEADERS, **headers, **_content_type(ask)},
+            headers={
+                **_HEADERS,
+                **authorization(scheme, self._settings.key),
+                **({} if ask.json_body is None else {"Content-Type": "application/json"}),
+            },
             content=ask.json_body,
+            # httpx makes the boundary, and the Content-Type that names it.
             files=[("ids", (None, task_id)) for task_id in ask.form] or None,
             timeout=None,
         )
+
+    async def _send(self, ask: Ask, scheme: Scheme, limit: int) -> Reply:
+        request = self._request(ask, scheme)
         try:
             response = await self._http_client.send(
                 request, stream=True, auth=None, follow_redirects=False
@@ -203,18 +211,21 @@ class Exchange:
             await self._clock.sleep(delay)
 
 
-def _content_type(ask: Ask) -> dict[str, str]:
-    # httpx itself writes the multipart type, for it makes the boundary.
-    return {} if ask.json_body is None else {"Content-Type": "application/json"}
-
-
 async def _read_capped(response: httpx.Response, limit: int) -> bytes:
     """Read the body as it is on the wire, and one byte more than the limit at most."""
     body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > limit:
-            break
+    try:
+        async for chunk in response.aiter_raw():
+            if len(body) > limit:
+                break
+            body += chunk
+            if len(body) > limit:
+                # Reading on from what is closed raises, and so ends the generators below this
+                # one; left in the middle, trio would complain about each.
+                await response.aclose()
+    except httpx.HTTPError:
+        if len(body) <= limit:
+            raise
     return bytes(body[: limit + 1])
 
 

@@ -97,9 +97,8 @@ class Gateway:
         slow: bool,  # noqa: FBT001
     ) -> T:
         send = self._exchange.slow_attempt if slow else self._exchange.attempt
-        headers = _ask.authorization(scheme, self._settings.key)
         try:
-            result = await send(ask, headers, read, limit=limit)
+            result = await send(ask, scheme, read, limit=limit)
         except _PROOF:
             self._learn(scheme)
             raise
@@ -240,7 +239,11 @@ class Gateway:
         try:
             seed = await self._ask_seed_by("multipart", task_id)
         except (errors.UnsupportedError, errors.UnexpectedAnswerError) as error:
-            raise (refusal if _route_is_missing(error) else error) from None
+            if not _route_is_missing(error):
+                raise
+            if self.had_good_answer:  # so base_url is right, and there is no such route
+                self._seed_route = "path"
+            raise refusal from None
         self._seed_route = "multipart"
         return seed
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
@@ -158,6 +158,10 @@ class Task:
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, kw_only=True)
     empty_keys: tuple[str, ...] = attrs.field(default=(), repr=False, eq=False, kw_only=True)
 
+    if TYPE_CHECKING:
+        # attrs writes it; said here, mypy lets users write `"id" in tasks`.
+        def __eq__(self, other: object) -> bool: ...
+
     def __hash__(self) -> int:
         """By id, since `properties` and `extra` hold JSON."""
         return hash(self.id)
@@ -173,7 +177,7 @@ class Task:
 
     @property
     def is_final(self) -> bool:
-        """Whether the task has ended: SUCCESS, FAILURE or CANCEL."""
+        """Whether the task has ended, with SUCCESS, FAILURE or CANCEL."""
         return self.status in FINAL_STATUSES
 
     @property

@@ -53,8 +53,10 @@ class Reply:
         """
         encoding = self.headers.get("content-encoding", "").strip().lower()
         body: bytes | None = self.body
-        if encoding not in ("", "identity"):  # we ask for gzip and nothing else
-            body = _gunzip(self.body, limit) if encoding in ("gzip", "x-gzip") else None
+        if encoding in ("gzip", "x-gzip"):
+            body = _gunzip(self.body, limit)
+        elif encoding not in ("", "identity"):  # we ask for gzip and nothing else
+            raise attrs.evolve(self, body=b"").unexpected("json")
         if body is None:
             raise attrs.evolve(self, body=b"").unexpected("cut short")
         if len(body) > limit:

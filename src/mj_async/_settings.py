@@ -62,7 +62,7 @@ class Polling:
         interval: From the start of the first poll to the start of the second. Gateways
             refresh a task every 15 s (new-api) or a few seconds; below 3 is waste.
         factor: By which each interval is longer than the one before.
-        max_interval: The longest interval.
+        max_interval: The longest that it grows to; an `interval` above it stays as it is.
         jitter: The share by which an interval may be shorter or longer, at random.
         missing_grace: How long an id may be unknown: a gateway's replica may lag behind.
         stall_timeout: How long status and progress may stand still; None: for ever.

@@ -173,8 +173,9 @@ class Watch:
 
     def _absorb(self, error: errors.MJError, started: float) -> None:
         self._patience.absorb(error, started)
-        if isinstance(error, errors.RateLimitError) and error.retry_after is not None:
-            self._due = max(self._due, self.clock.now() + stretched(error.retry_after))
+        retry_after = getattr(error, "retry_after", None)
+        if retry_after is not None:
+            self._due = max(self._due, self.clock.now() + stretched(retry_after))
 
     def _check_stall(self, now: float) -> None:
         limit = self.polling.stall_timeout

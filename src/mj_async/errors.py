@@ -139,7 +139,10 @@ class UnexpectedAnswerError(MJError):
     ) -> None:
         status = "" if status_code is None else f" (HTTP {status_code})"
         said = f": {snippet!r}" if snippet else ""
-        super().__init__(f"unexpected answer{status}: {self._advice[reason]}{said}")
+        advice = self._advice[reason]
+        if status_code is None:  # a webhook's body, which no base_url has to do with
+            advice = advice.partition(";")[0]
+        super().__init__(f"unexpected answer{status}: {advice}{said}")
         self.reason: UnexpectedReason = reason
         self.status_code = status_code
         self.content_type = content_type

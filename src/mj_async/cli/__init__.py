@@ -17,6 +17,6 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    from ._app import run  # noqa: PLC0415  # only now is it known to be there
+    from ._app import app  # noqa: PLC0415  # only now is it known to be there
 
-    run()
+    app()

@@ -1,8 +1,6 @@
-"""The commands, and the exit codes that they share."""
+"""The commands. An interrupt ends each with 130, which cyclopts sees to."""
 
 from __future__ import annotations
-
-import sys
 
 import anyio
 from cyclopts import App
@@ -11,8 +9,6 @@ from rich.console import Console
 import mj_async
 
 from ._demo import Demo
-
-INTERRUPTED = 130
 
 app = App(
     name="mj-async",
@@ -25,12 +21,3 @@ app = App(
 def demo() -> None:
     """Show the main job on a gateway of our own, on loopback: fetch, list, wait, seeds."""
     anyio.run(Demo(Console(highlight=False)).run)
-
-
-def run() -> None:
-    """Run the command that the arguments name."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)

@@ -64,7 +64,7 @@ class FakeGateway:
 
     @property
     def base_url(self) -> str:
-        """Its address: that of `serve()` while it serves, else one that leads nowhere."""
+        """Its address, that of `serve()` while it serves, else one that leads nowhere."""
         return self._served_at or "https://fake-gateway.test"
 
     @property
@@ -92,11 +92,17 @@ class FakeGateway:
         The clock jumps to the next sleep or deadline once all its clients sleep.
 
         Args:
-            options: Those of `AsyncMJClient`; key and address need not be given.
+            options: Those of `AsyncMJClient`, but for `http_client`; key and address need not
+                be given.
 
         Returns:
             The client, to be closed like any other.
+
+        Raises:
+            ConfigurationError: An option cannot work.
         """
+        if "http_client" in options:
+            raise ConfigurationError("give gateway.transport to an http_client of yours instead")
         self._clock.follow("virtual")
         given = {"api_key": self._api_key, "base_url": self.base_url, **options}
         return AsyncMJClient._on_clock(self._clock, _Transport(self), **given)
@@ -127,7 +133,12 @@ class FakeGateway:
             timeline: (seconds from now, status, progress), in order.
             seed: What image-seed answers, once the task has succeeded.
             fields: Keys of the answer, as on the wire or as attributes of `Task`.
+
+        Raises:
+            ConfigurationError: The timeline is empty.
         """
+        if not timeline:
+            raise ConfigurationError("a timeline has at least one (seconds, status, progress)")
         with self._lock:
             self._tasks[id] = FakeTask(id, self.now, tuple(timeline), seed, fields)
 

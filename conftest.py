@@ -1,18 +1,15 @@
-"""Fixtures that all rooms share."""
+"""What all tests share; and every Python example in README.md and docs is one of them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-
-BACKENDS = [
-    pytest.param(("asyncio", {}), id="asyncio"),
-    pytest.param(("trio", {}), id="trio"),
-]
+from sybil import Sybil
+from sybil.parsers.myst import PythonCodeBlockParser
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """Run a test marked `anyio` on asyncio and on trio."""
     return request.param
@@ -24,3 +21,10 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MJ_API_KEY", "MJ_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser()],
+    patterns=["README.md", "docs/*.md", "docs/**/*.md"],
+    fixtures=["no_environment"],
+).pytest()

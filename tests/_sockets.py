@@ -1,0 +1,103 @@
+"""A raw server on loopback: what a connection does is a function of its bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Self
+
+import attrs
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+@attrs.define
+class Connection:
+    """One accepted connection; `number` counts from 0."""
+
+    number: int
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def read_head(self) -> bytes:
+        """Read a request up to the empty line."""
+        return await self.reader.readuntil(b"\r\n\r\n")
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self, body: bytes, head: bytes = b"HTTP/1.1 200 OK\r\n") -> None:
+        """Send a whole answer."""
+        await self.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    async def stall(self) -> None:
+        """Say nothing until the other side leaves."""
+        await self.reader.read()
+
+    def reset(self) -> None:
+        """Close with RST instead of FIN."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.writer.transport.abort()
+
+
+Script = Callable[[Connection], Awaitable[None]]
+
+
+class RawServer:
+    """Serves a script per connection, in a thread, so that it works under trio, too."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.connections = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(self.connections, reader, writer)
+        self.connections += 1
+        try:
+            await self._script(connection)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()

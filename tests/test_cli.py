@@ -1,0 +1,96 @@
+"""The command `mj-async`, run as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+from subprocess import PIPE
+
+import pytest
+from rich.console import Console
+
+from mj_async.cli import main
+from mj_async.cli._demo import Demo
+
+pytestmark = pytest.mark.anyio
+
+COMMAND = [sys.executable, "-c", "from mj_async.cli import main; main()"]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, its output piped."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONWARNINGS": "error", **environment},
+    )
+
+
+def test_the_demo_runs_through() -> None:
+    """It fetches, lists, waits, and finds all seeds; piped, it is plain text and exits with 0."""
+    ended = run("demo")
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+    assert "\x1b" not in ended.stdout
+    for line in (
+        "fetch one task: SUCCESS, 9 buttons",
+        "list 50 tasks: 50 found, 1 unknown",
+        "  IN_PROGRESS 46%",
+        "wait for a task: SUCCESS after 4 s",
+        "look up its seed: 3141592653",
+        "look up all seeds: 221 of 221 found",
+        "What was done",
+    ):
+        assert line in ended.stdout
+
+
+async def test_the_demo_is_live_on_a_terminal() -> None:
+    """On a terminal there is a progress line, and no plain lines."""
+    console = Console(force_terminal=True, width=80, record=True, file=open(os.devnull, "w"))  # noqa: ASYNC230, PTH123, SIM115
+    with console.file:
+        await Demo(console).run()
+    shown = console.export_text()
+
+    assert "221/221" in shown
+    assert "IN_PROGRESS 46%" not in shown
+
+
+def test_the_version_is_told() -> None:
+    """`--version` prints the package's."""
+    assert version("mj_async") == run("--version").stdout.strip()
+
+
+def test_a_wrong_command_is_a_usage_error() -> None:
+    """What does not exist is refused with a code that is not 0."""
+    assert 0 != run("nonsense").returncode
+
+
+def test_without_the_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bare installation has the command, which says what it needs and exits with 2."""
+    monkeypatch.setitem(sys.modules, "cyclopts", None)
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert 2 == ended.value.code
+    expected = "mj-async needs cyclopts: python -m pip install 'mj_async[cli]'"
+    assert expected in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_with_130() -> None:
+    """Ctrl-C ends the command with the code that shells expect, and without a traceback."""
+    with subprocess.Popen([*COMMAND, "demo"], stdout=PIPE, stderr=PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "A gateway of our own" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+
+    assert (130, "") == (process.returncode, said)

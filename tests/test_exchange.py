@@ -1,0 +1,449 @@
+"""Sending over real sockets: deadlines, retries, caps; and a caller's own client."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import pickle
+import traceback
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import respx
+
+from _fakes import Wire, client_on
+from _sockets import Connection, RawServer, Script
+from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
+
+pytestmark = pytest.mark.anyio
+
+KEY = "sk-canary-0123456789"
+TASK = json.dumps({"id": "1", "status": "SUCCESS", "progress": "100%"}).encode()
+SOON = RetryPolicy(first_delay=0.0)
+ONCE = RetryPolicy(attempts=1)
+
+
+def client_of(server: RawServer, **options: Any) -> AsyncMJClient:
+    """Make a client that asks the server, with retries at once."""
+    dialect = Dialect(auth="bearer")
+    options = {"base_url": server.base_url, "retry": SOON, "dialect": dialect, **options}
+    return AsyncMJClient(KEY, **options)
+
+
+def first_fails(fault: Script) -> Script:
+    """Make a script whose first connection fails, and whose others answer."""
+
+    async def script(connection: Connection) -> None:
+        await connection.read_head()
+        if connection.number == 0:
+            await fault(connection)
+        else:
+            await connection.answer(TASK)
+
+    return script
+
+
+async def reset(connection: Connection) -> None:
+    """Close with RST before the answer."""
+    connection.reset()
+
+
+async def reset_in_body(connection: Connection) -> None:
+    """Close with RST in the middle of the body."""
+    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+    await anyio.sleep(0.01)
+    connection.reset()
+
+
+async def end_in_body(connection: Connection) -> None:
+    """Close with FIN in the middle of the body."""
+    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+
+
+async def end_in_chunk(connection: Connection) -> None:
+    """Close with FIN before the last chunk."""
+    await connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
+
+
+async def end_of_json(connection: Connection) -> None:
+    """Send half of the JSON, delimited by the end of the connection."""
+    await connection.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + TASK[:20])
+
+
+async def half_gzip(connection: Connection) -> None:
+    """Send half a gzip body with the right length: stock httpx gives an empty 200."""
+    await connection.answer(
+        gzip.compress(TASK)[:12], b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+    )
+
+
+async def junk_gzip(connection: Connection) -> None:
+    """Say gzip and send none."""
+    await connection.answer(b"junk", b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n")
+
+
+async def unasked_encoding(connection: Connection) -> None:
+    """Answer in an encoding that was not asked for."""
+    await connection.answer(TASK, b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n")
+
+
+async def server_error(connection: Connection) -> None:
+    """Answer as a proxy before a dead gateway does."""
+    await connection.answer(b"<html>502</html>", b"HTTP/1.1 502 Bad Gateway\r\n")
+
+
+FAULTS: list[Script] = [
+    reset, reset_in_body, end_in_body, end_in_chunk, end_of_json, half_gzip, junk_gzip,
+    unasked_encoding, server_error,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+async def test_a_fault_is_tried_again(fault: Script) -> None:
+    """A fault of the wire costs one retry, and never looks like an unknown id."""
+    with RawServer(first_fails(fault)) as server:
+        async with client_of(server) as client:
+            assert "1" == (await client.fetch_task("1")).id
+
+    assert 2 == server.connections
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+async def test_a_fault_that_stays_is_an_error_of_ours(fault: Script) -> None:
+    """After the last attempt the fault is one of our errors, which shows neither key nor cause."""
+
+    async def script(connection: Connection) -> None:
+        await connection.read_head()
+        await fault(connection)
+
+    with RawServer(script) as server:
+        async with client_of(server) as client:
+            with pytest.raises(errors.MJError) as caught:
+                await client.fetch_task("1")
+
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    # Two where the first connection was kept and then found closed.
+    assert server.connections in (2, 3)
+    assert "1" == caught.value.task_id
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert KEY not in "".join(shown.format())
+    assert KEY.encode() not in pickle.dumps(caught.value)
+
+
+async def test_gzip_is_asked_for_and_read() -> None:
+    """A whole gzip body is unpacked."""
+    heads = []
+
+    async def script(connection: Connection) -> None:
+        heads.append(await connection.read_head())
+        await connection.answer(
+            gzip.compress(TASK), b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+        )
+
+    with RawServer(script) as server:
+        async with client_of(server) as client:
+            assert "1" == (await client.fetch_task("1")).id
+
+    assert b"accept-encoding: gzip\r\n" in heads[0].lower()
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip bomb"])
+async def test_a_body_over_the_cap_is_cut_off(packed: bool) -> None:  # noqa: FBT001
+    """Reading stops at the cap, before and after unpacking, and is not tried again."""
+    bomb = gzip.compress(b" " * 50 * 2**20)
+
+    async def script(connection: Connection) -> None:
+        await connection.read_head()
+        if packed:
+            await connection.answer(bomb, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n")
+        await connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:  # for ever
+            await connection.send(b" " * 65536)
+
+    with RawServer(script) as server:
+        async with client_of(server) as client:
+            with pytest.raises(errors.UnexpectedAnswerError) as caught:
+                await client.fetch_task("1")
+
+    assert ("too large", 1) == (caught.value.reason, server.connections)
+
+
+async def stall(connection: Connection) -> None:
+    """Accept, and say nothing."""
+    await connection.stall()
+
+
+async def drip(connection: Connection) -> None:
+    """Send one byte after another: no single read ever times out."""
+    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    while True:
+        await connection.send(b" ")
+        await anyio.sleep(0.02)
+
+
+async def endless_headers(connection: Connection) -> None:
+    """Send headers for ever."""
+    await connection.send(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        await connection.send(b"X: y\r\n")
+        await anyio.sleep(0.02)
+
+
+@pytest.mark.parametrize("fault", [stall, drip, endless_headers], ids=lambda one: one.__name__)
+async def test_an_attempt_has_a_deadline_to_its_last_byte(fault: Script) -> None:
+    """What would hold a request for ever is cut, and tried again."""
+    with RawServer(first_fails(fault)) as server:
+        async with client_of(server, request_timeout=0.2) as client:
+            assert "1" == (await client.fetch_task("1")).id
+
+    assert 2 == server.connections
+
+
+async def test_the_attempts_deadline_names_its_option() -> None:
+    """The error of a slow answer says which option it was."""
+    with RawServer(stall) as server:
+        async with client_of(server, request_timeout=0.05, seed_timeout=0.1, retry=ONCE) as client:
+            with pytest.raises(errors.RequestTimeoutError, match=r"request_timeout=0.05 s"):
+                await client.fetch_task("1")
+            with pytest.raises(TimeoutError, match=r"seed_timeout=0.1 s"):
+                await client.image_seed("1")
+
+
+async def test_a_calls_timeout_ends_it_with_the_last_real_error() -> None:
+    """The time over all tries is the call's; what ended it is the last thing that happened."""
+
+    async def script(connection: Connection) -> None:
+        await connection.read_head()
+        if connection.number == 0:
+            connection.reset()
+        await connection.stall()
+
+    with RawServer(script) as server:
+        async with client_of(server) as client:
+            with pytest.raises(errors.TransportError) as caught:
+                await client.fetch_task("1", timeout=0.3)
+
+    assert not isinstance(caught.value, errors.RequestTimeoutError)
+    assert 2 == server.connections
+
+
+async def test_a_sleep_that_would_pass_the_deadline_is_not_begun() -> None:
+    """A Retry-After beyond the call's timeout raises at once."""
+    answer = httpx.Response(503, headers={"retry-after": "60"}, text="busy")
+    wire = Wire(lambda _: answer)
+    async with client_on(wire) as client:
+        with anyio.fail_after(2), pytest.raises(errors.ServerError) as caught:
+            await client.fetch_task("1", timeout=30.0)
+
+    assert (60.0, 1) == (caught.value.retry_after, len(wire.requests))
+
+
+async def test_a_refused_port_names_no_secret() -> None:
+    """Nobody listening is a TransportError that says so."""
+    async with AsyncMJClient(KEY, base_url="http://127.0.0.1:1", retry=SOON) as client:
+        with pytest.raises(errors.TransportError, match="ConnectError") as caught:
+            await client.fetch_task("1")
+
+    assert KEY not in str(caught.value)
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """Redirects are errors, lest the key travel; also with a client that follows them."""
+    moved = httpx.Response(302, headers={"location": "https://elsewhere.test/"})
+    wire = Wire(lambda _: moved)
+    http_client = httpx.AsyncClient(transport=wire, follow_redirects=True)
+    async with AsyncMJClient(
+        KEY, base_url="https://gateway.test", http_client=http_client
+    ) as client:
+        with pytest.raises(errors.UnexpectedAnswerError, match="redirects are not followed"):
+            await client.fetch_task("1")
+
+    assert ["gateway.test"] == [request.url.host for request in wire.requests]
+
+
+async def test_a_callers_client_is_used_and_not_closed() -> None:
+    """Its headers and hooks apply, its auth does not, and it stays open."""
+    seen = []
+
+    async def hook(request: httpx.Request) -> None:
+        seen.append(request.headers["x-tenant"])
+
+    wire = Wire(lambda _: httpx.Response(200, content=TASK))
+    http_client = httpx.AsyncClient(
+        transport=wire,
+        headers={"x-tenant": "7"},
+        auth=("me", "hidden"),
+        event_hooks={"request": [hook]},
+    )
+    async with AsyncMJClient(
+        KEY, base_url="https://gateway.test", http_client=http_client
+    ) as client:
+        await client.fetch_task("1")
+
+    assert ["7"] == seen
+    assert f"Bearer {KEY}" == wire.requests[0].headers["authorization"]
+    assert not http_client.is_closed
+    await http_client.aclose()
+
+
+async def test_a_body_that_a_hook_has_read_is_taken_as_it_is() -> None:
+    """A hook may read the answer first, packed or not."""
+
+    async def read(response: httpx.Response) -> None:
+        await response.aread()
+
+    packed = httpx.Response(200, headers={"content-encoding": "gzip"}, content=gzip.compress(TASK))
+
+    class Packed(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            stream = httpx.ByteStream(gzip.compress(TASK))
+            return httpx.Response(200, headers=packed.headers, stream=stream)
+
+    http_client = httpx.AsyncClient(transport=Packed(), event_hooks={"response": [read]})
+    async with http_client, AsyncMJClient(
+        KEY, base_url="https://gateway.test", http_client=http_client
+    ) as client:  # fmt: skip
+        assert "1" == (await client.fetch_task("1")).id
+
+
+@respx.mock
+async def test_it_works_under_respx() -> None:
+    """Respx answers with a body that has been read; packed ones, too."""
+    headers = {"content-encoding": "gzip"}
+    route = respx.get("https://gateway.test/mj/task/1/fetch")
+    route.side_effect = [
+        httpx.Response(200, content=TASK),
+        httpx.Response(200, headers=headers, content=gzip.compress(TASK)),
+        httpx.ConnectError("refused"),
+        httpx.Response(200, content=TASK),
+    ]
+    async with AsyncMJClient(KEY, base_url="https://gateway.test", retry=SOON) as client:
+        for _ in range(3):
+            assert "1" == (await client.fetch_task("1")).id
+
+
+async def test_a_proxys_own_refusal_is_named() -> None:
+    """A 407 is the proxy's, not the gateway's, and is not tried again."""
+    wire = Wire(lambda _: httpx.Response(407))
+    async with client_on(wire) as client:
+        with pytest.raises(errors.TransportError, match="the proxy asks for a user and password"):
+            await client.fetch_task("1")
+
+    assert 1 == len(wire.requests)
+
+
+async def test_slots_bound_the_requests_under_way() -> None:
+    """Never more than max_connections at once, and seeds hold at most half of them."""
+    running: dict[str, int] = {"fetch": 0, "image-seed": 0}
+    most = dict(running)
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            kind = request.url.path.rpartition("/")[2]
+            running[kind] += 1
+            most[kind] = max(most[kind], running[kind])
+            assert sum(running.values()) <= 4
+            await anyio.sleep(0.01)
+            running[kind] -= 1
+            body: dict[str, Any] = json.loads(TASK)
+            return httpx.Response(200, json={"code": 1, "result": "5"} if kind != "fetch" else body)
+
+    client = AsyncMJClient(
+        KEY,
+        base_url="https://gateway.test",
+        http_client=httpx.AsyncClient(transport=Slow()),
+        max_connections=4,
+    )
+    async with client, anyio.create_task_group() as group:
+        for _ in range(12):
+            group.start_soon(client.image_seed, "1")
+            group.start_soon(client.fetch_task, "1")
+
+    assert {"fetch": 4, "image-seed": 2} == most
+
+
+async def test_the_queue_counts_against_the_call_and_not_the_attempt() -> None:
+    """A call that waits for its turn is not out of time for it; its own timeout goes on."""
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await anyio.sleep(0.05)
+            return httpx.Response(200, content=TASK)
+
+    client = AsyncMJClient(
+        KEY,
+        base_url="https://gateway.test",
+        http_client=httpx.AsyncClient(transport=Slow()),
+        max_connections=1,
+        request_timeout=0.2,
+    )
+    async with client, anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(client.fetch_task, "1")
+
+
+async def test_a_closed_client_says_so() -> None:
+    """After aclose() every call is refused; closing twice is nothing."""
+    wire = Wire(lambda _: httpx.Response(200, content=TASK))
+    client = client_on(wire)
+    await client.aclose()
+    await client.aclose()
+
+    with pytest.raises(errors.ClientStateError, match="closed"):
+        await client.fetch_task("1")
+    with pytest.raises(errors.ClientStateError, match="closed"):
+        await client.image_seed("1")
+    with pytest.raises(errors.ClientStateError, match="closed"):
+        await client.wait_for_task("1")
+    with pytest.raises(errors.ClientStateError, match="closed"):
+        async with client:
+            pass
+    assert [] == wire.requests
+
+
+async def test_our_own_client_is_closed() -> None:
+    """What we made we close."""
+    client = AsyncMJClient(KEY, base_url="https://gateway.test")
+    await client.aclose()
+
+    assert client._exchange._http_client.is_closed
+
+
+async def test_the_key_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """At DEBUG, nothing that logs shows the key."""
+    caplog.set_level(logging.DEBUG)
+    with RawServer(first_fails(reset)) as server:
+        async with client_of(server) as client:
+            await client.fetch_task("1")
+
+    assert caplog.records
+    assert KEY not in caplog.text
+
+
+async def test_a_gateway_that_echoes_the_key_is_not_quoted() -> None:
+    """The key is taken out of what a gateway says."""
+    said = httpx.Response(400, json={"description": f"bad token {KEY}", "code": 4})
+    async with client_on(Wire(lambda _: said), api_key=KEY) as client:
+        with pytest.raises(errors.APIError, match=r"bad token \*\*\*") as caught:
+            await client.fetch_task("1")
+
+    assert KEY not in f"{caught.value!r}{vars(caught.value)}"
+
+
+async def test_seeds_are_asked_again_after_the_gateways_time() -> None:
+    """After a gateway's time-out the second request comes 20 s later, and gets the seed."""
+    from mj_async.testing import FakeGateway
+
+    gateway = FakeGateway()
+    gateway.add_task("1", [(0, "SUCCESS", "100%")], seed="5")
+    late = json.dumps({"description": "do_request_failed ", "type": "upstream_error", "code": 5})
+    gateway.fail_next(1, status=400, body=late.encode())
+
+    async with gateway.client() as client:
+        seed = await client.image_seed("1")
+
+    assert ("5", [0.0, 20.0]) == (seed.seed, [request.at for request in gateway.requests])
