@@ -100,6 +100,15 @@ async def test_a_dialect_must_be_known() -> None:
         FakeGateway("new-api")  # type: ignore[arg-type]
 
 
+async def test_what_cannot_be_set_up_is_refused() -> None:
+    """A client has the gateway's own transport, and a task has a timeline."""
+    gateway = FakeGateway()
+    with pytest.raises(errors.ConfigurationError, match="transport to an http_client of yours"):
+        gateway.client(http_client=None)
+    with pytest.raises(errors.ConfigurationError, match="at least one"):
+        gateway.add_task(ID, [])
+
+
 @pytest.mark.parametrize(
     ("dialect", "status", "content_type"),
     [

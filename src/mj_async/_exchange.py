@@ -216,9 +216,7 @@ async def _read_capped(response: httpx.Response, limit: int) -> bytes:
     body = bytearray()
     try:
         async for chunk in response.aiter_raw():
-            if len(body) > limit:
-                break
-            body += chunk
+            body += chunk[: limit + 1 - len(body)]
             if len(body) > limit:
                 # Reading on from what is closed raises, and so ends the generators below this
                 # one; left in the middle, trio would complain about each.
@@ -226,7 +224,7 @@ async def _read_capped(response: httpx.Response, limit: int) -> bytes:
     except httpx.HTTPError:
         if len(body) <= limit:
             raise
-    return bytes(body[: limit + 1])
+    return bytes(body)
 
 
 def make_http_client(

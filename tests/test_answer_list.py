@@ -1,0 +1,167 @@
+"""What an answer to `list-by-condition` means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from _samples import DOCUMENTS, PLAIN, TASK_ID, facts_of, reply_to, sample
+from mj_async import errors
+from mj_async._answer import Listing, read_tasks
+
+OTHER_ID = "1730621826053456"
+TASK = sample("newapi/fetch_success.json")
+WEBMAN = sample("webman/fetch_success.json")
+
+LISTS: list[Any] = [
+    ("java: not in the order asked", "java/list_other_order.json", [OTHER_ID, TASK_ID]),
+    ("java: none known", "java/list_none_known.json", []),
+    ("csharp: in the order of its database", "csharp/list.json", [OTHER_ID, TASK_ID]),
+    ("csharp: none known", "csharp/list_none_known.json", []),
+    ("newapi: in the order of its database", "newapi/list.json", [OTHER_ID, TASK_ID]),
+    ("newapi: an id twice", "newapi/list_twice.json", [TASK_ID, TASK_ID]),
+    ("newapi: none known", "newapi/list_none_known.json", []),
+    ("onehub: one known", "onehub/list.json", [TASK_ID]),
+    ("empty body", b"", []),
+    ("a blank line", b"\n", []),
+    ("null", b"null", []),
+    ("a list with holes", b"[null," + TASK + b",{}]", [TASK_ID]),
+    ("under data", b'{"code":0,"data":[' + TASK + b"]}", [TASK_ID]),
+    ("under result", b'{"code":1,"result":[' + TASK + b"]}", [TASK_ID]),
+    ("under list", b'{"total":1,"list":[' + TASK + b"]}", [TASK_ID]),
+    ("under data, with HTTP's code", b'{"code":200,"data":[]}', []),
+    ("under data, with a code in digits", b'{"code":"1","data":[]}', []),
+    ("ids as numbers", b'[{"id":1730621826053455,"status":"SUCCESS"}]', [TASK_ID]),
+]
+
+
+@pytest.mark.parametrize(("body", "expected"), [pytest.param(*row[1:], id=row[0]) for row in LISTS])
+@pytest.mark.parametrize("headers", [{}, PLAIN], ids=["as JSON", "as text"])
+def test_list_gives_the_tasks_as_they_came(
+    body: bytes | str, expected: list[str], headers: dict[str, str]
+) -> None:
+    """Every form of a list is read; its order and repetitions are kept for the caller."""
+    listing = read_tasks(reply_to(body, 200, headers, task_id=None))
+
+    assert expected == [task.id for task in listing.tasks]
+    assert not listing.bare
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_list_answered_by_one_task(document: str) -> None:
+    """The documents show one task instead of an array; that is told to the caller."""
+    listing = read_tasks(reply_to(f"documented/{document}.json", task_id=None))
+
+    assert listing.bare
+    assert [TASK_ID] == [task.id for task in listing.tasks]
+
+
+def test_list_answered_by_one_task_in_an_envelope() -> None:
+    """One task may also be wrapped."""
+    listing = read_tasks(reply_to("webman/fetch_success.json", task_id=None))
+
+    assert listing.bare
+    assert [TASK_ID] == [task.id for task in listing.tasks]
+
+
+def test_an_empty_listing() -> None:
+    """Without tasks a listing is an empty list and not one bare task."""
+    assert Listing(tasks=(), bare=False) == Listing()
+
+
+REFUSED: list[Any] = [
+    (
+        "java: multipart is 415",
+        "java/list_multipart_415.json",
+        415,
+        errors.APIError,
+        {"description": "Unsupported Media Type", "code": None},
+    ),
+    (
+        "java: an empty body is 400",
+        "java/list_empty_body_400.json",
+        400,
+        errors.APIError,
+        {"description": "Bad Request"},
+    ),
+    (
+        "csharp: multipart is 415",
+        "csharp/list_multipart_415.json",
+        415,
+        errors.APIError,
+        {"description": "Unsupported Media Type", "code": None},
+    ),
+    (
+        "csharp: numbers for ids, refused in a 200",
+        "csharp/list_numbers_refused_200.json",
+        200,
+        errors.APIError,
+        {"code": -1},
+    ),
+    (
+        "newapi: multipart is 400 as text",
+        "newapi/list_multipart_400.json",
+        400,
+        errors.APIError,
+        {"code": 4, "description": "do_request_failed"},
+    ),
+    (
+        "newapi: key limited to other models",
+        "newapi/refused_model_403.json",
+        403,
+        errors.PermissionDeniedError,
+        {"code": None},
+    ),
+    (
+        "webman: no such route, with an empty list beside it",
+        "webman/no_route_200.json",
+        200,
+        errors.UnsupportedError,
+        {"code": 404},
+    ),
+    (
+        "webman: key refused, with an empty list beside it",
+        "webman/refused_key_200.json",
+        200,
+        errors.AuthenticationError,
+        {"code": 403},
+    ),
+    ("a 422 says what is wrong", b'{"detail":"ids"}', 422, errors.APIError, {"description": "ids"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind", "expected"), [pytest.param(*row[1:], id=row[0]) for row in REFUSED]
+)
+@pytest.mark.parametrize("headers", [{}, PLAIN], ids=["as JSON", "as text"])
+def test_list_tells_refusals_apart(
+    body: bytes | str,
+    status: int,
+    kind: type[errors.APIError],
+    expected: dict[str, Any],
+    headers: dict[str, str],
+) -> None:
+    """A refused list says so; it is never an empty list."""
+    with pytest.raises(errors.APIError) as caught:
+        read_tasks(reply_to(body, status, headers, task_id=None))
+
+    assert kind is type(caught.value)
+    assert (status, None) == (caught.value.status_code, caught.value.task_id)
+    assert expected == facts_of(caught.value, expected)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[1]", id="a number"),
+        pytest.param(b"[" + TASK + b',"1"]', id="an id among tasks"),
+        pytest.param(b"[[" + TASK + b"]]", id="a list in a list"),
+    ],
+)
+def test_a_list_of_other_things(body: bytes) -> None:
+    """A list that holds something else than tasks is not this API."""
+    with pytest.raises(errors.UnexpectedAnswerError) as caught:
+        read_tasks(reply_to(body, task_id=None))
+
+    assert "json" == caught.value.reason

@@ -1,0 +1,163 @@
+"""Single values of a task: times, buttons, addresses and seeds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from mj_async import Button
+from mj_async._decode import read_seed, read_task
+from mj_async._models import WIRE_NAMES
+
+TIMES = ["submitTime", "startTime", "finishTime"]
+ATTRIBUTES = {key: name for name, key in WIRE_NAMES.items()}
+BUTTON: dict[str, Any] = {"customId": "MJ::1", "emoji": "", "label": "U1", "type": 2, "style": 2}
+
+
+def wire(key: str, value: object) -> dict[str, Any]:
+    """Give a task as JSON with that key."""
+    return {"id": "1", key: value}
+
+
+SECOND = datetime(2024, 11, 3, 8, 17, 6, 53_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("key", TIMES)
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1730621826053, SECOND),
+        ("1730621826053", SECOND),
+        (0, None),
+        ("0", None),
+        (None, None),
+    ],
+)
+def test_times(key: str, value: object, expected: datetime | None) -> None:
+    """Times are milliseconds, as a number or in digits; 0 means not reached."""
+    task = read_task(wire(key, value))
+
+    assert expected == getattr(task, ATTRIBUTES[key])
+    assert {} == task.extra
+
+
+@pytest.mark.parametrize("key", TIMES)
+@pytest.mark.parametrize(
+    "value",
+    [-1, 253402300800000, 2**64, 1e12, "", "-1", "1e12", "1 ", "１２", "2024-11-03", "9" * 16],
+    ids=repr,
+)
+def test_times_out_of_range(key: str, value: object) -> None:
+    """A time that no datetime can hold, or in other words, is kept as it came."""
+    task = read_task(wire(key, value))
+
+    assert getattr(task, ATTRIBUTES[key]) is None
+    assert {key: value} == task.extra
+    assert wire(key, value) == task.to_dict()
+
+
+BUTTONS: list[Any] = [
+    ("all parts", BUTTON, Button("MJ::1", "", "U1", 2, 2), True),
+    ("emoji null", {**BUTTON, "emoji": None}, Button("MJ::1", None, "U1", 2, 2), False),
+    (
+        "emoji an object",
+        {**BUTTON, "emoji": {"name": "x"}},
+        Button("MJ::1", None, "U1", 2, 2),
+        False,
+    ),
+    ("type in digits", {**BUTTON, "type": "2"}, Button("MJ::1", "", "U1", None, 2), False),
+    ("style true", {**BUTTON, "style": True}, Button("MJ::1", "", "U1", 2, None), False),
+    ("customId a number", {**BUTTON, "customId": 7}, Button(None, "", "U1", 2, 2), False),
+    ("a part more", {**BUTTON, "disabled": False}, Button("MJ::1", "", "U1", 2, 2), False),
+    ("no type", {"customId": "MJ::1", "label": "U1"}, Button("MJ::1", None, "U1"), True),
+    ("no part", {}, Button(), True),
+]
+
+
+@pytest.mark.parametrize(
+    ("button", "expected", "readable"), [pytest.param(*row[1:], id=row[0]) for row in BUTTONS]
+)
+def test_odd_buttons(button: dict[str, Any], expected: Button, readable: bool) -> None:  # noqa: FBT001
+    """What can be read of a button is read; odd ones come back as they came."""
+    raw = wire("buttons", [BUTTON, button])
+    task = read_task(raw)
+
+    assert (Button("MJ::1", "", "U1", 2, 2), expected) == task.buttons
+    assert readable == ("buttons" not in task.extra)
+    assert raw == task.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([{"url": "https://a", "thumbnail": "https://t"}], ("https://a",)),
+        ([{"url": "https://a"}, {"thumbnail": "https://t"}, {"url": None}], ("https://a",)),
+        (["https://a", {"url": "https://b"}, 5, None], ("https://a", "https://b")),
+        ([None], ()),
+        ("https://a", ()),
+        ({"url": "https://a"}, ()),
+        ({}, ()),
+        ("", ()),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("key", ["imageUrls", "videoUrls"])
+def test_addresses_in_objects(key: str, value: object, expected: tuple[str, ...]) -> None:
+    """Addresses are read out of objects, too; the objects come back."""
+    task = read_task(wire(key, value))
+
+    assert expected == getattr(task, ATTRIBUTES[key])
+    assert wire(key, value) == task.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("636646138", "636646138"),
+        (636646138, "636646138"),
+        (" 12\n", "12"),
+        ("007", "007"),
+        ("0", "0"),
+        (0, "0"),
+        (2**64 - 1, str(2**64 - 1)),
+        ("9" * 20, "9" * 20),
+        ("9" * 21, None),
+        (2**64, None),
+        (-1, None),
+        ("-1", None),
+        ("1.0", None),
+        (1.0, None),
+        (True, None),
+        (False, None),
+        ("", None),
+        (" ", None),
+        ("１２", None),
+        ("²", None),
+        ("seed", None),
+        (None, None),
+        (["5"], None),
+        ({"seed": 5}, None),
+    ],
+    ids=repr,
+)
+def test_seeds(value: object, expected: str | None) -> None:
+    """Digits and whole numbers are seeds, 0 among them; nothing else is."""
+    assert expected == read_seed(value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"seed": "5", "properties": {"seed": "6"}}, "5"),
+        ({"seed": None, "properties": {"seed": "6"}}, "6"),
+        ({"seed": "", "properties": {"seed": 6}}, "6"),
+        ({"seed": "soon", "properties": {"seed": 6}}, "6"),
+        ({"properties": {"seed": "soon"}}, None),
+        ({"properties": {}}, None),
+    ],
+)
+def test_the_seed_of_a_task(raw: dict[str, Any], expected: str | None) -> None:
+    """A task carries its seed itself or in its properties."""
+    assert expected == read_task({"id": "1", **raw}).seed

@@ -1,0 +1,240 @@
+"""The errors: they travel, they say what to do next, and they fit the builtin ones."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mj_async import Task, TaskList, errors
+
+TASK = Task("1", status="FAILURE", progress_text="100%", fail_reason="banned prompt")
+WORKING = Task("1", status="IN_PROGRESS", progress_text="40%")
+REFUSAL: dict[str, Any] = {
+    "status_code": 400,
+    "code": 4,
+    "description": "no",
+    "request_id": "2025a1B2",
+    "retry_after": 2.5,
+    "task_id": "1",
+}
+ENDED: dict[str, Any] = {"task_id": "1", "task": TASK, "elapsed": 12.5, "polls": 4}
+UNEXPECTED: dict[str, Any] = {
+    "status_code": 200,
+    "content_type": "text/html",
+    "snippet": "<html>",
+    "task_id": "1",
+}
+UNAVAILABLE: dict[str, Any] = {"task_id": "1", "task": TASK, "code": 9, "description": "no"}
+
+# One row for each class: what it is made of; all keywords must come back as attributes.
+MAKERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "MJError": (("anything",), {}),
+    "ConfigurationError": (("the key is empty",), {}),
+    "ClientStateError": (("this client is closed",), {}),
+    "TransportError": (("reset",), {"task_id": "1", "temporary": False}),
+    "RequestTimeoutError": (("no answer",), {"task_id": "1", "temporary": True}),
+    "UnexpectedAnswerError": (("html",), UNEXPECTED),
+    "APIError": ((), REFUSAL),
+    "AuthenticationError": ((), REFUSAL),
+    "PermissionDeniedError": ((), REFUSAL),
+    "TaskNotFoundError": ((), REFUSAL),
+    "RateLimitError": ((), REFUSAL),
+    "UnsupportedError": ((), REFUSAL),
+    "ServerError": ((), REFUSAL),
+    "SeedUnavailableError": ((), UNAVAILABLE),
+    "TaskError": ((), ENDED),
+    "TaskFailedError": ((), ENDED),
+    "TaskCancelledError": ((), ENDED),
+    "TaskNeedsInputError": ((), ENDED),
+    "TaskStalledError": ((), ENDED),
+    "WaitTimeoutError": ((), ENDED),
+}
+TRAVELS: list[Any] = [
+    pytest.param(copy.copy, id="copy"),
+    pytest.param(copy.deepcopy, id="deepcopy"),
+    *(
+        pytest.param(lambda error, p=p: pickle.loads(pickle.dumps(error, p)), id=f"pickle {p}")  # noqa: S301
+        for p in range(2, pickle.HIGHEST_PROTOCOL + 1)
+    ),
+]
+
+
+def make(name: str) -> errors.MJError:
+    """Make an error of that class, with all that it can hold."""
+    arguments, keywords = MAKERS[name]
+    error: errors.MJError = getattr(errors, name)(*arguments, **keywords)
+    return error
+
+
+def test_every_class_has_a_row() -> None:
+    """Who adds a class adds it here, too, and to `__all__`."""
+    defined = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.MJError)
+    }
+
+    assert defined == set(errors.__all__)
+    assert defined == set(MAKERS)
+
+
+@pytest.mark.parametrize("travel", TRAVELS)
+@pytest.mark.parametrize("name", errors.__all__)
+def test_every_error_travels(name: str, travel: Callable[[errors.MJError], errors.MJError]) -> None:
+    """Copied and pickled errors keep their class, their message and every attribute."""
+    error = make(name)
+    error.partial = TaskList([WORKING], missing=["2"])
+    error.add_note("seen on the way")
+    other = travel(error)
+
+    assert type(error) is type(other)
+    assert (str(error), error.args) == (str(other), other.args)
+    assert vars(error) == vars(other)
+    assert MAKERS[name][1].items() <= vars(other).items()
+    assert error.partial == other.partial
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_every_error_is_one_of_ours(name: str) -> None:
+    """One except clause catches them all, and each knows what it is about."""
+    error = make(name)
+
+    assert isinstance(error, errors.MJError)
+    assert MAKERS[name][1].get("task_id") == error.task_id
+    assert error.partial is None
+    assert "" != str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "bases"),
+    [
+        ("ConfigurationError", [ValueError]),
+        ("ClientStateError", [RuntimeError]),
+        ("RequestTimeoutError", [TimeoutError, errors.TransportError]),
+        ("WaitTimeoutError", [TimeoutError, errors.TaskError]),
+        ("AuthenticationError", [errors.APIError]),
+        ("PermissionDeniedError", [errors.APIError]),
+        ("TaskNotFoundError", [errors.APIError]),
+        ("RateLimitError", [errors.APIError]),
+        ("UnsupportedError", [errors.APIError]),
+        ("ServerError", [errors.APIError]),
+        ("TaskFailedError", [errors.TaskError]),
+        ("TaskCancelledError", [errors.TaskError]),
+        ("TaskNeedsInputError", [errors.TaskError]),
+        ("TaskStalledError", [errors.TaskError]),
+    ],
+)
+def test_bases(name: str, bases: list[type[Exception]]) -> None:
+    """Errors can be caught by their builtin relatives and by their group."""
+    assert all(isinstance(make(name), base) for base in bases)
+
+
+@pytest.mark.parametrize("name", ["SeedUnavailableError", "TransportError", "TaskError"])
+def test_what_is_no_refusal(name: str) -> None:
+    """A missing seed, a broken line and a failed task are no APIError."""
+    assert not isinstance(make(name), errors.APIError)
+
+
+FACTS = "task 1, HTTP 400, code 4, request id 2025a1B2, retry after 2.5 s"
+MESSAGES: list[Any] = [
+    ("APIError", f"the gateway refused the request ({FACTS}): 'no'"),
+    (
+        "AuthenticationError",
+        (
+            f"the gateway refused the key ({FACTS}): 'no'; check the key and Dialect(auth=…);"
+            " new-api also answers so when the key's quota is used up or expired"
+        ),
+    ),
+    (
+        "PermissionDeniedError",
+        (
+            f"the gateway does not allow this ({FACTS}): 'no'; new-api also answers so when the key"
+            " is limited to other models"
+        ),
+    ),
+    (
+        "TaskNotFoundError",
+        (
+            f"the gateway does not know the task ({FACTS}): 'no'; new-api shows a task only to the"
+            " account that submitted it"
+        ),
+    ),
+    ("RateLimitError", f"the gateway asks to slow down ({FACTS}): 'no'"),
+    (
+        "UnsupportedError",
+        f"the gateway does not have this route ({FACTS}): 'no'; if no call works, check base_url",
+    ),
+    ("ServerError", f"the gateway has failed ({FACTS}): 'no'"),
+    (
+        "UnexpectedAnswerError",
+        (
+            "unexpected answer (HTTP 200): a web page came back; check base_url, its path included:"
+            " '<html>'"
+        ),
+    ),
+    ("SeedUnavailableError", "task 1 has no seed to give (code 9): 'no'; its status is 'FAILURE'"),
+    (
+        "TaskFailedError",
+        (
+            "task 1: it failed after 12.5 s and 4 polls; status 'FAILURE', progress '100%', reason"
+            " 'banned prompt'"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), MESSAGES, ids=[name for name, _ in MESSAGES])
+def test_messages(name: str, message: str) -> None:
+    """A message says what happened, what the gateway said and what to do next."""
+    assert message == str(make(name))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            errors.TaskNotFoundError(task_id="1"),
+            (
+                "the gateway does not know the task (task 1); new-api shows a task only to the"
+                " account that submitted it"
+            ),
+        ),
+        (errors.ServerError(status_code=502, code=0), "the gateway has failed (HTTP 502, code 0)"),
+        (errors.APIError(status_code=400, code=""), "the gateway refused the request (HTTP 400)"),
+        (
+            errors.UnexpectedAnswerError("json", snippet="hello"),
+            "unexpected answer: the body is not the JSON of this API: 'hello'",
+        ),
+        (errors.SeedUnavailableError(task_id="1"), "task 1 has no seed to give"),
+        (
+            errors.SeedUnavailableError(task_id="1", task=Task("1", status="SUCCESS"), code=""),
+            "task 1 has no seed to give",
+        ),
+        (
+            errors.WaitTimeoutError(task_id="1", task=None),
+            "task 1: it was not done in time; it was never seen",
+        ),
+        (
+            errors.TaskStalledError(task_id="1", task=WORKING, elapsed=60, polls=20),
+            (
+                "task 1: it does not move any more after 60.0 s and 20 polls; status 'IN_PROGRESS',"
+                " progress '40%'"
+            ),
+        ),
+        (
+            errors.TaskNeedsInputError(task_id="1", task=WORKING),
+            (
+                "task 1: it waits for input (submit/modal), which this library does not send;"
+                " status 'IN_PROGRESS', progress '40%'"
+            ),
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_messages_without_details(error: errors.MJError, message: str) -> None:
+    """What is not known is left out of a message."""
+    assert message == str(error)
