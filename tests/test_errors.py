@@ -163,12 +163,24 @@ MESSAGES: list[Any] = [
             " account that submitted it"
         ),
     ),
-    ("RateLimitError", f"the gateway asks to slow down ({FACTS}): 'no'"),
+    (
+        "RateLimitError",
+        (
+            f"the gateway asks to slow down ({FACTS}): 'no'; ask again later, or with a smaller"
+            " max_connections"
+        ),
+    ),
     (
         "UnsupportedError",
         f"the gateway does not have this route ({FACTS}): 'no'; if no call works, check base_url",
     ),
-    ("ServerError", f"the gateway has failed ({FACTS}): 'no'"),
+    (
+        "ServerError",
+        (
+            f"the gateway has failed ({FACTS}): 'no'; ask again later, and tell its operator if it"
+            " stays so"
+        ),
+    ),
     (
         "UnexpectedAnswerError",
         (
@@ -203,7 +215,11 @@ def test_messages(name: str, message: str) -> None:
                 " account that submitted it"
             ),
         ),
-        (errors.ServerError(status_code=502, code=0), "the gateway has failed (HTTP 502, code 0)"),
+        (errors.APIError(), "the gateway refused the request"),
+        (
+            errors.APIError(status_code=502, code=0),
+            "the gateway refused the request (HTTP 502, code 0)",
+        ),
         (errors.APIError(status_code=400, code=""), "the gateway refused the request (HTTP 400)"),
         (
             errors.UnexpectedAnswerError("json", snippet="hello"),

@@ -56,15 +56,15 @@ def _is_task(raw: Any) -> bool:
 
 def _unwrap(raw: Any) -> Any:
     """Take a task or a list of tasks out of `{"data": …}`, `{"result": …}`, `{"list": …}`."""
-    if not isinstance(raw, dict) or _is_task(raw):
+    if not isinstance(raw, Mapping) or _is_task(raw):
         return raw
     inside = (raw.get(key) for key in _ENVELOPE_KEYS)
     return next((value for value in inside if _is_task(value) or _is_list(raw, value)), raw)
 
 
-def _is_list(envelope: dict[str, Any], value: Any) -> bool:
+def _is_list(envelope: Mapping[str, Any], value: Any) -> bool:
     refused = str(envelope.get("code", 1)) not in ("0", "1", "200")
-    return isinstance(value, list) and not refused
+    return isinstance(value, list) and not refused and envelope.get("success") is not False
 
 
 def _read(reply: Reply) -> Any:
@@ -85,23 +85,23 @@ def _read(reply: Reply) -> Any:
         )
     if status >= 400:
         raise _refused_by_status(reply)
-    if not reply.body.strip():
+    body = reply.body.removeprefix(b"\xef\xbb\xbf").strip()
+    if not body:
         return None
     if reply.is_html:
         raise reply.unexpected("html")
     try:
         return _decode.read_json(reply.body)
     except ValueError:
-        whole = reply.body.rstrip()[-1:] in (b"}", b"]")
-        opened = reply.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
-    raise reply.unexpected("cut short" if opened and not whole else "json")
+        closing = {b"{": b"}", b"[": b"]"}.get(body[:1])
+    raise reply.unexpected("json" if closing in (None, body[-1:]) else "cut short")
 
 
 def _refused_by_status(reply: Reply) -> errors.MJError:
     raw = _json_or_none(reply)
     if said(raw).strip() == "task_no_found":
         return reply.refusal(errors.TaskNotFoundError, raw)
-    status = reply.status or 0
+    status = reply.status or 400
     if status == 404:
         return reply.refusal(_meaning_of_404(raw), raw)
     if status == 401 and said(raw).strip() == "empty_response_body":
@@ -205,9 +205,10 @@ def read_tasks(reply: Reply) -> Listing:
         return Listing((_structure(reply, raw),), bare=True)
     if not isinstance(raw, list):
         raise _refused_in_200(reply, raw)
-    if not all(isinstance(item, dict | None) for item in raw):
+    rows = [item for item in raw if item not in (None, {})]
+    if not all(map(_is_task, rows)):
         raise reply.unexpected("json")
-    return Listing(tuple(_structure(reply, item) for item in raw if item))
+    return Listing(tuple(_structure(reply, row) for row in rows))
 
 
 def read_seed(reply: Reply, source: SeedSource) -> ImageSeed:
@@ -289,7 +290,7 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
         reply = Reply(body=bytes(payload))
         raw = _unwrap(_read(reply))
     else:
-        reply = Reply(body=repr(payload).encode(errors="replace"))
+        reply = Reply(body=b"")
         raw = _unwrap(payload)
     task = _structure(reply, raw) if _is_task(raw) else None
     if task is None or not task.id:

@@ -74,11 +74,5 @@ def authorization(scheme: Scheme, key: Secret) -> dict[str, str]:
     if scheme == "raw":
         return {"Authorization": key.reveal()}
     if scheme == "bearer":
-        return {"Authorization": f"Bearer {_bare(key)}"}
-    return {"mj-api-secret": _bare(key)}
-
-
-def _bare(key: Secret) -> str:
-    """Give the key without a "Bearer " that the user has put before it."""
-    given = key.reveal()
-    return given[7:].strip() if given[:7].lower() == "bearer " else given
+        return {"Authorization": f"Bearer {key.reveal_bare()}"}
+    return {"mj-api-secret": key.reveal_bare()}

@@ -258,6 +258,8 @@ class SeedRun:
         except _ENDS_RUN:
             raise
         except errors.MJError as error:
+            if isinstance(error, errors.SeedUnavailableError):
+                error.task = error.task or task
             return SeedOutcome(task_id, error=error)
         if seed.seed is None:  # the documented answer, a task without one
             missing = errors.SeedUnavailableError(task_id=task_id, task=seed.task)

@@ -33,9 +33,20 @@ class Secret:
         """Give the key, for a header."""
         return self._value
 
+    def reveal_bare(self) -> str:
+        """Give the key without a "Bearer " that the user has put before it."""
+        is_prefixed = self._value[:7].lower() == "bearer "
+        return self._value[7:].strip() if is_prefixed else self._value
+
     def conceal(self, text: str) -> str:
         """Give the text without the key, for a message that quotes a gateway."""
-        return text.replace(self._value, "***") if self._value else text
+        bare = self.reveal_bare()
+        return text.replace(bare, "***") if bare else text
+
+    def conceal_in(self, body: bytes) -> bytes:
+        """Give the bytes without the key, before anything is cut from them."""
+        bare = self.reveal_bare().encode()
+        return body.replace(bare, b"***") if bare else body
 
     def __repr__(self) -> str:
         return "<Secret>"

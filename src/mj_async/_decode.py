@@ -19,7 +19,7 @@ from typing import Any
 
 import cattrs
 
-from ._models import BUTTON_WIRE_NAMES, EPOCH, WIRE_NAMES, Button, Task
+from ._models import BUTTON_WIRE_NAMES, EMPTY_VALUES, EPOCH, WIRE_NAMES, Button, Task
 
 # orjson gives up at 1024 levels and the standard library at a depth that differs by version;
 # what we keep must also survive ==, repr and pickle, which recurse.
@@ -27,7 +27,7 @@ _DEEPEST = 64
 _BIGGEST_INTEGER = 2**64
 _LONGEST_SEED = 20
 _LATEST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
-_SURROGATES = re.compile(rb"\\u[dD](?:[89abAB]..\\u[dD][c-fC-F]..|[89a-fA-F]..)")
+_ESCAPES = re.compile(rb"\\(?:u[dD](?:[89abAB]..\\u[dD][c-fC-F]..|[89a-fA-F]..)|.)", re.DOTALL)
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
 _TIME_NAMES = ("submit_time", "start_time", "finish_time")
@@ -46,9 +46,6 @@ _BUTTON_TYPES = ((str, type(None)),) * 3 + ((int, type(None)),) * 2
 _PLAIN_BUTTON = (str, str, str, int, int)
 _plain_button_values = itemgetter(*_BUTTON_KEYS)
 
-_MAY_BE_EMPTY = {"status": "", "buttons": [], "imageUrls": [], "videoUrls": []}
-
-
 # --- JSON -------------------------------------------------------------------------------------
 
 
@@ -61,7 +58,7 @@ def _read_integer(digits: str) -> int | float:
     if len(digits) < 19:
         return int(digits)
     value = int(digits)
-    return value if -(_BIGGEST_INTEGER // 2) <= value < _BIGGEST_INTEGER else float(digits)
+    return value if -(_BIGGEST_INTEGER // 2) <= value < _BIGGEST_INTEGER else _read_float(digits)
 
 
 def _read_float(digits: str) -> float:
@@ -84,12 +81,12 @@ def read_json_slowly(body: bytes) -> Any:
     """
     try:
         value = _STRICT.decode(body.decode())
-    except (RecursionError, OverflowError) as error:
+        # Half a surrogate pair could not be written again. Writing tells for sure; the search,
+        # in which half a pair has 6 bytes, spares nearly every body that.
+        if any(len(escape) == 6 for escape in _ESCAPES.findall(body)):
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as error:
         raise ValueError(str(error)) from None
-    # Half a surrogate pair could not be written again. Writing tells for sure; the search, in
-    # which a pair has 12 bytes, spares nearly every body that.
-    if any(len(escape) == 6 for escape in _SURROGATES.findall(body)):
-        json.dumps(value, ensure_ascii=False).encode()
     return value
 
 
@@ -143,14 +140,15 @@ def _structure_task(raw: dict[str, Any], _: object) -> Task:
     times = [_read_time(key, get(key), extra) for key in _TIME_KEYS]
     fields.update(zip(_TIME_NAMES, times, strict=True))
     properties = _read_properties(get("properties"), extra)
+    fields["buttons"] = _read_buttons(get("buttons"), extra)
+    fields["seed"] = _read_task_seed(get("seed"), properties, extra)
+    fields["image_urls"] = _read_urls("imageUrls", get("imageUrls"), extra)
+    fields["video_urls"] = _read_urls("videoUrls", get("videoUrls"), extra)
+    task_id = _read_id(get("id"), extra)
     _refuse_depth(extra, properties)
     return Task(
-        _read_id(get("id"), extra),
-        buttons=_read_buttons(get("buttons"), extra),
+        task_id,
         properties=properties,
-        seed=_read_task_seed(get("seed"), properties, extra),
-        image_urls=_read_urls("imageUrls", get("imageUrls"), extra),
-        video_urls=_read_urls("videoUrls", get("videoUrls"), extra),
         extra=extra,
         empty_keys=_empty_keys(raw),
         **fields,
@@ -158,7 +156,7 @@ def _structure_task(raw: dict[str, Any], _: object) -> Task:
 
 
 def _empty_keys(raw: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(key for key, empty in _MAY_BE_EMPTY.items() if raw.get(key) == empty)
+    return tuple(key for key, empty in EMPTY_VALUES.items() if raw.get(key) == empty)
 
 
 def _set_aside(keys: tuple[str, ...], values: list[Any], extra: dict[str, Any]) -> None:
@@ -214,26 +212,30 @@ def _read_urls(key: str, value: Any, extra: dict[str, Any]) -> tuple[str, ...]:
         return ()
     items = value if isinstance(value, list) else []
     urls = [item.get("url") if isinstance(item, dict) else item for item in items]
-    if items is not value or not all(isinstance(item, str) for item in items):
+    found = tuple(url for url in urls if isinstance(url, str) and url)
+    if list(found) != value:
         extra[key] = value
-    return tuple(url for url in urls if isinstance(url, str) and url)
+    return found
 
 
 def _read_buttons(value: Any, extra: dict[str, Any]) -> tuple[Button, ...]:
     if value is None or value == []:
         return ()
+    if not isinstance(value, list):
+        extra["buttons"] = value
+        return ()
     try:
         rows = [_plain_button_values(item) for item in value]
         plain = all(len(item) == len(_BUTTON_KEYS) for item in value)
-    except (KeyError, TypeError, IndexError):
+    except (KeyError, TypeError):
         plain = False
     if plain and all(tuple(map(type, row)) == _PLAIN_BUTTON for row in rows):
         return tuple(Button(*row) for row in rows)
     return _read_odd_buttons(value, extra)
 
 
-def _read_odd_buttons(value: Any, extra: dict[str, Any]) -> tuple[Button, ...]:
-    items = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _read_odd_buttons(value: list[Any], extra: dict[str, Any]) -> tuple[Button, ...]:
+    items = [item for item in value if isinstance(item, dict)]
     buttons = tuple(
         Button(*map(_fit, map(item.get, _BUTTON_KEYS), _BUTTON_TYPES)) for item in items
     )

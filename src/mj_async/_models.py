@@ -42,6 +42,14 @@ WIRE_NAMES = {
     "video_url": "videoUrl",
     "video_urls": "videoUrls",
 }
+# Keys whose empty value reads as if they were absent, so that only `Task.empty_keys` tells.
+EMPTY_VALUES: dict[str, Any] = {
+    "status": "",
+    "buttons": [],
+    "seed": "",
+    "imageUrls": [],
+    "videoUrls": [],
+}
 BUTTON_WIRE_NAMES = {
     "custom_id": "customId",
     "emoji": "emoji",
@@ -210,14 +218,11 @@ class Task:
         Equal to the gateway's JSON for a complete task.
         """
         wire = _by_wire_name(self, WIRE_NAMES)
-        unsaid = {key for key, value in wire.items() if value in ("", []) and key in _MAY_BE_UNSAID}
-        for key in unsaid.difference(self.empty_keys):
-            del wire[key]
+        for key, empty in EMPTY_VALUES.items():
+            if wire.get(key, empty) == empty:
+                wire.pop(key, None)
+                wire.update({key: empty} if key in self.empty_keys else {})
         return {**wire, **self.extra}
-
-
-# What is never None on a Task, so that only `empty_keys` tells "" from nothing.
-_MAY_BE_UNSAID = frozenset({"status", "buttons", "imageUrls", "videoUrls"})
 
 
 def _by_wire_name(model: Task | Button, names: Mapping[str, str]) -> dict[str, Any]:

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 _FINAL_ERRORS = (errors.TaskNotFoundError, errors.TaskFailedError, errors.TaskCancelledError)
 
 
+# The C# gateway's word for "no account is available", under code 3 like much that is final.
+_NO_ACCOUNT = "无可用的账号实例"
+
+
+def _may_come_later(error: errors.SeedUnavailableError) -> bool:
+    """Whether the gateway only had no time (5), no luck (9) or no account (3)."""
+    no_account = str(error.code) == "3" and _NO_ACCOUNT in error.description
+    return no_account or str(error.code) in ("5", "9")
+
+
 @attrs.frozen
 class SeedOutcome:
     """What became of one id in `AsyncMJClient.image_seeds`.
@@ -38,7 +48,8 @@ class SeedOutcome:
         are final; an unfinished task and a gateway in trouble are not.
         """
         if isinstance(self.error, errors.SeedUnavailableError):
-            return self.error.task is not None and self.error.task.succeeded
+            finished = self.error.task is not None and self.error.task.succeeded
+            return finished and not _may_come_later(self.error)
         return self.error is None or isinstance(self.error, _FINAL_ERRORS)
 
     def unwrap(self) -> ImageSeed:

@@ -17,6 +17,7 @@ _TEXT_KEYS = ("description", "error", "message", "msg", "detail", "title")
 _REQUEST_ID = re.compile(r"request id: ?([\w-]+)")
 _LONGEST_TEXT = 500
 _LONGEST_SNIPPET = 200
+_LONGEST_CODE = 60
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +52,8 @@ class Reply:
             UnexpectedAnswerError: It is larger than the limit, or has no end: half a gzip body
                 may unpack to nothing, which would read as "unknown id".
         """
+        if not self.body:  # as of a 204, whatever its Content-Encoding says
+            return self
         encoding = self.headers.get("content-encoding", "").strip().lower()
         body: bytes | None = self.body
         if encoding in ("gzip", "x-gzip"):
@@ -60,12 +63,12 @@ class Reply:
         if body is None:
             raise attrs.evolve(self, body=b"").unexpected("cut short")
         if len(body) > limit:
-            raise attrs.evolve(self, body=body[:_LONGEST_SNIPPET]).unexpected("too large")
+            raise attrs.evolve(self, body=body).unexpected("too large")
         return attrs.evolve(self, body=body)
 
     def unexpected(self, reason: errors.UnexpectedReason) -> errors.UnexpectedAnswerError:
         """Make the error for an answer that is not this API."""
-        text = self.body[: 4 * _LONGEST_SNIPPET].decode(errors="replace")
+        text = self._text(4 * _LONGEST_SNIPPET)
         return errors.UnexpectedAnswerError(
             reason,
             status_code=self.status,
@@ -80,7 +83,7 @@ class Reply:
         match = _REQUEST_ID.search(description)
         return kind(
             status_code=self.status,
-            code=code_of(raw),
+            code=self._code(raw),
             description=description[:_LONGEST_TEXT],
             request_id=match[1] if match else self._header_request_id(),
             retry_after=self.retry_after,
@@ -89,7 +92,15 @@ class Reply:
 
     def _plain_text(self, raw: Any) -> str:
         is_text = raw is None and not self.is_html
-        return self.body[: 4 * _LONGEST_TEXT].decode(errors="replace") if is_text else ""
+        return self._text(4 * _LONGEST_TEXT) if is_text else ""
+
+    def _text(self, longest: int) -> str:
+        # Without the key before it is cut: half a key would not be found any more.
+        return self.key.conceal_in(self.body)[:longest].decode(errors="replace")
+
+    def _code(self, raw: Any) -> int | str | None:
+        code = code_of(raw)
+        return clean(code, self.key)[:_LONGEST_CODE] if isinstance(code, str) else code
 
     def _header_request_id(self) -> str | None:
         for name in ("x-oneapi-request-id", "x-request-id"):
@@ -127,9 +138,16 @@ def _holders(raw: Any) -> list[dict[str, Any]]:
 
 def _gunzip(packed: bytes, limit: int) -> bytes | None:
     """Unpack up to one byte more than the limit; None for what is corrupt or has no end."""
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        body = unpacker.decompress(packed, limit + 1)
-    except zlib.error:
-        return None
-    return body if unpacker.eof or len(body) > limit else None
+    body = b""
+    while packed:  # gzip may have several members, the first of them empty
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            body += unpacker.decompress(packed, limit + 1 - len(body))
+        except zlib.error:
+            return None
+        if len(body) > limit:
+            return body
+        if not unpacker.eof:
+            return None
+        packed = unpacker.unused_data.lstrip(b"\0")  # which may pad its end
+    return body

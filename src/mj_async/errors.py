@@ -182,8 +182,9 @@ class APIError(MJError):
             "" if retry_after is None else f"retry after {retry_after:g} s",
         ]
         where = ", ".join(filter(None, facts))
+        where = f" ({where})" if where else ""
         said = f": {description!r}" if description else ""
-        super().__init__(f"{self._summary} ({where}){said}{self._advice}")
+        super().__init__(f"{self._summary}{where}{said}{self._advice}")
         self.status_code = status_code
         self.code = code
         self.description = description
@@ -220,6 +221,7 @@ class RateLimitError(APIError):
     """Raised on a 429 that outlasts the retries."""
 
     _summary = "the gateway asks to slow down"
+    _advice = "; ask again later, or with a smaller max_connections"
 
 
 class UnsupportedError(APIError):
@@ -233,6 +235,7 @@ class ServerError(APIError):
     """Raised when the gateway, or a proxy before it, has failed."""
 
     _summary = "the gateway has failed"
+    _advice = "; ask again later, and tell its operator if it stays so"
 
 
 class SeedUnavailableError(MJError):
