@@ -15,10 +15,10 @@ SOURCE = Path(mj_async.__file__).parent
 LEVELS = [
     ["_models"],
     ["errors"],
-    ["_checks", "_outcomes", "_clock", "_decode"],
-    ["_settings"],
+    ["_checks", "_outcomes", "_clock", "_decode", "_lanes", "_proxy"],
+    ["_settings", "_life"],
     ["_retry", "_ask", "_reply"],
-    ["_answer"],
+    ["_answer", "_gate"],
     ["_exchange", "_waiting", "_bulk"],
     ["_gateway"],
     ["_client"],

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from _fakes import Script, task
 from mj_async import Polling, Task, errors
 from mj_async._clock import Clock
+from mj_async._life import Life
 from mj_async._waiting import Schedule, Watch, wait
 
 pytestmark = pytest.mark.anyio
@@ -30,8 +31,14 @@ def anyio_backend() -> Any:
 def make_watch(poll: Script, *, known_good: bool = False, **options: Any) -> Watch:
     """Make a watch over a script."""
     options = {"polling": STEADY, "timeout": 600.0, **options}
+    clock = Clock()
     return Watch(
-        task_id="1", poll=poll, clock=Clock(), had_good_answer=lambda: known_good, **options
+        task_id="1",
+        poll=poll,
+        clock=clock,
+        life=Life(clock),
+        had_good_answer=lambda: known_good,
+        **options,
     )
 
 

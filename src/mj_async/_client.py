@@ -15,8 +15,10 @@ from ._bulk import SeedRun, TaskIds
 from ._clock import Clock
 from ._exchange import Exchange, make_http_client
 from ._gateway import BATCH_SIZE, Gateway
+from ._life import Life
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome
+from ._proxy import find_proxy
 from ._settings import Dialect, Polling, RetryPolicy, Settings
 from ._waiting import Watch, wait
 
@@ -89,15 +91,15 @@ class AsyncMJClient:
         )
         owned = http_client is None
         if http_client is None:
-            http_client = make_http_client(
-                max_connections, proxy=proxy, trust_env=trust_env, verify=verify
-            )
+            found = find_proxy(proxy, self._settings.base_url, trust_env=trust_env)
+            http_client = make_http_client(found, verify)
         _checks.check_instance("http_client", http_client, httpx.AsyncClient)
         self._assemble(Clock(), http_client, owned=owned)
 
     def _assemble(self, clock: Clock, http_client: httpx.AsyncClient, *, owned: bool) -> None:
         self._clock = clock
-        self._exchange = Exchange(self._settings, clock, http_client, owned=owned)
+        self._life = Life(clock)
+        self._exchange = Exchange(self._settings, clock, self._life, http_client, owned=owned)
         self._gateway = Gateway(self._settings, self._exchange)
 
     @classmethod
@@ -113,7 +115,7 @@ class AsyncMJClient:
         return f"<AsyncMJClient({settings.base_url if settings else 'unfinished'!r})>"
 
     async def __aenter__(self) -> Self:
-        self._exchange.check_open()
+        self._life.check()
         return self
 
     async def __aexit__(
@@ -275,6 +277,7 @@ class AsyncMJClient:
             task_id=_checks.check_id(task_id),
             poll=self._gateway.poll,
             clock=self._clock,
+            life=self._life,
             polling=schedule,
             timeout=timeout,
             had_good_answer=lambda: self._gateway.had_good_answer,

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
+import attrs
 import httpx
 
 from . import errors
 from ._ask import authorization
+from ._gate import Budget, HoldingGate
+from ._lanes import make_lanes
 from ._reply import Reply
 from ._retry import delay_before_retry, read_retry_after
 
 if TYPE_CHECKING:
     from ._ask import Ask, Scheme
     from ._clock import Clock
+    from ._life import Life
     from ._settings import Settings
 
 T = TypeVar("T")
@@ -29,7 +34,24 @@ _TRANSPORT_FAULTS = (
     httpx.StreamError,
     OSError,
     UnicodeError,
+    anyio.ClosedResourceError,
+    anyio.BrokenResourceError,
 )
+
+
+@attrs.frozen(kw_only=True)
+class Turn:
+    """How one request is to be sent.
+
+    Args:
+        limit: The most bytes that the body may have, packed and unpacked.
+        slow: Whether it is a seed: it may take a minute, and holds at most half the slots.
+        held_until: How long the gate may hold it back, as a time of the clock.
+    """
+
+    limit: int
+    slow: bool = False
+    held_until: float = math.inf
 
 
 class Exchange:
@@ -38,70 +60,101 @@ class Exchange:
     Args:
         settings: The client's.
         clock: Its time.
+        life: Whether it may be used, and until when.
         http_client: What sends; closed by `aclose()` only if `owned`.
         owned: Whether we made it.
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock, http_client: httpx.AsyncClient, *, owned: bool
+        self,
+        settings: Settings,
+        clock: Clock,
+        life: Life,
+        http_client: httpx.AsyncClient,
+        *,
+        owned: bool,
     ) -> None:
         self._settings = settings
         self._clock = clock
+        self._life = life
         self._http_client = http_client
         self._owned = owned
-        self._closed = False
-        self._slots = anyio.Semaphore(settings.max_connections, fast_acquire=True)
-        self._seed_slots = anyio.Semaphore(max(1, settings.max_connections // 2), fast_acquire=True)
+        most = settings.max_connections
+        self._slots = anyio.Semaphore(most, fast_acquire=True)
+        self._seed_slots = anyio.Semaphore(max(1, most // 2), fast_acquire=True)
+        self._gate = HoldingGate(clock, settings.retry.first_delay)
+        self._budget = Budget(settings.retry.budget)
 
     async def aclose(self) -> None:
-        """Close; a caller's http_client stays open."""
-        self._closed = True
-        if self._owned:
+        """End what is under way and close the connections; a caller's http_client stays open."""
+        connections_are_ours = self._life.close()
+        if self._owned and connections_are_ours:
             await self._http_client.aclose()
 
-    def check_open(self) -> None:
-        """Refuse to go on after `aclose()`.
-
-        Raises:
-            ClientStateError: The client is closed.
-        """
-        if self._closed:
-            raise errors.ClientStateError("this client is closed; make another one")
-
-    async def attempt(
-        self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], *, limit: int
-    ) -> T:
+    async def attempt(self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], turn: Turn) -> T:
         """Send a request once and read its answer.
 
         Args:
             ask: What to ask.
             scheme: How the key is sent.
             read: Makes a model or an error of the answer.
-            limit: The most bytes that the body may have, packed and unpacked.
+            turn: How it is sent.
 
         Returns:
             What `read` made of it.
 
         Raises:
+            ClientStateError: The client cannot be used, or was closed meanwhile.
+            RateLimitError: The gate is held for longer than the turn allows.
             TransportError: No answer came back, or not in time.
             MJError: What `read` raised.
         """
-        self.check_open()
-        async with self._slots:
-            return read(await self._send_in_time(ask, scheme, limit, "request_timeout"))
+        self._life.check()
+        if not turn.slow:
+            return await self._take_slot(ask, scheme, read, turn)
+        async with self._seed_slots:
+            return await self._take_slot(ask, scheme, read, turn)
 
-    async def slow_attempt(
-        self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], *, limit: int
+    async def _take_slot(
+        self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], turn: Turn
     ) -> T:
-        """Do the same for a seed: it may take a minute, and holds at most half the slots."""
-        self.check_open()
-        async with self._seed_slots, self._slots:
-            return read(await self._send_in_time(ask, scheme, limit, "seed_timeout"))
+        while True:
+            async with self._slots:
+                # Whoever is held back waits outside, lest it keep a slot from others.
+                held = await self._refusal_of_gate()
+                if held is None:
+                    return await self._read_in_turn(ask, scheme, read, turn)
+            seconds = held.retry_after or 0.0
+            if self._clock.now() + seconds > turn.held_until:
+                held.task_id = ask.task_id
+                raise held
+            await self._clock.sleep(seconds)
 
-    async def _send_in_time(self, ask: Ask, scheme: Scheme, limit: int, option: str) -> Reply:
+    async def _refusal_of_gate(self) -> errors.RateLimitError | None:
+        try:
+            await self._gate.acquire(deadline=self._clock.now())
+        except errors.RateLimitError as error:
+            return error
+        return None
+
+    async def _read_in_turn(
+        self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], turn: Turn
+    ) -> T:
+        reply = await self._send_in_time(ask, scheme, turn)
+        try:
+            result = read(reply)
+        except errors.RateLimitError as error:
+            await self._gate.hold(error.retry_after)
+            raise
+        self._budget.give_back()
+        return result
+
+    async def _send_in_time(self, ask: Ask, scheme: Scheme, turn: Turn) -> Reply:
+        option = "seed_timeout" if turn.slow else "request_timeout"
         seconds: float = getattr(self._settings, option)
-        with self._clock.cut(self._clock.at(seconds)):
-            return await self._send(ask, scheme, limit)
+        with self._life.cut(self._clock.at(seconds)):
+            return await self._send(ask, scheme, turn.limit)
+        self._life.check()
         raise errors.RequestTimeoutError(
             f"no answer within {option}={seconds:g} s", task_id=ask.task_id
         )
@@ -167,12 +220,16 @@ class Exchange:
         )
 
     async def call(
-        self, attempt: Callable[[], Awaitable[T]], *, timeout: float | None, pause: float = 0.0
+        self,
+        attempt: Callable[[float], Awaitable[T]],
+        *,
+        timeout: float | None,
+        pause: float = 0.0,
     ) -> T:
         """Try until it works, is not worth another try, or the time is over.
 
         Args:
-            attempt: One try.
+            attempt: One try; it is given the time until which the gate may hold it back.
             timeout: Seconds for all tries and the sleeps between them; None: no limit.
             pause: The least seconds between a time-out and the next try.
 
@@ -183,30 +240,32 @@ class Exchange:
             MJError: The last attempt's error.
             RequestTimeoutError: The time was over in the first attempt.
         """
+        self._life.check()
         failures: list[errors.MJError] = []
-        deadline = self._clock.at(timeout)
-        with self._clock.cut(deadline):
+        deadline = math.inf if timeout is None else self._clock.now() + timeout
+        with self._life.cut(None if timeout is None else deadline):
             return await self._try_until(attempt, failures, deadline, pause)
+        self._life.check()
         if failures:
             raise failures[-1]
         raise errors.RequestTimeoutError(f"no answer within timeout={timeout:g} s")
 
     async def _try_until(
         self,
-        attempt: Callable[[], Awaitable[T]],
+        attempt: Callable[[float], Awaitable[T]],
         failures: list[errors.MJError],
-        deadline: float | None,
+        deadline: float,
         pause: float,
     ) -> T:
+        policy = self._settings.retry
         while True:
             try:
-                return await attempt()
+                patience = self._clock.now() + policy.max_retry_after
+                return await attempt(min(deadline, patience))
             except errors.MJError as error:
                 failures.append(error)
-            delay = delay_before_retry(
-                self._settings.retry, failures[-1], len(failures), pause=pause
-            )
-            if delay is None or (deadline is not None and self._clock.now() + delay > deadline):
+            delay = delay_before_retry(policy, failures[-1], len(failures), pause=pause)
+            if delay is None or self._clock.now() + delay > deadline or not self._budget.take():
                 raise failures[-1]
             await self._clock.sleep(delay)
 
@@ -228,20 +287,17 @@ async def _read_capped(response: httpx.Response, limit: int) -> bytes:
 
 
 def make_http_client(
-    max_connections: int, *, proxy: str | None, trust_env: bool, verify: bool | ssl.SSLContext
+    proxy: httpx.Proxy | None,
+    verify: bool | ssl.SSLContext,  # noqa: FBT001
 ) -> httpx.AsyncClient:
     """Make the client's own `httpx.AsyncClient`.
 
     Raises:
         ConfigurationError: httpx cannot work with the proxy, or with `verify`.
     """
-    # Kept connections outlive the longest poll interval, and not the 75 s that proxies keep them.
-    limits = httpx.Limits(max_connections=max_connections, keepalive_expiry=60.0)
-    problem = ""
     try:
-        return httpx.AsyncClient(limits=limits, proxy=proxy, trust_env=trust_env, verify=verify)
-    except (httpx.InvalidURL, ImportError, ValueError, OSError, TypeError) as error:
-        problem = type(error).__name__
-    raise errors.ConfigurationError(
-        f"proxy or verify, of the arguments or the environment, cannot be used ({problem})"
-    )
+        return httpx.AsyncClient(transport=make_lanes(proxy, verify), trust_env=False)
+    except (ImportError, ValueError, OSError, TypeError) as error:
+        problem = f"{type(error).__name__} of httpx"
+    # Outside the except block: the error may show a proxy's password.
+    raise errors.ConfigurationError(f"proxy or verify cannot be used ({problem})")

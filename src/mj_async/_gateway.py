@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,6 +12,7 @@ import attrs
 
 from . import _answer, _ask, errors
 from ._bulk import each
+from ._exchange import Turn
 from ._models import ImageSeed, Task, TaskList
 from ._retry import SEED_PAUSE
 
@@ -61,44 +63,28 @@ class Gateway:
 
     # --- one attempt, with the key as the gateway takes it --------------------------------
 
-    async def _attempt(
-        self, ask: Ask, read: Callable[[Reply], T], *, limit: int = _TASK_LIMIT, slow: bool = False
-    ) -> T:
+    async def _attempt(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
         if self._scheme is not None:
-            return await self._send(self._scheme, ask, read, limit, slow)
+            return await self._send(self._scheme, ask, read, turn)
         # One call finds out while the others wait: a thousand of them must not try three keys.
         async with self._finding_scheme:
             if self._scheme is None:
-                return await self._find_scheme(ask, read, limit, slow)
-        return await self._send(self._scheme, ask, read, limit, slow)
+                return await self._find_scheme(ask, read, turn)
+        return await self._send(self._scheme, ask, read, turn)
 
-    async def _find_scheme(
-        self,
-        ask: Ask,
-        read: Callable[[Reply], T],
-        limit: int,
-        slow: bool,  # noqa: FBT001
-    ) -> T:
+    async def _find_scheme(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
         refusal: errors.AuthenticationError | None = None
         for scheme in _ask.SCHEMES:
             try:
-                return await self._send(scheme, ask, read, limit, slow)
+                return await self._send(scheme, ask, read, turn)
             except errors.AuthenticationError as error:
                 refusal = refusal or error
         assert refusal is not None  # noqa: S101
         raise refusal
 
-    async def _send(
-        self,
-        scheme: Scheme,
-        ask: Ask,
-        read: Callable[[Reply], T],
-        limit: int,
-        slow: bool,  # noqa: FBT001
-    ) -> T:
-        send = self._exchange.slow_attempt if slow else self._exchange.attempt
+    async def _send(self, scheme: Scheme, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
         try:
-            result = await send(ask, scheme, read, limit=limit)
+            result = await self._exchange.attempt(ask, scheme, read, turn)
         except _PROOF:
             self._learn(scheme)
             raise
@@ -111,14 +97,17 @@ class Gateway:
 
     # --- fetch ----------------------------------------------------------------------------
 
-    async def poll(self, task_id: str) -> Task:
+    async def poll(self, task_id: str, held_until: float = math.inf) -> Task:
         """Ask once for a task; a wait's schedule is its retry."""
-        return await self._attempt(_ask.fetch(task_id), _answer.read_task)
+        turn = Turn(limit=_TASK_LIMIT, held_until=held_until)
+        return await self._attempt(_ask.fetch(task_id), _answer.read_task, turn)
 
     async def fetch_task(self, task_id: str, timeout: float | None) -> Task:
         """Ask for a task, with retries."""
         with _about(task_id):
-            return await self._exchange.call(lambda: self.poll(task_id), timeout=timeout)
+            return await self._exchange.call(
+                lambda held_until: self.poll(task_id, held_until), timeout=timeout
+            )
 
     # --- list -----------------------------------------------------------------------------
 
@@ -128,8 +117,10 @@ class Gateway:
         asked: set[str] = set()
 
         async def list_batch(batch: list[str]) -> None:
-            tasks = await self._exchange.call(lambda: self._list(batch), timeout=timeout)
-            _merge(found, batch, tasks)
+            def attempt(held_until: float) -> Awaitable[list[Task]]:
+                return self._list(batch, Turn(limit=_LIST_LIMIT, held_until=held_until))
+
+            _merge(found, batch, await self._exchange.call(attempt, timeout=timeout))
             asked.update(batch)
 
         try:
@@ -139,46 +130,47 @@ class Gateway:
             raise
         return _in_order(task_ids, found)
 
-    async def _list(self, task_ids: list[str]) -> list[Task]:
+    async def _list(self, task_ids: list[str], turn: Turn) -> list[Task]:
         """List one batch; where an answer is too large, its halves."""
         if self._lists_one and len(task_ids) > 1:
-            return [task for one in task_ids for task in await self._list([one])]
+            return [task for one in task_ids for task in await self._list([one], turn)]
         try:
-            listing = await self._list_in_known_encoding(task_ids)
+            listing = await self._list_in_known_encoding(task_ids, turn)
         except errors.UnexpectedAnswerError as error:
             if error.reason != "too large" or len(task_ids) == 1:
                 raise
             middle = len(task_ids) // 2
-            return await self._list(task_ids[:middle]) + await self._list(task_ids[middle:])
+            halves = task_ids[:middle], task_ids[middle:]
+            return [task for half in halves for task in await self._list(half, turn)]
         if not listing.tasks and len(task_ids) > 1:
-            await self._check_empty_answer(task_ids[0])
-        return [*listing.tasks, *await self._list_rest(task_ids, listing)]
+            await self._check_empty_answer(task_ids[0], turn)
+        return [*listing.tasks, *await self._list_rest(task_ids, listing, turn)]
 
-    async def _list_rest(self, task_ids: list[str], listing: Listing) -> list[Task]:
+    async def _list_rest(self, task_ids: list[str], listing: Listing, turn: Turn) -> list[Task]:
         """Ask singly for the others where a gateway answers one task, as is documented."""
         answered = {task.id for task in listing.tasks}
         others = [task_id for task_id in task_ids if task_id not in answered]
         if not listing.bare or len(others) in (0, len(task_ids)):
             return []
         self._lists_one = True
-        return [task for one in others for task in await self._list([one])]
+        return [task for one in others for task in await self._list([one], turn)]
 
-    async def _check_empty_answer(self, task_id: str) -> None:
+    async def _check_empty_answer(self, task_id: str, turn: Turn) -> None:
         """Refuse an empty answer that lies: new-api gives one when its database fails."""
         try:
-            await self.poll(task_id)
+            await self.poll(task_id, turn.held_until)
         except errors.TaskNotFoundError:
             return
         raise errors.ServerError(
             description=f"the list is empty, and yet the gateway knows task {task_id}"
         )
 
-    async def _list_in_known_encoding(self, task_ids: list[str]) -> Listing:
+    async def _list_in_known_encoding(self, task_ids: list[str], turn: Turn) -> Listing:
         if self._encoding is not None:
-            return await self._list_as(self._encoding, task_ids)
+            return await self._list_as(self._encoding, task_ids, turn)
         refusal: errors.MJError | None = None
         try:
-            listing = await self._list_as("json", task_ids)
+            listing = await self._list_as("json", task_ids, turn)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             if not _not_understood(error):
                 raise
@@ -186,14 +178,14 @@ class Gateway:
         if listing.tasks or (refusal is None and len(task_ids) == 1):
             self._encoding = "json" if listing.tasks else None
             return listing
-        return await self._list_as_multipart(task_ids, refusal)
+        return await self._list_as_multipart(task_ids, refusal, turn)
 
     async def _list_as_multipart(
-        self, task_ids: list[str], refusal: errors.MJError | None
+        self, task_ids: list[str], refusal: errors.MJError | None, turn: Turn
     ) -> Listing:
         """Try the documented encoding once; if it fares no better, the first answer holds."""
         try:
-            listing = await self._list_as("multipart", task_ids)
+            listing = await self._list_as("multipart", task_ids, turn)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             if not _not_understood(error):
                 raise
@@ -205,9 +197,9 @@ class Gateway:
             self._encoding = "multipart"
         return listing
 
-    async def _list_as(self, encoding: Encoding, task_ids: list[str]) -> Listing:
+    async def _list_as(self, encoding: Encoding, task_ids: list[str], turn: Turn) -> Listing:
         ask = _ask.list_tasks(task_ids, encoding)
-        return await self._attempt(ask, _answer.read_tasks, limit=_LIST_LIMIT)
+        return await self._attempt(ask, _answer.read_tasks, turn)
 
     # --- image-seed -----------------------------------------------------------------------
 
@@ -215,14 +207,18 @@ class Gateway:
         """Ask for a seed, with retries that leave a slow gateway its time."""
         with _about(task_id):
             return await self._exchange.call(
-                lambda: self._ask_seed(task_id), timeout=timeout, pause=SEED_PAUSE
+                lambda held_until: self._ask_seed(
+                    task_id, Turn(limit=_TASK_LIMIT, slow=True, held_until=held_until)
+                ),
+                timeout=timeout,
+                pause=SEED_PAUSE,
             )
 
-    async def _ask_seed(self, task_id: str) -> ImageSeed:
+    async def _ask_seed(self, task_id: str, turn: Turn) -> ImageSeed:
         if self._seed_route is not None:
-            return await self._ask_seed_by(self._seed_route, task_id)
+            return await self._ask_seed_by(self._seed_route, task_id, turn)
         try:
-            seed = await self._ask_seed_by("path", task_id)
+            seed = await self._ask_seed_by("path", task_id, turn)
         except (errors.UnsupportedError, errors.UnexpectedAnswerError) as error:
             if not _route_is_missing(error):
                 raise
@@ -233,11 +229,13 @@ class Gateway:
         else:
             self._seed_route = "path"
             return seed
-        return await self._ask_seed_as_documented(task_id, refusal)
+        return await self._ask_seed_as_documented(task_id, refusal, turn)
 
-    async def _ask_seed_as_documented(self, task_id: str, refusal: errors.MJError) -> ImageSeed:
+    async def _ask_seed_as_documented(
+        self, task_id: str, refusal: errors.MJError, turn: Turn
+    ) -> ImageSeed:
         try:
-            seed = await self._ask_seed_by("multipart", task_id)
+            seed = await self._ask_seed_by("multipart", task_id, turn)
         except (errors.UnsupportedError, errors.UnexpectedAnswerError) as error:
             if not _route_is_missing(error):
                 raise
@@ -247,11 +245,11 @@ class Gateway:
         self._seed_route = "multipart"
         return seed
 
-    async def _ask_seed_by(self, route: _ask.SeedRoute, task_id: str) -> ImageSeed:
+    async def _ask_seed_by(self, route: _ask.SeedRoute, task_id: str, turn: Turn) -> ImageSeed:
         def read(reply: Reply) -> ImageSeed:
             return _answer.read_seed(reply, "image-seed" if route == "path" else "documented")
 
-        return await self._attempt(_ask.image_seed(task_id, route), read, slow=True)
+        return await self._attempt(_ask.image_seed(task_id, route), read, turn)
 
 
 @contextmanager

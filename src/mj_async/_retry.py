@@ -53,8 +53,12 @@ def delay_before_retry(
     if attempt >= policy.attempts or not is_temporary(error):
         return None
     retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None and retry_after > policy.max_retry_after:
+        return None
+    if isinstance(error, errors.RateLimitError):
+        return 0.0  # the gate holds back this call and all others
     if retry_after is not None:
-        return stretched(retry_after) if retry_after <= policy.max_retry_after else None
+        return stretched(retry_after)
     longest = min(policy.max_delay, policy.first_delay * 2.0 ** min(attempt - 1, 64))
     delay = random.uniform(0.0, longest)
     timed_out = isinstance(error, errors.RequestTimeoutError | errors.SeedUnavailableError)

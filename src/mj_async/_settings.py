@@ -95,6 +95,9 @@ class RetryPolicy:
         first_delay: The longest delay before the second try.
         max_delay: The longest delay before any try.
         max_retry_after: A `Retry-After` above this is raised at once, not waited for.
+        budget: How many retries a client has, all calls together: one takes 1, a success gives
+            0.2 back, and below 1 nothing is retried. A dead gateway so costs one request a
+            call and not three.
 
     Raises:
         ConfigurationError: A value is out of range.
@@ -104,6 +107,7 @@ class RetryPolicy:
     first_delay: float = attrs.field(default=0.5, validator=_checked(_checks.zero_or_more))
     max_delay: float = attrs.field(default=8.0, validator=_checked(_checks.zero_or_more))
     max_retry_after: float = attrs.field(default=120.0, validator=_checked(_checks.zero_or_more))
+    budget: float = attrs.field(default=100, validator=_checked(_checks.zero_or_more))
 
 
 def _of(kind: type) -> Any:

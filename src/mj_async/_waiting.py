@@ -19,6 +19,7 @@ from ._retry import is_temporary, stretched
 
 if TYPE_CHECKING:
     from ._clock import Clock
+    from ._life import Life
     from ._settings import Polling
 
 # Before the first good answer these come from a wrong base_url and will not change.
@@ -95,6 +96,7 @@ class Watch:
         task_id: The task's id.
         poll: Asks for it once.
         clock: Time.
+        life: Ends the wait when the client is closed.
         polling: The schedule, and what is put up with.
         timeout: Seconds for the whole wait; None: for ever.
         had_good_answer: Whether the client has ever had one.
@@ -103,6 +105,7 @@ class Watch:
     task_id: str
     poll: Callable[[str], Awaitable[Task]]
     clock: Clock
+    life: Life
     polling: Polling
     timeout: float | None
     had_good_answer: Callable[[], bool]
@@ -147,10 +150,11 @@ class Watch:
 
     async def _change_in_time(self) -> Task:
         at = None if self.timeout is None else (self._started or 0.0) + self.timeout
-        with self.clock.cut(at):
+        with self.life.cut(at):
             return await self._change()
         if self.task is not None and self.task.is_final:
             return self.task  # it had succeeded, and only its picture was missing
+        self.life.check()
         raise self.end_with(errors.WaitTimeoutError) from self._patience.last_error
 
     async def _change(self) -> Task:

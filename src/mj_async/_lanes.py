@@ -1,0 +1,158 @@
+"""One connection a lane, as a transport of httpx.
+
+Stock httpx 0.28 shares one pool between all requests. That pool loses a slot when a request is
+cancelled at the wrong moment (encode/httpcore#1093), until it hangs for ever, and its cost per
+request grows with the number of requests (encode/httpcore#1035). A lane is a stock transport with
+a pool of one, so that neither can happen: what goes wrong on a lane ends with that lane.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import httpx
+
+# Longer than the longest poll interval, shorter than the 75 s for which proxies keep a connection.
+IDLE_SECONDS = 60.0
+# Closing may write; a peer that reads nothing must not hold us.
+_CLOSING_SECONDS = 1.0
+
+# A kept connection that the server has just closed shows itself by one of these.
+_CLOSED_UNDER_US = (
+    httpx.RemoteProtocolError,
+    httpx.ReadError,
+    httpx.WriteError,
+    httpx.CloseError,
+)
+
+
+class Lanes(httpx.AsyncBaseTransport):
+    """As many connections as there are requests at once; whoever sends bounds that number.
+
+    The lane that was used last is taken first, so that the others grow idle and are closed.
+
+    Args:
+        make_lane: Makes a transport that holds one connection.
+    """
+
+    def __init__(self, make_lane: Callable[[], httpx.AsyncBaseTransport]) -> None:
+        self._make_lane = make_lane
+        self._idle: deque[tuple[float, httpx.AsyncBaseTransport]] = deque()
+        self._closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send on an idle lane, else on a new one.
+
+        A kept connection may have been closed by the server in the meantime: then the request
+        is sent once more on a new lane, for the other idle ones may be dead as well.
+        """
+        await self._close_idle(older_than=IDLE_SECONDS)
+        if self._idle:
+            _, lane = self._idle.pop()
+            try:
+                return await self._send(lane, request)
+            except _CLOSED_UNDER_US:
+                pass
+        return await self._send(self._make_lane(), request)
+
+    async def _send(self, lane: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await lane.handle_async_request(request)
+        except BaseException:
+            await _close(lane)
+            raise
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101
+        return httpx.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=_LaneStream(response.stream, lane, self._give_back),
+            extensions=response.extensions,
+        )
+
+    def _give_back(self, lane: httpx.AsyncBaseTransport) -> bool:
+        """Keep a lane for the next request; False where it must be closed instead."""
+        if not self._closed:
+            self._idle.append((anyio.current_time(), lane))
+        return not self._closed
+
+    async def _close_idle(self, older_than: float) -> None:
+        while self._idle and self._idle[0][0] + older_than <= anyio.current_time():
+            await _close(self._idle.popleft()[1])
+
+    async def aclose(self) -> None:
+        """Close the idle lanes; the others are closed when they are given back."""
+        self._closed = True
+        while self._idle:
+            await _close(self._idle.popleft()[1])
+
+    def abandon(self) -> None:
+        """Forget the lanes without closing them: their event loop is gone, or not ours."""
+        self._closed = True
+        self._idle.clear()
+
+
+def make_lanes(proxy: httpx.Proxy | None, verify: bool | ssl.SSLContext) -> Lanes:  # noqa: FBT001
+    """Make lanes over one TLS context, which takes 20 ms to make.
+
+    Args:
+        proxy: What every lane goes through.
+        verify: False to trust any certificate, or a context.
+
+    Returns:
+        The lanes.
+
+    Raises:
+        OSError: A certificate file of the environment cannot be read.
+        ImportError: The proxy needs a package that is not installed, as SOCKS does.
+        ValueError: The proxy's scheme is not known.
+    """
+    context = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify)
+    limits = httpx.Limits(max_connections=1, keepalive_expiry=IDLE_SECONDS)
+
+    def make_lane() -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(verify=context, proxy=proxy, limits=limits, trust_env=False)
+
+    make_lane()  # what cannot work is found out now
+    return Lanes(make_lane)
+
+
+class _LaneStream(httpx.AsyncByteStream):
+    """A body that gives its lane back when it has been read to its end."""
+
+    def __init__(
+        self,
+        stream: httpx.AsyncByteStream,
+        lane: httpx.AsyncBaseTransport,
+        give_back: Callable[[httpx.AsyncBaseTransport], bool],
+    ) -> None:
+        self._stream = stream
+        self._lane = lane
+        self._give_back = give_back
+        self._ended = False
+        self._left = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            yield chunk
+        self._ended = True
+
+    async def aclose(self) -> None:
+        if self._left:
+            return
+        self._left = True
+        try:
+            await self._stream.aclose()
+        except BaseException:
+            await _close(self._lane)
+            raise
+        if not (self._ended and self._give_back(self._lane)):
+            await _close(self._lane)
+
+
+async def _close(lane: httpx.AsyncBaseTransport) -> None:
+    """Close a lane, also while being cancelled: this is what keeps slots from being lost."""
+    with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
+        await lane.aclose()

@@ -1,0 +1,91 @@
+"""Whether a client may be used here and now, and the scopes that end when it is closed."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.lowlevel import current_token
+
+from .errors import ClientStateError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ._clock import Clock
+
+
+class Life:
+    """The life of one client: one process, one event loop, until it is closed.
+
+    Args:
+        clock: The client's time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._loop: object = None
+        self._process = os.getpid()
+        self._closed = False
+        self._scopes: set[anyio.CancelScope] = set()
+
+    def check(self) -> None:
+        """Refuse a use that cannot work.
+
+        Raises:
+            ClientStateError: The client is closed, or is another event loop's or process's.
+        """
+        if self._closed:
+            raise ClientStateError("this client is closed; make another one")
+        if self._process != os.getpid():
+            raise ClientStateError(
+                "this client was made before a fork; make one in each process, after the fork"
+            )
+        loop = current_token().native_token
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            raise ClientStateError(
+                "this client was used in another event loop; make one in each, and close it there"
+            )
+
+    def close(self) -> bool:
+        """End what is under way.
+
+        Returns:
+            Whether its connections can be closed here: only the loop that opened them can.
+        """
+        self._closed = True
+        for scope in self._scopes:
+            scope.cancel()
+        return self._process == os.getpid() and self._loop in (None, current_token().native_token)
+
+    def cut(self, at: float | None) -> AbstractContextManager[anyio.CancelScope]:
+        """Give a scope that is cancelled at a time of the clock, and when the client is closed."""
+        return _Cut(self._clock.cut(at), self._scopes)
+
+
+class _Cut:
+    def __init__(
+        self,
+        scope: AbstractContextManager[anyio.CancelScope],
+        scopes: set[anyio.CancelScope],
+    ) -> None:
+        self._manager = scope
+        self._scopes = scopes
+
+    def __enter__(self) -> anyio.CancelScope:
+        self._scope = self._manager.__enter__()
+        self._scopes.add(self._scope)
+        return self._scope
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        self._scopes.discard(self._scope)
+        return self._manager.__exit__(kind, error, traceback)
