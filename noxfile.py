@@ -97,6 +97,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Wait on 500 tasks for two minutes against a gateway that misbehaves."""
+    session.install(".")
+    session.run("python", "-X", "dev", "-W", "error", "benchmarks/soak.py", *session.posargs)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build sdist and wheel, and use the wheel with nothing but what it asks for."""
     session.install("build>=1.2")

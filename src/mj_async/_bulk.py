@@ -17,8 +17,6 @@ from ._models import ImageSeed, Task, TaskList, TaskStatus
 from ._outcomes import SeedOutcome
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from anyio.abc import ObjectReceiveStream, ObjectSendStream, TaskGroup
 
 T = TypeVar("T")
@@ -116,12 +114,7 @@ class _Source:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         if isinstance(self._asynchronous, AsyncGenerator):
             with anyio.CancelScope(shield=True):
                 await self._asynchronous.aclose()
@@ -184,12 +177,7 @@ class SeedRun:
         self._group.start_soon(self._run)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         group, self._group = self._group, None
         assert group is not None  # noqa: S101  # __aenter__ has set it
         group.cancel_scope.cancel()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 import httpx
@@ -197,6 +198,17 @@ def find_base_url(given: object, environment: Mapping[str, str]) -> str:
     if "?" in value or "#" in value:
         raise ConfigurationError("base_url must not have a query or fragment; leave it out")
     return str(url).rstrip("/").removesuffix("/mj").rstrip("/")
+
+
+def exposes_key(base_url: str) -> bool:
+    """Whether the key travels unencrypted beyond this machine."""
+    url = httpx.URL(base_url)
+    if url.scheme == "https" or url.host == "localhost" or url.host.endswith(".localhost"):
+        return False
+    try:
+        return not ip_address(url.host).is_loopback
+    except ValueError:  # a name
+        return True
 
 
 def _parse_url(value: str) -> httpx.URL:

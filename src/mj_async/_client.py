@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
@@ -23,7 +24,6 @@ from ._settings import Dialect, Polling, RetryPolicy, Settings
 from ._waiting import Watch, wait
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any, Self
 
 _SEED_TIMEOUT = 180.0
@@ -55,6 +55,9 @@ class AsyncMJClient:
 
     Raises:
         ConfigurationError: An option cannot work; it says which and why, and never the key.
+
+    Warns:
+        UserWarning: base_url is plain http to another machine, which shows the key to others.
     """
 
     def __init__(  # noqa: PLR0913  # all by keyword, all with a default
@@ -89,6 +92,9 @@ class AsyncMJClient:
             seed_timeout=seed_timeout,
             max_connections=max_connections,
         )
+        if secret.reveal() and _checks.exposes_key(self._settings.base_url):
+            host = httpx.URL(self._settings.base_url).host
+            warnings.warn(f"plain http: the key travels unencrypted to {host}", stacklevel=2)
         owned = http_client is None
         if http_client is None:
             found = find_proxy(proxy, self._settings.base_url, trust_env=trust_env)
@@ -118,12 +124,7 @@ class AsyncMJClient:
         self._life.check()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:

@@ -42,6 +42,8 @@ class HoldingGate:
         Raises:
             RateLimitError: The gate is held beyond the deadline.
         """
+        if self._until < 0:  # never held
+            return
         while (held := self._until - self._clock.now()) > 0:
             if deadline is not None and self._until > deadline:
                 raise RateLimitError(

@@ -64,12 +64,18 @@ class Gateway:
     # --- one attempt, with the key as the gateway takes it --------------------------------
 
     async def _attempt(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
-        if self._scheme is not None:
-            return await self._send(self._scheme, ask, read, turn)
         # One call finds out while the others wait: a thousand of them must not try three keys.
-        async with self._finding_scheme:
-            if self._scheme is None:
-                return await self._find_scheme(ask, read, turn)
+        # It does not wait at the gate meanwhile, for the others could not say that it is held.
+        at_once = attrs.evolve(turn, held_until=-math.inf)
+        while self._scheme is None:
+            try:
+                async with self._finding_scheme:
+                    if self._scheme is None:
+                        return await self._find_scheme(ask, read, at_once)
+            except errors.RateLimitError as held:
+                if held.status_code is not None:  # the gateway's own word
+                    raise
+                await self._exchange.wait_out(held, turn)
         return await self._send(self._scheme, ask, read, turn)
 
     async def _find_scheme(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:

@@ -49,7 +49,8 @@ class Lanes(httpx.AsyncBaseTransport):
         A kept connection may have been closed by the server in the meantime: then the request
         is sent once more on a new lane, for the other idle ones may be dead as well.
         """
-        await self._close_idle(older_than=IDLE_SECONDS)
+        if self._idle:
+            await self._close_idle(older_than=IDLE_SECONDS)
         if self._idle:
             _, lane = self._idle.pop()
             try:

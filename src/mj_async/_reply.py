@@ -55,6 +55,8 @@ class Reply:
         if not self.body:  # as of a 204, whatever its Content-Encoding says
             return self
         encoding = self.headers.get("content-encoding", "").strip().lower()
+        if not encoding and len(self.body) <= limit:
+            return self
         body: bytes | None = self.body
         if encoding in ("gzip", "x-gzip"):
             body = _gunzip(self.body, limit)

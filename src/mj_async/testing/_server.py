@@ -12,8 +12,6 @@ from anyio import CancelScope, to_thread
 from ._parts import Answer
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import uvicorn
 
 Answering: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], Answer]
@@ -47,12 +45,7 @@ class Server:
         self._thread.start()
         return base_url
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         self._serving(None)
         self._server.should_exit = True
         with CancelScope(shield=True):
