@@ -100,7 +100,7 @@ def docs(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Wait on 500 tasks for two minutes against a gateway that misbehaves."""
     session.install(".")
-    session.run("python", "-X", "dev", "-W", "error", "benchmarks/soak.py", *session.posargs)
+    session.run("python", "-W", "error", "benchmarks/soak.py", *session.posargs)
 
 
 @nox.session

@@ -25,8 +25,8 @@ from mj_async import AsyncMJClient, Dialect, Polling, errors
 KEY = "sk-soak"
 TASK_SECONDS = 8.0
 DOWN_EVERY, DOWN_SECONDS = 15.0, 1.0
-# Of every hundred answers so many are faults of a kind.
-FAULTS = {"reset": 3, "half": 3, "stall": 1, "drip": 1, "429": 3, "502": 5, "close": 5}
+# Of every hundred answers so many are faults of a kind. A 429 holds back the whole client.
+FAULTS = {"reset": 3, "half": 3, "stall": 1, "drip": 1, "429": 0.1, "502": 5, "close": 5}
 
 
 class Gateway:
@@ -77,10 +77,13 @@ class Gateway:
         elif fault == "drip":
             writer.write(head)
             for byte in body:
+                if writer.is_closing():
+                    break
                 writer.write(bytes([byte]))
                 await asyncio.sleep(0.2)
         elif fault in ("429", "502"):
-            writer.write(f"HTTP/1.1 {fault} No\r\nContent-Length: 0\r\n\r\n".encode())
+            wait = b"Retry-After: 1\r\n" if fault == "429" else b""
+            writer.write(b"HTTP/1.1 %s No\r\n%sContent-Length: 0\r\n\r\n" % (fault.encode(), wait))
         else:
             writer.write(head + body)
         return fault in ("none", "429", "502")

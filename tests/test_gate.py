@@ -1,0 +1,123 @@
+"""The hold after a 429 and the budget of retries, on the gateway's clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from trio.testing import MockClock
+
+from mj_async import RetryPolicy, errors
+from mj_async._clock import Clock
+from mj_async._gate import Budget, HoldingGate
+from mj_async.testing import FakeGateway
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    """Run on trio, whose clock jumps when all sleep."""
+    return ("trio", {"clock": MockClock(autojump_threshold=0)})
+
+
+async def waited(gate: HoldingGate) -> float:
+    """Pass the gate, and tell how long that took."""
+    before = anyio.current_time()
+    await gate.acquire(deadline=None)
+    return anyio.current_time() - before
+
+
+async def test_a_gate_is_open_at_first() -> None:
+    """Nothing is held back before a 429."""
+    assert 0.0 == await waited(HoldingGate(Clock(), 0.5))
+
+
+async def test_a_retry_after_holds_for_its_time() -> None:
+    """A Retry-After is kept, and up to a tenth more; a shorter one does not shorten it."""
+    gate = HoldingGate(Clock(), 0.5)
+    await gate.hold(60.0)
+    await gate.hold(1.0)
+
+    assert 60.0 <= await waited(gate) <= 66.0
+    assert 0.0 == await waited(gate)
+
+
+async def test_holds_without_a_retry_after_double_up_to_a_minute() -> None:
+    """0.5, 1, 2 … 60 seconds, for each 429 that follows within a minute."""
+    gate = HoldingGate(Clock(), 0.5)
+    holds = []
+    for _ in range(10):
+        await gate.hold(None)
+        holds.append(await waited(gate))
+
+    expected = [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert all(least <= hold <= 1.1 * least for least, hold in zip(expected, holds, strict=True))
+
+
+async def test_a_quiet_minute_is_forgiven() -> None:
+    """After a minute without a 429 the holds begin anew."""
+    gate = HoldingGate(Clock(), 0.5)
+    for _ in range(4):
+        await gate.hold(None)
+        await waited(gate)
+    await anyio.sleep(60.0)
+    await gate.hold(None)
+
+    assert 0.5 <= await waited(gate) <= 0.55
+
+
+async def test_answers_to_requests_under_way_do_not_double() -> None:
+    """Sixty-four 429s at once are one reason to slow down."""
+    gate = HoldingGate(Clock(), 0.5)
+    for _ in range(64):
+        await gate.hold(None)
+
+    assert await waited(gate) <= 0.55
+
+
+async def test_a_sleep_beyond_the_deadline_is_not_begun() -> None:
+    """Where the gate is held beyond the deadline, that is said at once."""
+    gate = HoldingGate(Clock(), 0.5)
+    await gate.hold(60.0)
+    before = anyio.current_time()
+
+    with pytest.raises(errors.RateLimitError, match="nothing was sent") as caught:
+        await gate.acquire(deadline=before + 59.0)
+
+    assert before == anyio.current_time()
+    assert caught.value.retry_after is not None
+    assert 60.0 <= caught.value.retry_after <= 66.0
+
+
+def test_the_budget_is_spent_and_earned() -> None:
+    """A retry takes one, a success gives a fifth back, and below one there is none."""
+    budget = Budget(2)
+
+    assert [True, True, False] == [budget.take() for _ in range(3)]
+    for _ in range(5):
+        budget.give_back()
+    assert [True, False] == [budget.take() for _ in range(2)]
+
+
+def test_the_budget_has_a_maximum() -> None:
+    """Successes do not make it larger than it began."""
+    budget = Budget(1)
+    for _ in range(100):
+        budget.give_back()
+
+    assert [True, False] == [budget.take() for _ in range(2)]
+
+
+async def test_a_spent_budget_ends_retries() -> None:
+    """A client whose budget is spent asks once a call, until something works again."""
+    gateway = FakeGateway()
+    gateway.add_task("1")
+    gateway.fail_next(100, status=503)
+    async with gateway.client(retry=RetryPolicy(budget=3)) as client:
+        for _ in range(5):
+            with pytest.raises(errors.ServerError):
+                await client.fetch_task("1")
+
+    assert 5 + 3 == len(gateway.requests)

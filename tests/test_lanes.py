@@ -1,0 +1,195 @@
+"""Lanes: one connection each, the last one used first, and none that is broken."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import attrs
+import httpx
+import pytest
+from trio.testing import MockClock
+
+from mj_async._lanes import IDLE_SECONDS, Lanes
+
+pytestmark = pytest.mark.anyio
+URL = "https://gateway.test/"
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    """Run on trio, whose clock jumps when all sleep."""
+    return ("trio", {"clock": MockClock(autojump_threshold=0)})
+
+
+@attrs.define
+class Body(httpx.AsyncByteStream):
+    """A body that may fail when it is read or closed."""
+
+    reading: Exception | None = None
+    closing: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Give one chunk."""
+        if self.reading is not None:
+            raise self.reading
+        yield b"x"
+
+    async def aclose(self) -> None:
+        """Close, or fail to."""
+        if self.closing is not None:
+            raise self.closing
+
+
+@attrs.define
+class Lane(httpx.AsyncBaseTransport):
+    """A lane that answers, or fails as its maker says; it remembers what became of it."""
+
+    number: int
+    faults: dict[int, Exception]
+    body: Body
+    sent: int = 0
+    closed: bool = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        self.sent += 1
+        if self.sent in self.faults:
+            raise self.faults[self.sent]
+        return httpx.Response(200, stream=self.body)
+
+    async def aclose(self) -> None:
+        """Remember it."""
+        self.closed = True
+
+
+@attrs.define
+class Maker:
+    """Makes lanes; all but the first are sound."""
+
+    faults: dict[int, Exception] = attrs.field(factory=dict)
+    body: Body = attrs.field(factory=Body)
+    made: list[Lane] = attrs.field(factory=list)
+
+    def __call__(self) -> Lane:
+        """Make a lane."""
+        first = not self.made
+        lane = Lane(len(self.made), self.faults if first else {}, self.body if first else Body())
+        self.made.append(lane)
+        return lane
+
+
+async def ask(lanes: Lanes) -> bytes:
+    """Send a request and read the answer to its end."""
+    response = await lanes.handle_async_request(httpx.Request("GET", URL))
+    try:
+        return await response.aread()
+    finally:
+        await response.aclose()
+
+
+async def test_a_lane_is_used_again() -> None:
+    """One request after the other needs one lane."""
+    maker = Maker()
+    lanes = Lanes(maker)
+    for _ in range(3):
+        assert b"x" == await ask(lanes)
+
+    assert [3] == [lane.sent for lane in maker.made]
+
+
+async def test_the_lane_that_was_used_last_is_taken_first() -> None:
+    """The others grow idle, and are closed by the next request after their time."""
+    maker = Maker()
+    lanes = Lanes(maker)
+    answers = [await lanes.handle_async_request(httpx.Request("GET", URL)) for _ in range(3)]
+    for answer in answers:
+        await answer.aread()
+        await answer.aclose()
+    await anyio.sleep(IDLE_SECONDS / 2)
+    await ask(lanes)
+    await anyio.sleep(IDLE_SECONDS / 2)
+    await ask(lanes)
+
+    assert [1, 1, 3] == [lane.sent for lane in maker.made]
+    assert [True, True, False] == [lane.closed for lane in maker.made]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        httpx.RemoteProtocolError("Server disconnected"),
+        httpx.ReadError("reset"),
+        httpx.WriteError("broken pipe"),
+        httpx.CloseError("closed"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+async def test_a_kept_connection_that_was_closed_is_replaced(fault: Exception) -> None:
+    """What a used lane fails with before the head is tried once more, on a new lane."""
+    maker = Maker(faults={2: fault})
+    lanes = Lanes(maker)
+    await ask(lanes)
+
+    assert b"x" == await ask(lanes)
+    assert [(2, True), (1, False)] == [(lane.sent, lane.closed) for lane in maker.made]
+
+
+async def test_a_new_lane_that_fails_is_not_replaced() -> None:
+    """What fails at first use is no stale connection: the error is the caller's."""
+    maker = Maker(faults={1: httpx.ReadError("reset")})
+
+    with pytest.raises(httpx.ReadError):
+        await ask(Lanes(maker))
+    assert [True] == [lane.closed for lane in maker.made]
+
+
+async def test_another_fault_of_a_used_lane_is_the_callers() -> None:
+    """Only what a closed connection looks like is tried again."""
+    maker = Maker(faults={2: httpx.ConnectError("refused")})
+    lanes = Lanes(maker)
+    await ask(lanes)
+
+    with pytest.raises(httpx.ConnectError):
+        await ask(lanes)
+    assert [True] == [lane.closed for lane in maker.made]
+
+
+async def test_a_body_that_was_not_read_to_its_end_costs_its_lane() -> None:
+    """A lane is given back only when its answer has been read."""
+    maker = Maker()
+    lanes = Lanes(maker)
+    response = await lanes.handle_async_request(httpx.Request("GET", URL))
+    await response.aclose()
+    await response.aclose()
+    await ask(lanes)
+
+    assert [True, False] == [lane.closed for lane in maker.made]
+
+
+@pytest.mark.parametrize("when", ["reading", "closing"])
+async def test_a_body_that_fails_costs_its_lane(when: str) -> None:
+    """A fault in the body, or when it is closed, ends the lane."""
+    maker = Maker(body=Body(**{when: httpx.ReadError("reset")}))
+    lanes = Lanes(maker)
+    with pytest.raises(httpx.ReadError):
+        await ask(lanes)
+    await ask(lanes)
+
+    assert [True, False] == [lane.closed for lane in maker.made]
+
+
+async def test_closing_closes_the_lanes() -> None:
+    """Idle lanes are closed at once, and one that is under way when it comes back."""
+    maker = Maker()
+    lanes = Lanes(maker)
+    first = await lanes.handle_async_request(httpx.Request("GET", URL))
+    await ask(lanes)
+    await lanes.aclose()
+    under_way = [lane.closed for lane in maker.made]
+    await first.aread()
+    await first.aclose()
+
+    assert [False, True] == under_way
+    assert [True, True] == [lane.closed for lane in maker.made]
