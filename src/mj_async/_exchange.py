@@ -112,22 +112,19 @@ class Exchange:
             MJError: What `read` raised.
         """
         self._life.check()
-        if not turn.slow:
-            return await self._take_slot(ask, scheme, read, turn)
-        async with self._seed_slots:
-            return await self._take_slot(ask, scheme, read, turn)
-
-    async def _take_slot(
-        self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], turn: Turn
-    ) -> T:
         while True:
-            async with self._slots:
-                # Whoever is held back waits outside, lest it keep a slot from others.
-                held = await self._refusal_of_gate()
-                if held is None:
-                    return await self._read_in_turn(ask, scheme, read, turn)
-            held.task_id = ask.task_id
-            await self.wait_out(held, turn)
+            try:
+                if turn.slow:
+                    async with self._seed_slots, self._slots:
+                        return await self._pass_gate(ask, scheme, read, turn)
+                async with self._slots:
+                    return await self._pass_gate(ask, scheme, read, turn)
+            except errors.RateLimitError as held:
+                if held.status_code is not None:  # the gateway's own word
+                    raise
+                held.task_id = ask.task_id
+                # Outside of the slots, lest whoever is held back keeps them from others.
+                await self.wait_out(held, turn)
 
     async def wait_out(self, held: errors.RateLimitError, turn: Turn) -> None:
         """Sleep until the gate opens.
@@ -140,16 +137,10 @@ class Exchange:
             raise held
         await self._clock.sleep(seconds)
 
-    async def _refusal_of_gate(self) -> errors.RateLimitError | None:
-        try:
-            await self._gate.acquire(deadline=self._clock.now())
-        except errors.RateLimitError as error:
-            return error
-        return None
-
-    async def _read_in_turn(
+    async def _pass_gate(
         self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], turn: Turn
     ) -> T:
+        await self._gate.acquire(deadline=self._clock.now())
         reply = await self._send_in_time(ask, scheme, turn)
         try:
             result = read(reply)
@@ -277,7 +268,8 @@ class Exchange:
         policy = self._settings.retry
         while True:
             try:
-                patience = self._clock.now() + policy.max_retry_after
+                # The gate stretches what it was told by up to a tenth.
+                patience = self._clock.now() + 1.1 * policy.max_retry_after
                 return await attempt(min(deadline, patience))
             except errors.MJError as error:
                 failures.append(error)

@@ -49,6 +49,7 @@ class Lanes(httpx.AsyncBaseTransport):
         A kept connection may have been closed by the server in the meantime: then the request
         is sent once more on a new lane, for the other idle ones may be dead as well.
         """
+        request.stream = _Body(await request.aread())
         if self._idle:
             await self._close_idle(older_than=IDLE_SECONDS)
         if self._idle:
@@ -118,6 +119,26 @@ def make_lanes(proxy: httpx.Proxy | None, verify: bool | ssl.SSLContext) -> Lane
 
     make_lane()  # what cannot work is found out now
     return Lanes(make_lane)
+
+
+class _Body(httpx.AsyncByteStream):
+    """A request's body without a generator: one that is cut off in the middle makes trio warn."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Once(self._content)
+
+
+class _Once(AsyncIterator[bytes]):
+    def __init__(self, content: bytes) -> None:
+        self._left = [content] if content else []
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
 
 
 class _LaneStream(httpx.AsyncByteStream):
