@@ -51,6 +51,7 @@ class Wire(httpx.AsyncBaseTransport):
         """Answer with a stream, as a socket would."""
         await request.aread()
         self.requests.append(request)
+        await anyio.lowlevel.checkpoint()  # a socket lets others run, too
         answer = self.handler(request)
         stream = httpx.ByteStream(answer.content)
         return httpx.Response(answer.status_code, headers=answer.headers, stream=stream)

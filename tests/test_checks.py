@@ -112,6 +112,10 @@ def test_ids_are_asked_once_in_their_order() -> None:
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
         ("http://[::1]:8080/a/b", "http://[::1]:8080/a/b"),
         ("HTTPS://Gateway.Test/Mode", "https://gateway.test/Mode"),
+        ("http://mj", "http://mj"),
+        ("http://mj/mj", "http://mj"),
+        ("http://mj:8080/mj", "http://mj:8080"),
+        ("https://bücher.test/mj", "https://xn--bcher-kva.test"),
     ],
 )
 def test_a_base_url_keeps_its_path(given_url: str, expected: str) -> None:
@@ -126,7 +130,12 @@ def test_a_base_url_keeps_its_path(given_url: str, expected: str) -> None:
         (None, "pass base_url=… or set MJ_BASE_URL"),
         ("", "pass base_url=… or set MJ_BASE_URL"),
         (5, "must be a str, not int"),
-        ("gateway.test", "must look like https://gateway.example, not 'gateway.test'"),
+        ("gateway.test", "must look like https://gateway.example"),
+        ("http://x y", "must look like https://gateway.example"),
+        ("http://x..y", "must look like https://gateway.example"),
+        ("http://.", "must look like https://gateway.example"),
+        ("http://" + "x" * 64, "must look like https://gateway.example"),
+        ("http://x:-1", "is no address"),
         ("ftp://gateway.test", "must look like https"),
         ("https://", "must look like https"),
         ("https://gateway.test?x=1", "query or fragment"),
@@ -175,12 +184,13 @@ def test_a_password_in_a_base_url_is_not_shown(given_url: str) -> None:
         (f"{CANARY}\x00x", "no HTTP header can carry"),
         (f"{CANARY}é", "no HTTP header can carry"),
         ("Bearer", "nothing behind it"),
+        ("bearer", "nothing behind it"),
         (5, "must be a str, not int"),
         (CANARY.encode(), "must be a str, not bytes"),
     ],
     ids=[
         "none", "empty", "line break", "space", "header injection", "NUL", "umlaut",
-        "Bearer alone", "int", "bytes",
+        "Bearer alone", "bearer alone", "int", "bytes",
     ],
 )  # fmt: skip
 def test_a_bad_key_is_refused_and_not_shown(key: Any, problem: str) -> None:
@@ -246,6 +256,9 @@ def test_an_option_out_of_range_is_named(make: Any, option: str) -> None:
         ({"proxy": "foo://me:hidden@proxy.test"}, "proxy is no address of a proxy"),
         ({"proxy": "socks5://me:hidden@proxy.test"}, "proxy or verify cannot be used"),
         ({"proxy": 5}, "proxy must be a str, not int"),
+        ({"proxy": "http://proxy.test:99999"}, "port out of range"),
+        ({"verify": "ca.pem"}, "verify must be of the class bool or SSLContext, not str"),
+        ({"trust_env": 1}, "trust_env must be of the class bool, not int"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

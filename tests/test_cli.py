@@ -61,6 +61,16 @@ async def test_the_demo_is_live_on_a_terminal() -> None:
     assert "IN_PROGRESS 46%" not in shown
 
 
+def test_the_demo_fits_a_narrow_terminal_without_unicode() -> None:
+    """Nothing is cut, and nothing is shown that the terminal cannot show."""
+    narrow = {"COLUMNS": "40", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = run("demo", **narrow)
+
+    assert 0 == ended.returncode
+    assert ended.stdout.isascii()
+    assert "3141592653" in ended.stdout.rpartition("What was done")[2].replace("\n", "")
+
+
 def test_the_version_is_told() -> None:
     """`--version` prints the package's."""
     assert version("mj_async") == run("--version").stdout.strip()

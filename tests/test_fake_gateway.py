@@ -386,6 +386,20 @@ class TestVirtualTime:
 
         assert 60.0 <= gateway.requests[1].at <= 66.0
 
+    async def test_a_deadline_that_is_over_ends_the_wait(self) -> None:
+        """A callback that takes longer than the timeout is the wait's last."""
+        gateway = FakeGateway()
+        gateway.add_task(ID, [(0, "SUBMITTED", "0%"), (2, "SUCCESS", "100%")])
+
+        async def slow(_task: object) -> None:
+            await gateway.advance(50.0)
+
+        async with gateway.client() as client:
+            with pytest.raises(errors.WaitTimeoutError):
+                await client.wait_for_task(ID, on_update=slow, timeout=10.0)
+
+        assert 50.0 == gateway.now
+
     async def test_a_call_without_a_deadline_has_no_alarm(self) -> None:
         """Nothing is left on the clock when a call is over."""
         gateway = FakeGateway()

@@ -166,6 +166,40 @@ class TestAuthentication:
 
         assert 102 == len(wire.requests)
 
+    async def test_a_bad_key_costs_a_crowd_three_requests(self) -> None:
+        """Whoever waited for the search shares its refusal, under its own id."""
+        wire = Wire(lambda _: httpx.Response(401))
+        refused: set[str | None] = set()
+
+        async def ask(task_id: str) -> None:
+            with pytest.raises(errors.AuthenticationError) as caught:
+                await client.fetch_task(task_id)
+            refused.add(caught.value.task_id)
+
+        async with client_on(wire) as client, anyio.create_task_group() as group:
+            for number in range(50):
+                group.start_soon(ask, f"{number}")
+
+        assert 3 == len(wire.requests)
+        assert {f"{number}" for number in range(50)} == refused
+
+    async def test_a_failed_search_lets_the_others_go_on(self) -> None:
+        """A fault says nothing about the key, and the others do not queue behind it."""
+        answers = iter([httpx.Response(403)])
+        wire = Wire(lambda _: next(answers, None) or found())
+        async with client_on(wire, retry=ONCE) as client, anyio.create_task_group() as group:
+
+            async def fail() -> None:
+                with pytest.raises(errors.PermissionDeniedError):
+                    await client.fetch_task("1")
+
+            group.start_soon(fail)
+            await anyio.lowlevel.checkpoint()
+            for _ in range(9):
+                group.start_soon(client.fetch_task, "1")
+
+        assert 10 == len(wire.requests)
+
     async def test_finding_out_is_no_retry(self) -> None:
         """The three schemes are one attempt, also where no retry is allowed."""
         answers = iter([httpx.Response(401), httpx.Response(401), found()])
@@ -334,10 +368,61 @@ class TestList:
         async with client_on(
             Wire(by_path(list=httpx.Response(200, json=[]), fetch=found("1"))), retry=ONCE
         ) as client:
-            with pytest.raises(errors.ServerError, match="knows task 1"):
+            with pytest.raises(errors.ServerError, match="knows 1"):
                 await client.list_tasks(["1", "2"])
 
         assert 2 == len(tasks)
+
+    async def test_an_array_of_strangers_is_checked_too(self) -> None:
+        """A list of none of the ids asked for is no answer."""
+        strangers = httpx.Response(200, json=[wire_task("stranger")])
+        wire = Wire(by_path(list=strangers, fetch=found("1")))
+        async with client_on(wire, retry=ONCE) as client:
+            with pytest.raises(errors.ServerError, match="has none of the ids"):
+                await client.list_tasks(["1", "2"])
+
+    async def test_a_gateway_that_is_asked_singly_may_lie_as_well(self) -> None:
+        """Empty answers to all of several single calls are checked like one to all."""
+        lying = False
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, json=[]) if lying else found(json_ids(request)[0])
+
+        wire = Wire(by_path(list=answer, fetch=found("1")))
+        async with client_on(wire, retry=ONCE) as client:
+            await client.list_tasks(["1", "2"])
+            lying = True
+            with pytest.raises(errors.ServerError):
+                await client.list_tasks(["1", "2"])
+
+    async def test_one_task_without_an_id_is_the_one_asked_for(self) -> None:
+        """As fetch does, a list call of one id fills it in."""
+        plain = {"status": "SUCCESS", "progress": "100%"}
+        async with client_on(Wire(lambda _: httpx.Response(200, json=plain))) as client:
+            assert ["1"] == [task.id for task in await client.list_tasks(["1"])]
+
+    @pytest.mark.parametrize(
+        ("less", "more"),
+        [
+            ({"status": "NOT_START"}, {"status": "IN_PROGRESS"}),
+            ({"status": "", "progress": "0%"}, {"status": "IN_PROGRESS", "progress": "0%"}),
+            ({"status": "FAILURE", "progress": "100%"}, {"status": "SUCCESS", "progress": ""}),
+            (
+                {"status": "IN_PROGRESS", "progress": "9%"},
+                {"status": "IN_PROGRESS", "progress": "10%"},
+            ),
+        ],
+        ids=str,
+    )
+    async def test_of_two_rows_the_one_that_is_further_on_counts(
+        self, less: dict[str, str], more: dict[str, str]
+    ) -> None:
+        """By status first, for new-api says 100 % of failures; in whatever order they come."""
+        for rows in ([less, more], [more, less]):
+            answer = httpx.Response(200, json=[{"id": "1", **row} for row in rows])
+            async with client_on(Wire(lambda _, answer=answer: answer)) as client:
+                assert more["status"] == (await client.list_tasks(["1"]))["1"].status
+                assert more.get("progress") == (await client.list_tasks(["1"]))["1"].progress_text
 
     async def test_one_missing_id_needs_no_check(self) -> None:
         """A single id that a list leaves out is missing."""

@@ -20,6 +20,7 @@ LEVELS = [
     ["_retry", "_ask", "_reply"],
     ["_answer", "_gate"],
     ["_exchange", "_waiting", "_bulk"],
+    ["_scheme"],
     ["_gateway"],
     ["_client"],
     ["__init__"],

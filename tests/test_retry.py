@@ -95,6 +95,7 @@ def test_a_time_out_leaves_the_gateway_its_time() -> None:
         errors.RequestTimeoutError("ours"),
         errors.SeedUnavailableError(task_id="1", code=5),
     ]
+    slow += [errors.ServerError(status_code=status) for status in (408, 504, 524)]
     reset = delay_before_retry(RetryPolicy(), errors.TransportError("reset"), 1, pause=20.0)
 
     assert all(delay_before_retry(RetryPolicy(), error, 1, pause=20.0) == 20.0 for error in slow)

@@ -275,7 +275,6 @@ async def test_a_retry_after_beyond_the_deadline_times_out() -> None:
         errors.PermissionDeniedError(status_code=403),
         errors.TransportError("bad certificate", temporary=False),
         errors.ClientStateError("closed"),
-        errors.APIError(status_code=400, code=4),
         errors.UnexpectedAnswerError("too large"),
     ],
     ids=str,
@@ -292,7 +291,12 @@ async def test_what_will_not_change_ends_the_wait_at_once(error: errors.MJError)
 
 @pytest.mark.parametrize(
     "error",
-    [PAGE, errors.UnexpectedAnswerError("redirect"), errors.UnsupportedError(status_code=404)],
+    [
+        PAGE,
+        errors.UnexpectedAnswerError("redirect"),
+        errors.UnsupportedError(status_code=404),
+        errors.APIError(status_code=400, code=4),
+    ],
     ids=str,
 )
 async def test_a_wrong_base_url_ends_the_wait_until_something_worked(

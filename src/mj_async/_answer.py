@@ -102,11 +102,11 @@ def _refused_by_status(reply: Reply) -> errors.MJError:
     if said(raw).strip() == "task_no_found":
         return reply.refusal(errors.TaskNotFoundError, raw)
     status = reply.status or 400
+    if said(raw).strip() == "empty_response_body":
+        # new-api relays a status of its upstream; its key was refused there, not ours.
+        return reply.refusal(errors.ServerError, raw)
     if status == 404:
         return reply.refusal(_meaning_of_404(raw), raw)
-    if status == 401 and said(raw).strip() == "empty_response_body":
-        # The key that the gateway itself uses upstream; ours has been accepted.
-        return reply.refusal(errors.ServerError, raw)
     if status in _BY_STATUS:
         return reply.refusal(_BY_STATUS[status], raw)
     if status >= 500:
@@ -202,7 +202,9 @@ def read_tasks(reply: Reply) -> Listing:
     if raw is None:
         return Listing()
     if _is_task(raw):
-        return Listing((_structure(reply, raw),), bare=True)
+        task = _structure(reply, raw)
+        # Where one id was asked for, a task without one is about it.
+        return Listing((attrs.evolve(task, id=task.id or reply.task_id or ""),), bare=True)
     if not isinstance(raw, list):
         raise _refused_in_200(reply, raw)
     rows = [item for item in raw if item not in (None, {})]

@@ -5,6 +5,7 @@ Pure. Every complaint says what is wrong and what would do; none shows the key.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
@@ -17,6 +18,10 @@ from .errors import ConfigurationError
 # Ids in the wild have 16 to 20 digits, or look like `task_1234567890`.
 _LONGEST_ID = 256
 _LAST_PORT = 65_535
+# A shorter key is no secret, and would be found in any text.
+_SHORTEST_SECRET = 4
+_LONGEST_HOST = 253
+_HOST_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 # Far beyond any use, and safe to add to a clock; NaN and infinity are not below it.
 _ENDLESS = 1e12
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -42,12 +47,12 @@ class Secret:
     def conceal(self, text: str) -> str:
         """Give the text without the key, for a message that quotes a gateway."""
         bare = self.reveal_bare()
-        return text.replace(bare, "***") if bare else text
+        return text.replace(bare, "***") if len(bare) >= _SHORTEST_SECRET else text
 
     def conceal_in(self, body: bytes) -> bytes:
         """Give the bytes without the key, before anything is cut from them."""
         bare = self.reveal_bare().encode()
-        return body.replace(bare, b"***") if bare else body
+        return body.replace(bare, b"***") if len(bare) >= _SHORTEST_SECRET else body
 
     def __repr__(self) -> str:
         return "<Secret>"
@@ -107,15 +112,17 @@ def check_timeout(timeout: float | None) -> None:
     check_option("timeout", timeout, none_or(above_zero))
 
 
-def check_instance(name: str, value: object, kind: type) -> None:
-    """Refuse an option of another class.
+def check_instance(name: str, value: object, kind: Any) -> None:
+    """Refuse an option of another class, or of none of several.
 
     Raises:
         ConfigurationError: It is none of that class.
     """
     if not isinstance(value, kind):
         given = type(value).__name__
-        raise ConfigurationError(f"{name} must be of the class {kind.__name__}, not {given}")
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        names = " or ".join(one.__name__ for one in kinds)
+        raise ConfigurationError(f"{name} must be of the class {names}, not {given}")
 
 
 def check_count(name: str, value: int) -> None:
@@ -166,7 +173,7 @@ def _key_problem(value: str) -> str | None:
         return "the key begins or ends with white space; was a line break read with it?"
     if not (value.isascii() and value.isprintable()):
         return "the key has a character that no HTTP header can carry"
-    if not value.removeprefix("Bearer").strip():
+    if value.lower() == "bearer":
         return "the key is the word Bearer with nothing behind it"
     return None
 
@@ -193,11 +200,22 @@ def find_base_url(given: object, environment: Mapping[str, str]) -> str:
     url = _parse_url(value)
     if "@" in value:
         raise ConfigurationError("base_url must not hold a user or password; pass api_key=…")
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigurationError(f"base_url must look like https://gateway.example, not {value!r}")
+    if url.scheme not in ("http", "https") or not _is_host(url.raw_host.decode()):
+        # Not quoted: it may be the key, given in the wrong place.
+        raise ConfigurationError("base_url must look like https://gateway.example")
     if "?" in value or "#" in value:
         raise ConfigurationError("base_url must not have a query or fragment; leave it out")
-    return str(url).rstrip("/").removesuffix("/mj").rstrip("/")
+    path = url.raw_path.decode().rstrip("/").removesuffix("/mj").rstrip("/")
+    return f"{url.scheme}://{url.netloc.decode()}{path}"
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        labels = host.removesuffix(".").split(".")
+        return len(host) <= _LONGEST_HOST and all(map(_HOST_LABEL.fullmatch, labels))
+    return True
 
 
 def exposes_key(base_url: str) -> bool:
@@ -216,7 +234,7 @@ def _parse_url(value: str) -> httpx.URL:
     problem = "has white space around it" if value != value.strip() else problem
     try:
         url = httpx.URL(value)
-        problem = "port out of range" if (url.port or 0) > _LAST_PORT else problem
+        problem = problem if 0 <= (url.port or 0) <= _LAST_PORT else "port out of range"
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
         problem = type(error).__name__
     if problem is not None:  # outside the except block: the value may hold a password

@@ -92,6 +92,8 @@ class AsyncMJClient:
             seed_timeout=seed_timeout,
             max_connections=max_connections,
         )
+        _checks.check_instance("verify", verify, (bool, ssl.SSLContext))
+        _checks.check_instance("trust_env", trust_env, bool)
         if secret.reveal() and _checks.exposes_key(self._settings.base_url):
             host = httpx.URL(self._settings.base_url).host
             warnings.warn(f"plain http: the key travels unencrypted to {host}", stacklevel=2)
@@ -247,6 +249,8 @@ class AsyncMJClient:
             MJError: `polling.max_consecutive_errors` polls in a row failed, the last with
                 this; or base_url is wrong.
         """
+        if on_update is not None:
+            _checks.check_instance("on_update", on_update, Callable)
         watch = self._watch(task_id, timeout, polling)
         return await wait(watch, on_update, raise_on_failure=raise_on_failure)
 

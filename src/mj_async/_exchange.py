@@ -203,6 +203,8 @@ class Exchange:
             headers = httpx.Headers({**headers, "content-encoding": "identity"})
         else:
             body = await _read_capped(response, limit)
+        if response.is_error:  # a refusal may quote the key, and nobody needs it there
+            body = self._settings.key.conceal_in(body)
         return Reply(
             body=body,
             status=response.status_code,
@@ -227,6 +229,11 @@ class Exchange:
             task_id=ask.task_id,
             temporary=not untrusted,
         )
+
+    async def wait_for(self, event: anyio.Event, seconds: float | None) -> None:
+        """Wait for an event, for so many seconds at most; None: until it comes."""
+        with self._clock.cut(self._clock.at(seconds)):
+            await event.wait()
 
     async def call(
         self,

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import anyio
 import attrs
 
 from . import _answer, _ask, errors
 from ._bulk import each
 from ._exchange import Turn
-from ._models import ImageSeed, Task, TaskList
+from ._models import ImageSeed, Task, TaskList, TaskStatus
 from ._retry import SEED_PAUSE
+from ._scheme import Signer
 
 if TYPE_CHECKING:
     from ._answer import Listing
-    from ._ask import Ask, Encoding, Scheme
+    from ._ask import Encoding
     from ._exchange import Exchange
     from ._reply import Reply
     from ._settings import Settings
-
-T = TypeVar("T")
 
 # Upstream documents 500 ids a call at most; 100 already saves 97 % of the cost.
 BATCH_SIZE = 100
@@ -32,8 +30,16 @@ _LISTS_AT_ONCE = 4
 _TASK_LIMIT = 2**20
 _LIST_LIMIT = 16 * 2**20
 
-# Any of these proves that the gateway took the key.
-_PROOF = (errors.TaskNotFoundError, errors.SeedUnavailableError)
+# new-api has two rows for an id that was submitted twice; the one that is further on counts.
+_RANKS: dict[str, int] = {
+    TaskStatus.NOT_START: 1,
+    TaskStatus.SUBMITTED: 2,
+    TaskStatus.MODAL: 2,
+    TaskStatus.IN_PROGRESS: 3,
+    TaskStatus.CANCEL: 4,
+    TaskStatus.FAILURE: 4,
+    TaskStatus.SUCCESS: 5,
+}
 _NOT_UNDERSTOOD = frozenset({400, 415, 422})
 
 
@@ -48,65 +54,29 @@ class Gateway:
 
     _settings: Settings
     _exchange: Exchange
-    had_good_answer: bool = attrs.field(default=False, init=False)
-    _scheme: Scheme | None = attrs.field(default=None, init=False)
+    _signer: Signer = attrs.field(init=False)
     _encoding: Encoding | None = attrs.field(default=None, init=False)
     _seed_route: _ask.SeedRoute | None = attrs.field(default=None, init=False)
     _lists_one: bool = attrs.field(default=False, init=False)
-    _finding_scheme: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
         dialect = self._settings.dialect
-        self._scheme = None if dialect.auth == "auto" else dialect.auth
+        scheme = None if dialect.auth == "auto" else dialect.auth
+        self._signer = Signer(self._exchange, scheme)
         self._encoding = None if dialect.ids == "auto" else dialect.ids
         self._seed_route = None if dialect.seed == "auto" else dialect.seed
 
-    # --- one attempt, with the key as the gateway takes it --------------------------------
-
-    async def _attempt(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
-        # One call finds out while the others wait: a thousand of them must not try three keys.
-        # It does not wait at the gate meanwhile, for the others could not say that it is held.
-        at_once = attrs.evolve(turn, held_until=-math.inf)
-        while self._scheme is None:
-            try:
-                async with self._finding_scheme:
-                    if self._scheme is None:
-                        return await self._find_scheme(ask, read, at_once)
-            except errors.RateLimitError as held:
-                if held.status_code is not None:  # the gateway's own word
-                    raise
-                await self._exchange.wait_out(held, turn)
-        return await self._send(self._scheme, ask, read, turn)
-
-    async def _find_scheme(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
-        refusal: errors.AuthenticationError | None = None
-        for scheme in _ask.SCHEMES:
-            try:
-                return await self._send(scheme, ask, read, turn)
-            except errors.AuthenticationError as error:
-                refusal = refusal or error
-        assert refusal is not None  # noqa: S101
-        raise refusal
-
-    async def _send(self, scheme: Scheme, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
-        try:
-            result = await self._exchange.attempt(ask, scheme, read, turn)
-        except _PROOF:
-            self._learn(scheme)
-            raise
-        self._learn(scheme)
-        return result
-
-    def _learn(self, scheme: Scheme) -> None:
-        self.had_good_answer = True
-        self._scheme = scheme
+    @property
+    def had_good_answer(self) -> bool:
+        """Whether this client has ever had one, so that base_url is right."""
+        return self._signer.had_good_answer
 
     # --- fetch ----------------------------------------------------------------------------
 
     async def poll(self, task_id: str, held_until: float = math.inf) -> Task:
         """Ask once for a task; a wait's schedule is its retry."""
         turn = Turn(limit=_TASK_LIMIT, held_until=held_until)
-        return await self._attempt(_ask.fetch(task_id), _answer.read_task, turn)
+        return await self._signer.attempt(_ask.fetch(task_id), _answer.read_task, turn)
 
     async def fetch_task(self, task_id: str, timeout: float | None) -> Task:
         """Ask for a task, with retries."""
@@ -139,7 +109,7 @@ class Gateway:
     async def _list(self, task_ids: list[str], turn: Turn) -> list[Task]:
         """List one batch; where an answer is too large, its halves."""
         if self._lists_one and len(task_ids) > 1:
-            return [task for one in task_ids for task in await self._list([one], turn)]
+            return await self._list_singly(task_ids, turn)
         try:
             listing = await self._list_in_known_encoding(task_ids, turn)
         except errors.UnexpectedAnswerError as error:
@@ -148,27 +118,35 @@ class Gateway:
             middle = len(task_ids) // 2
             halves = task_ids[:middle], task_ids[middle:]
             return [task for half in halves for task in await self._list(half, turn)]
-        if not listing.tasks and len(task_ids) > 1:
-            await self._check_empty_answer(task_ids[0], turn)
-        return [*listing.tasks, *await self._list_rest(task_ids, listing, turn)]
+        if not listing.bare:
+            await self._check_answer(task_ids, listing.tasks, turn)
+            return list(listing.tasks)
+        return [*listing.tasks, *await self._list_rest(task_ids, listing.tasks[0].id, turn)]
 
-    async def _list_rest(self, task_ids: list[str], listing: Listing, turn: Turn) -> list[Task]:
+    async def _list_rest(self, task_ids: list[str], answered: str, turn: Turn) -> list[Task]:
         """Ask singly for the others where a gateway answers one task, as is documented."""
-        answered = {task.id for task in listing.tasks}
-        others = [task_id for task_id in task_ids if task_id not in answered]
-        if not listing.bare or len(others) in (0, len(task_ids)):
+        others = [task_id for task_id in task_ids if task_id != answered]
+        if len(others) in (0, len(task_ids)):
             return []
         self._lists_one = True
         return [task for one in others for task in await self._list([one], turn)]
 
-    async def _check_empty_answer(self, task_id: str, turn: Turn) -> None:
-        """Refuse an empty answer that lies: new-api gives one when its database fails."""
+    async def _list_singly(self, task_ids: list[str], turn: Turn) -> list[Task]:
+        tasks = [task for one in task_ids for task in await self._list([one], turn)]
+        await self._check_answer(task_ids, tasks, turn)
+        return tasks
+
+    async def _check_answer(self, task_ids: list[str], tasks: Sequence[Task], turn: Turn) -> None:
+        """Refuse an answer that lies: new-api gives an empty one when its database fails."""
+        answered = any(task.id in task_ids for task in tasks)
+        if answered or len(task_ids) == 1:
+            return
         try:
-            await self.poll(task_id, turn.held_until)
+            await self.poll(task_ids[0], turn.held_until)
         except errors.TaskNotFoundError:
             return
         raise errors.ServerError(
-            description=f"the list is empty, and yet the gateway knows task {task_id}"
+            description=f"the list has none of the ids, and yet the gateway knows {task_ids[0]}"
         )
 
     async def _list_in_known_encoding(self, task_ids: list[str], turn: Turn) -> Listing:
@@ -205,7 +183,7 @@ class Gateway:
 
     async def _list_as(self, encoding: Encoding, task_ids: list[str], turn: Turn) -> Listing:
         ask = _ask.list_tasks(task_ids, encoding)
-        return await self._attempt(ask, _answer.read_tasks, turn)
+        return await self._signer.attempt(ask, _answer.read_tasks, turn)
 
     # --- image-seed -----------------------------------------------------------------------
 
@@ -255,7 +233,7 @@ class Gateway:
         def read(reply: Reply) -> ImageSeed:
             return _answer.read_seed(reply, "image-seed" if route == "path" else "documented")
 
-        return await self._attempt(_ask.image_seed(task_id, route), read, turn)
+        return await self._signer.attempt(_ask.image_seed(task_id, route), read, turn)
 
 
 @contextmanager
@@ -299,9 +277,12 @@ def _merge(found: dict[str, Task], batch: list[str], tasks: list[Task]) -> None:
 
 
 def _is_further(task: Task, other: Task | None) -> bool:
-    if other is None:
-        return True
-    return (task.is_final, task.progress or 0) > (other.is_final, other.progress or 0)
+    return other is None or _how_far(task) > _how_far(other)
+
+
+def _how_far(task: Task) -> tuple[int, int]:
+    # By status first: new-api says 100 % for failures, too.
+    return _RANKS.get(task.status, 0), task.progress or 0
 
 
 def _in_order(task_ids: list[str], found: dict[str, Task]) -> TaskList:

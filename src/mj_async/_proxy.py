@@ -8,6 +8,8 @@ import httpx
 
 from .errors import ConfigurationError
 
+_LAST_PORT = 65_535
+
 
 def find_proxy(given: object, base_url: str, *, trust_env: bool) -> httpx.Proxy | None:
     """Find the proxy for an address, once: an address never changes.
@@ -35,7 +37,10 @@ def find_proxy(given: object, base_url: str, *, trust_env: bool) -> httpx.Proxy 
     problem = f"must be a str, not {type(address).__name__}"
     if isinstance(address, str):
         try:
-            return httpx.Proxy(address if "://" in address else f"http://{address}")
+            proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
+            if proxy.url.host and 0 <= (proxy.url.port or 0) <= _LAST_PORT:
+                return proxy
+            problem = "has no host, or a port out of range"
         except (httpx.InvalidURL, ValueError, UnicodeError) as error:
             problem = f"is no address of a proxy ({type(error).__name__})"
     # Outside the except block: the address may hold a password.

@@ -33,9 +33,9 @@ class Reply:
         retry_after: Seconds, as read from the headers.
     """
 
-    body: bytes
+    body: bytes = attrs.field(repr=False)  # it may quote the key, and tracebacks show locals
     status: int | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     task_id: str | None = None
     key: Secret = Secret("")
     retry_after: float | None = None

@@ -16,6 +16,7 @@ from ._settings import RetryPolicy
 SEED_PAUSE = 20.0
 _GATEWAY_TIMEOUT = "5"
 
+_TIMEOUT_STATUSES = frozenset({408, 504, 524})
 _TEMPORARY_REASONS = frozenset({"json", "cut short"})
 _SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 
@@ -27,13 +28,24 @@ def is_temporary(error: errors.MJError) -> bool:
             return error.temporary
         case errors.RateLimitError():
             return True
-        case errors.ServerError():  # but not where the gateway's own key was refused upstream
-            return error.status_code != 401
+        case errors.ServerError():
+            return _is_temporary_status(error.status_code)
         case errors.UnexpectedAnswerError():
             return error.reason in _TEMPORARY_REASONS
         case errors.SeedUnavailableError():
             return str(error.code) == _GATEWAY_TIMEOUT
     return False
+
+
+def _is_temporary_status(status: int | None) -> bool:
+    """Whether it is no relayed refusal; None stands for a list that is empty and should not be."""
+    return status is None or status >= 500 or status in (408, 425)
+
+
+def _is_timeout(error: errors.MJError) -> bool:
+    """Whether it was a time-out: ours, the gateway's (code 5) or that of a proxy before it."""
+    kinds = errors.RequestTimeoutError | errors.SeedUnavailableError
+    return isinstance(error, kinds) or getattr(error, "status_code", None) in _TIMEOUT_STATUSES
 
 
 def delay_before_retry(
@@ -61,8 +73,7 @@ def delay_before_retry(
         return stretched(retry_after)
     longest = min(policy.max_delay, policy.first_delay * 2.0 ** min(attempt - 1, 64))
     delay = random.uniform(0.0, longest)
-    timed_out = isinstance(error, errors.RequestTimeoutError | errors.SeedUnavailableError)
-    return max(delay, pause) if timed_out else delay
+    return max(delay, pause) if _is_timeout(error) else delay
 
 
 def stretched(retry_after: float) -> float:

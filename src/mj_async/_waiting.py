@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._settings import Polling
 
 # Before the first good answer these come from a wrong base_url and will not change.
-_MISPLACED = (errors.UnsupportedError,)
+_MISPLACED = (errors.UnsupportedError, errors.APIError)
 _MISPLACED_REASONS = frozenset({"html", "redirect"})
 # They answer with text, so that a missing picture says nothing.
 _TEXT_ACTIONS = frozenset({"DESCRIBE", "SHORTEN", "PIC_READER"})
@@ -79,7 +79,7 @@ class Patience:
             raise error
 
     def _may_pass(self, error: errors.MJError) -> bool:
-        misplaced = isinstance(error, _MISPLACED) or (
+        misplaced = type(error) in _MISPLACED or (
             isinstance(error, errors.UnexpectedAnswerError) and error.reason in _MISPLACED_REASONS
         )
         if misplaced:

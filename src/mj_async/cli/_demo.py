@@ -126,9 +126,12 @@ class Demo:
             self.console.print(line)
 
     def _table(self) -> Table:
-        table = Table("What", "Result", title="What was done")
+        # Folded and not shortened: the mark of what was left out is in no ASCII.
+        table = Table(title="What was done")
+        for heading in ("What", "Result"):
+            table.add_column(heading, overflow="fold")
         for heading in ("Requests", "Seconds"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", overflow="fold")
         for name, result, requests, seconds in self._rows:
             table.add_row(name, result, str(requests), f"{seconds:.2f}")
         return table

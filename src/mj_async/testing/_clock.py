@@ -185,7 +185,9 @@ class _Cut:
 
     def __enter__(self) -> anyio.CancelScope:
         self._scope.__enter__()
-        if self._at is not None:
+        if self._at is not None and self._at <= self._clock.now():
+            self._scope.cancel()  # as a scope of anyio whose deadline is over
+        elif self._at is not None:
             self._alarm = self._clock.set_alarm(self._at, _DEADLINE, self._scope.cancel)
         return self._scope
 

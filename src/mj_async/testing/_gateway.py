@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import anyio
 import httpx
 
 from .._client import AsyncMJClient
@@ -181,6 +182,7 @@ class _Transport(httpx.AsyncBaseTransport):
         self._gateway = gateway
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await anyio.lowlevel.checkpoint()  # a socket lets others run, too
         answer = self._gateway._answer_served(
             request.method,
             request.url.raw_path.decode("ascii"),

@@ -1,0 +1,123 @@
+"""How a gateway takes the key: found out by one call while the others wait, and remembered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from copy import copy
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import attrs
+
+from . import _ask, errors
+
+if TYPE_CHECKING:
+    from ._ask import Ask, Scheme
+    from ._exchange import Exchange, Turn
+    from ._reply import Reply
+
+T = TypeVar("T")
+
+# How long calls wait for the one that finds out: longer than most answers take. A seed may take
+# a minute, and others must not wait for that.
+_PATIENCE = 2.0
+# Any of these proves that the gateway took the key.
+_PROOF = (errors.TaskNotFoundError, errors.SeedUnavailableError)
+
+
+@attrs.define(eq=False)
+class _Search:
+    """One call's search, for the others to wait on."""
+
+    ended: anyio.Event = attrs.field(factory=anyio.Event)
+    refusal: errors.AuthenticationError | None = None
+
+    def check(self, task_id: str | None) -> None:
+        """Raise its refusal for another task: the key is bad, in every scheme."""
+        if self.refusal is not None and self.ended.is_set():
+            refusal = copy(self.refusal)
+            refusal.task_id = task_id
+            raise refusal
+
+
+@attrs.define(eq=False)
+class Signer:
+    """Sends each request with the key as the gateway takes it.
+
+    Args:
+        exchange: Sends.
+        scheme: How, or None to find out.
+    """
+
+    _exchange: Exchange
+    _scheme: Scheme | None
+    had_good_answer: bool = attrs.field(default=False, init=False)
+    _search: _Search | None = attrs.field(default=None, init=False)
+
+    async def attempt(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
+        """Send a request once, but for the search on a 401 before anything has succeeded.
+
+        Raises:
+            AuthenticationError: No scheme is taken, and this is the first one's refusal; or
+                the one that was taken no longer is.
+            MJError: As `Exchange.attempt`.
+        """
+        while self._scheme is None:
+            try:
+                return await self._find_or_wait(ask, read, turn)
+            except errors.RateLimitError as held:
+                if held.status_code is not None:  # the gateway's own word
+                    raise
+                await self._exchange.wait_out(held, turn)
+        return await self._send(self._scheme, ask, read, turn)
+
+    async def _find_or_wait(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
+        """Find out, or wait a moment for the call that does.
+
+        A thousand calls must not try three keys each; but where the one that finds out is slow
+        or has failed, the others go on with the usual scheme.
+        """
+        # Nobody sleeps at the gate meanwhile, for the others could not say that it is held.
+        at_once = attrs.evolve(turn, held_until=-math.inf)
+        search = self._search
+        if search is None:
+            return await self._find(ask, read, at_once)
+        await self._exchange.wait_for(search.ended, _PATIENCE)
+        search.check(ask.task_id)
+        try:
+            return await self._send(self._scheme or _ask.SCHEMES[0], ask, read, at_once)
+        except errors.AuthenticationError:
+            if self._scheme is not None:  # found meanwhile; a 401 is final then
+                raise
+        await self._exchange.wait_for(search.ended, None)
+        search.check(ask.task_id)
+        return await self.attempt(ask, read, turn)
+
+    async def _find(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
+        search = self._search = _Search()
+        refusals = []
+        try:
+            for scheme in _ask.SCHEMES:
+                try:
+                    return await self._send(scheme, ask, read, turn)
+                except errors.AuthenticationError as error:
+                    refusals.append(error)
+            search.refusal = refusals[0]
+            raise search.refusal
+        finally:
+            self._search = None
+            search.ended.set()
+
+    async def _send(self, scheme: Scheme, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
+        try:
+            result = await self._exchange.attempt(ask, scheme, read, turn)
+        except _PROOF:
+            self._learn(scheme)
+            raise
+        self._learn(scheme)
+        return result
+
+    def _learn(self, scheme: Scheme) -> None:
+        self.had_good_answer = True
+        self._scheme = scheme

@@ -1,0 +1,53 @@
+"""What the client refuses before it asks anybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from _fakes import Wire, client_on
+from mj_async import Task, errors
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "options"),
+    [
+        ("fetch_task", [""], {}),
+        ("fetch_task", [5], {}),
+        ("fetch_task", ["1"], {"timeout": 0}),
+        ("list_tasks", ["123"], {}),
+        ("list_tasks", [["1", "a/b"]], {}),
+        ("list_tasks", [["1"]], {"timeout": "1"}),
+        ("image_seed", [".."], {}),
+        ("image_seed", [Task("")], {}),
+        ("image_seed", ["1"], {"timeout": -1}),
+        ("wait_for_task", ["1\n"], {}),
+        ("wait_for_task", ["1"], {"timeout": float("nan")}),
+        ("wait_for_task", ["1"], {"polling": 3}),
+        ("wait_for_task", ["1"], {"on_update": 5}),
+    ],
+    ids=str,
+)
+async def test_bad_input_is_refused_before_any_request(
+    method: str, arguments: list[Any], options: dict[str, Any]
+) -> None:
+    """A bad argument is a ConfigurationError, and nobody has been asked."""
+    wire = Wire(lambda _: httpx.Response(500))
+    async with client_on(wire) as client:
+        with pytest.raises(errors.ConfigurationError):
+            await getattr(client, method)(*arguments, **options)
+
+    assert [] == wire.requests
+
+
+async def test_a_watch_is_refused_when_it_is_made() -> None:
+    """A bad argument of watch_task is found before the iteration."""
+    async with client_on(Wire(lambda _: httpx.Response(500))) as client:
+        with pytest.raises(errors.ConfigurationError):
+            client.watch_task("a/b")
+        with pytest.raises(errors.ConfigurationError):
+            client.watch_task("1", timeout=0)

@@ -1,0 +1,106 @@
+"""The search for the scheme, beside slow calls, on trio's virtual clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import attrs
+import httpx
+import pytest
+from trio.testing import MockClock
+
+from mj_async import AsyncMJClient, errors
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    """Run on trio, whose clock jumps when all sleep."""
+    return ("trio", {"clock": MockClock(autojump_threshold=0)})
+
+
+@attrs.define
+class Slow(httpx.AsyncBaseTransport):
+    """A gateway that takes the raw key, and its time: a minute for a seed."""
+
+    header: str
+    seconds: dict[str, float]
+    at: list[tuple[float, str]] = attrs.field(factory=list)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer after the time of the route."""
+        verb = request.url.path.rpartition("/")[2]
+        self.at.append((anyio.current_time(), verb))
+        await anyio.sleep(self.seconds[verb])
+        if request.headers.get("authorization") != self.header:
+            return httpx.Response(401)
+        task = {"id": "1", "status": "SUCCESS", "imageUrl": "https://cdn/1"}
+        return httpx.Response(200, json=task if verb == "fetch" else {"code": 1, "result": "5"})
+
+
+def client_of(gateway: Slow) -> AsyncMJClient:
+    """Make a client that talks to it."""
+    http_client = httpx.AsyncClient(transport=gateway)
+    return AsyncMJClient("sk-key", base_url="https://gateway.test", http_client=http_client)
+
+
+async def test_a_slow_seed_does_not_hold_up_the_others() -> None:
+    """Who waits for a search waits 2 s, and then asks in the usual scheme."""
+    gateway = Slow("Bearer sk-key", {"fetch": 0.1, "image-seed": 60.0})
+    async with client_of(gateway) as client, anyio.create_task_group() as group:
+        group.start_soon(client.image_seed, "1")
+        await anyio.sleep(1.0)
+        await client.fetch_task("1", timeout=30.0)
+
+        assert 3.1 == pytest.approx(anyio.current_time())
+
+
+async def test_who_asked_in_the_wrong_scheme_waits_for_the_search() -> None:
+    """A 401 beside a slow search waits for its end, and then asks as that has found."""
+    gateway = Slow("sk-key", {"fetch": 0.1, "image-seed": 10.0})
+    async with client_of(gateway) as client, anyio.create_task_group() as group:
+        group.start_soon(client.image_seed, "1")
+        await anyio.sleep(1.0)
+        await client.fetch_task("1")
+
+    assert ["image-seed", "fetch", "image-seed", "image-seed", "fetch"] == [
+        verb for _, verb in gateway.at
+    ]
+    assert 30.1 == pytest.approx(anyio.current_time())
+
+
+async def test_a_refusal_beside_a_slow_search_is_the_searchs() -> None:
+    """Where the search finds nothing, who waited for it asks no more."""
+    gateway = Slow("other", {"fetch": 0.1, "image-seed": 10.0})
+    async with client_of(gateway) as client, anyio.create_task_group() as group:
+
+        async def seed() -> None:
+            with pytest.raises(errors.AuthenticationError):
+                await client.image_seed("1")
+
+        group.start_soon(seed)
+        await anyio.sleep(1.0)
+        with pytest.raises(errors.AuthenticationError):
+            await client.fetch_task("1")
+
+    assert 4 == len(gateway.at)
+
+
+async def test_a_quota_that_ends_beside_a_search_is_final() -> None:
+    """When the search has ended well meanwhile, a 401 is no question of the scheme."""
+    gateway = Slow("Bearer sk-key", {"fetch": 5.0, "image-seed": 4.0})
+    async with client_of(gateway) as client, anyio.create_task_group() as group:
+        group.start_soon(client.image_seed, "1")
+        await anyio.sleep(1.0)
+
+        async def change() -> None:
+            await anyio.sleep(4.0)
+            gateway.header = "changed"
+
+        group.start_soon(change)
+        with pytest.raises(errors.AuthenticationError):
+            await client.fetch_task("1")
+
+    assert 2 == len(gateway.at)
