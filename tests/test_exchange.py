@@ -54,8 +54,8 @@ async def server_error(connection: Connection) -> None:
     await connection.answer(b"<html>502</html>", b"HTTP/1.1 502 Bad Gateway\r\n")
 
 
-async def test_a_proxys_page_is_tried_again() -> None:
-    """A proxy before a dead gateway answers with a page, which costs one retry."""
+async def test_a_fault_is_tried_again() -> None:
+    """What a proxy says of a dead gateway costs one retry; faults of the wire are in faults."""
     with RawServer(first_fails(server_error)) as server:
         async with client_of(server) as client:
             assert "1" == (await client.fetch_task("1")).id

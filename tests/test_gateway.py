@@ -420,9 +420,9 @@ class TestList:
         """By status first, for new-api says 100 % of failures; in whatever order they come."""
         for rows in ([less, more], [more, less]):
             answer = httpx.Response(200, json=[{"id": "1", **row} for row in rows])
-            async with client_on(Wire(lambda _, answer=answer: answer)) as client:
-                assert more["status"] == (await client.list_tasks(["1"]))["1"].status
-                assert more.get("progress") == (await client.list_tasks(["1"]))["1"].progress_text
+            async with client_on(Wire(by_path(list=answer))) as client:
+                task = (await client.list_tasks(["1"]))["1"]
+            assert (more["status"], more.get("progress")) == (task.status, task.progress_text)
 
     async def test_one_missing_id_needs_no_check(self) -> None:
         """A single id that a list leaves out is missing."""

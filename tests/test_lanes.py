@@ -161,8 +161,9 @@ async def test_a_body_that_was_not_read_to_its_end_costs_its_lane() -> None:
     maker = Maker()
     lanes = Lanes(maker)
     response = await lanes.handle_async_request(httpx.Request("GET", URL))
-    await response.aclose()
-    await response.aclose()
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    await response.stream.aclose()
+    await response.stream.aclose()
     await ask(lanes)
 
     assert [True, False] == [lane.closed for lane in maker.made]

@@ -19,7 +19,7 @@ from .errors import ConfigurationError
 _LONGEST_ID = 256
 _LAST_PORT = 65_535
 # A shorter key is no secret, and would be found in any text.
-_SHORTEST_SECRET = 4
+_SHORTEST_SECRET = 8
 _LONGEST_HOST = 253
 _HOST_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 # Far beyond any use, and safe to add to a clock; NaN and infinity are not below it.
@@ -52,7 +52,8 @@ class Secret:
     def conceal_in(self, body: bytes) -> bytes:
         """Give the bytes without the key, before anything is cut from them."""
         bare = self.reveal_bare().encode()
-        return body.replace(bare, b"***") if len(bare) >= _SHORTEST_SECRET else body
+        is_secret = len(bare) >= _SHORTEST_SECRET
+        return body.replace(bare, b"***") if is_secret and bare in body else body
 
     def __repr__(self) -> str:
         return "<Secret>"

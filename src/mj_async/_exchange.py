@@ -140,7 +140,7 @@ class Exchange:
     async def _pass_gate(
         self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], turn: Turn
     ) -> T:
-        await self._gate.acquire(deadline=self._clock.now())
+        await self._gate.acquire(deadline=-math.inf)  # at once, or not at all
         reply = await self._send_in_time(ask, scheme, turn)
         try:
             result = read(reply)
@@ -192,7 +192,9 @@ class Exchange:
         except _TRANSPORT_FAULTS as error:
             fault = self._describe(error, ask)
         else:
-            return reply.unpacked(limit)
+            if len(reply.body) > limit:  # it was cut there, packed or not
+                raise reply.without_key().unexpected("too large")
+            return reply.unpacked(limit).without_key()
         # Outside the except block, and without a cause: both hold the request with its key.
         raise fault
 
@@ -203,8 +205,6 @@ class Exchange:
             headers = httpx.Headers({**headers, "content-encoding": "identity"})
         else:
             body = await _read_capped(response, limit)
-        if response.is_error:  # a refusal may quote the key, and nobody needs it there
-            body = self._settings.key.conceal_in(body)
         return Reply(
             body=body,
             status=response.status_code,
@@ -220,14 +220,16 @@ class Exchange:
         return read_retry_after(response.headers, self._clock.wall_time())
 
     def _describe(self, error: Exception, ask: Ask) -> errors.TransportError:
-        untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        untrusted = _is_untrusted(error)
+        refused_by_proxy = isinstance(error, httpx.ProxyError) and "407" in str(error)
         text = self._settings.key.conceal(str(error))
         said = f"{type(error).__name__}: {text}" if text else type(error).__name__
         advice = "; the gateway's certificate is not trusted" if untrusted else ""
+        host = httpx.URL(self._settings.base_url).netloc.decode()
         return errors.TransportError(
-            f"{ask.method} {ask.path} failed ({said}){advice}",
+            f"{ask.method} {ask.path} of {host} failed ({said}){advice}",
             task_id=ask.task_id,
-            temporary=not untrusted,
+            temporary=not (untrusted or refused_by_proxy),
         )
 
     async def wait_for(self, event: anyio.Event, seconds: float | None) -> None:
@@ -256,10 +258,12 @@ class Exchange:
             MJError: The last attempt's error.
             RequestTimeoutError: The time was over in the first attempt.
         """
+        self._life.check_open()
         failures: list[errors.MJError] = []
-        deadline = math.inf if timeout is None else self._clock.now() + timeout
+        now = self._clock.now()
+        deadline = math.inf if timeout is None else now + timeout
         with self._life.cut(None if timeout is None else deadline):
-            return await self._try_until(attempt, failures, deadline, pause)
+            return await self._try_until(attempt, failures, now, deadline, pause)
         self._life.check()
         if failures:
             raise failures[-1]
@@ -269,6 +273,7 @@ class Exchange:
         self,
         attempt: Callable[[float], Awaitable[T]],
         failures: list[errors.MJError],
+        now: float,
         deadline: float,
         pause: float,
     ) -> T:
@@ -276,14 +281,23 @@ class Exchange:
         while True:
             try:
                 # The gate stretches what it was told by up to a tenth.
-                patience = self._clock.now() + 1.1 * policy.max_retry_after
-                return await attempt(min(deadline, patience))
+                return await attempt(min(deadline, now + 1.1 * policy.max_retry_after))
             except errors.MJError as error:
                 failures.append(error)
             delay = delay_before_retry(policy, failures[-1], len(failures), pause=pause)
             if delay is None or self._clock.now() + delay > deadline or not self._budget.take():
                 raise failures[-1]
             await self._clock.sleep(delay)
+            now = self._clock.now()
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Whether a bad certificate is behind it; under trio the error itself does not say so."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 async def _read_capped(response: httpx.Response, limit: int) -> bytes:

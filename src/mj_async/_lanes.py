@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 import anyio
 import httpx
@@ -58,7 +59,13 @@ class Lanes(httpx.AsyncBaseTransport):
                 return await self._send(lane, request)
             except _CLOSED_UNDER_US:
                 pass
-        return await self._send(self._make_lane(), request)
+        connecting = _Connecting()
+        request.extensions = {**request.extensions, "trace": connecting}
+        try:
+            return await self._send(self._make_lane(), request)
+        except BaseException:
+            await connecting.close()
+            raise
 
     async def _send(self, lane: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
         try:
@@ -69,7 +76,7 @@ class Lanes(httpx.AsyncBaseTransport):
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101
         return httpx.Response(
             response.status_code,
-            headers=response.headers,
+            headers=_without_location(response),
             stream=_LaneStream(response.stream, lane, self._give_back),
             extensions=response.extensions,
         )
@@ -89,11 +96,6 @@ class Lanes(httpx.AsyncBaseTransport):
         self._closed = True
         while self._idle:
             await _close(self._idle.popleft()[1])
-
-    def abandon(self) -> None:
-        """Forget the lanes without closing them: their event loop is gone, or not ours."""
-        self._closed = True
-        self._idle.clear()
 
 
 def make_lanes(proxy: httpx.Proxy | None, verify: bool | ssl.SSLContext) -> Lanes:  # noqa: FBT001
@@ -119,6 +121,32 @@ def make_lanes(proxy: httpx.Proxy | None, verify: bool | ssl.SSLContext) -> Lane
 
     make_lane()  # what cannot work is found out now
     return Lanes(make_lane)
+
+
+def _without_location(response: httpx.Response) -> httpx.Headers:
+    """Redirects are not followed, but httpx builds their request, and fails on odd addresses."""
+    if response.is_redirect:
+        response.headers.pop("location", None)
+    return response.headers
+
+
+class _Connecting:
+    """Holds what a new lane has connected, through httpx's `trace` extension.
+
+    Under trio a TLS handshake that is cut off leaves its socket to the garbage collection:
+    httpcore closes it on errors, and not on cancellation.
+    """
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+
+    async def __call__(self, event: str, details: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._stream = details["return_value"]
+
+    async def close(self) -> None:
+        if self._stream is not None:
+            await _close(self._stream)
 
 
 class _Body(httpx.AsyncByteStream):
@@ -174,7 +202,7 @@ class _LaneStream(httpx.AsyncByteStream):
             await _close(self._lane)
 
 
-async def _close(lane: httpx.AsyncBaseTransport) -> None:
-    """Close a lane, also while being cancelled: this is what keeps slots from being lost."""
+async def _close(lane: Any) -> None:
+    """Close a lane or a connection, also while being cancelled; so no slot is lost."""
     with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
         await lane.aclose()

@@ -37,18 +37,26 @@ class Life:
         Raises:
             ClientStateError: The client is closed, or is another event loop's or process's.
         """
-        if self._closed:
-            raise ClientStateError("this client is closed; make another one")
-        if self._process != os.getpid():
-            raise ClientStateError(
-                "this client was made before a fork; make one in each process, after the fork"
-            )
+        self.check_open()
         loop = current_token().native_token
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
             raise ClientStateError(
                 "this client was used in another event loop; make one in each, and close it there"
+            )
+
+    def check_open(self) -> None:
+        """Do the same without asking for the event loop, which takes some microseconds.
+
+        Raises:
+            ClientStateError: The client is closed, or is another process's.
+        """
+        if self._closed:
+            raise ClientStateError("this client is closed; make another one")
+        if self._process != os.getpid():
+            raise ClientStateError(
+                "this client was made before a fork; make one in each process, after the fork"
             )
 
     def close(self) -> bool:
@@ -64,21 +72,25 @@ class Life:
 
     def cut(self, at: float | None) -> AbstractContextManager[anyio.CancelScope]:
         """Give a scope that is cancelled at a time of the clock, and when the client is closed."""
-        return _Cut(self._clock.cut(at), self._scopes)
+        return _Cut(self, self._clock.cut(at))
+
+    def enter(self, scope: anyio.CancelScope) -> None:
+        """End the scope when the client is closed."""
+        self._scopes.add(scope)
+
+    def leave(self, scope: anyio.CancelScope) -> None:
+        """Forget the scope."""
+        self._scopes.discard(scope)
 
 
 class _Cut:
-    def __init__(
-        self,
-        scope: AbstractContextManager[anyio.CancelScope],
-        scopes: set[anyio.CancelScope],
-    ) -> None:
+    def __init__(self, life: Life, scope: AbstractContextManager[anyio.CancelScope]) -> None:
+        self._life = life
         self._manager = scope
-        self._scopes = scopes
 
     def __enter__(self) -> anyio.CancelScope:
         self._scope = self._manager.__enter__()
-        self._scopes.add(self._scope)
+        self._life.enter(self._scope)
         return self._scope
 
     def __exit__(
@@ -87,5 +99,5 @@ class _Cut:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        self._scopes.discard(self._scope)
+        self._life.leave(self._scope)
         return self._manager.__exit__(kind, error, traceback)

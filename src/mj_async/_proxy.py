@@ -38,7 +38,11 @@ def find_proxy(given: object, base_url: str, *, trust_env: bool) -> httpx.Proxy 
     if isinstance(address, str):
         try:
             proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
-            if proxy.url.host and 0 <= (proxy.url.port or 0) <= _LAST_PORT:
+            if (
+                proxy.url.host
+                and "%" not in proxy.url.host
+                and 0 <= (proxy.url.port or 0) <= _LAST_PORT
+            ):
                 return proxy
             problem = "has no host, or a port out of range"
         except (httpx.InvalidURL, ValueError, UnicodeError) as error:

@@ -18,6 +18,7 @@ _REQUEST_ID = re.compile(r"request id: ?([\w-]+)")
 _LONGEST_TEXT = 500
 _LONGEST_SNIPPET = 200
 _LONGEST_CODE = 60
+_PIECE = 16 * 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -52,21 +53,27 @@ class Reply:
             UnexpectedAnswerError: It is larger than the limit, or has no end: half a gzip body
                 may unpack to nothing, which would read as "unknown id".
         """
-        if not self.body:  # as of a 204, whatever its Content-Encoding says
-            return self
         encoding = self.headers.get("content-encoding", "").strip().lower()
-        if not encoding and len(self.body) <= limit:
+        if not self.body or encoding in ("", "identity"):  # a 204 may name an encoding, too
+            if len(self.body) > limit:
+                raise self.unexpected("too large")
             return self
-        body: bytes | None = self.body
-        if encoding in ("gzip", "x-gzip"):
-            body = _gunzip(self.body, limit)
-        elif encoding not in ("", "identity"):  # we ask for gzip and nothing else
+        if encoding not in ("gzip", "x-gzip"):  # we ask for gzip and nothing else
             raise attrs.evolve(self, body=b"").unexpected("json")
-        if body is None:
-            raise attrs.evolve(self, body=b"").unexpected("cut short")
-        if len(body) > limit:
-            raise attrs.evolve(self, body=body).unexpected("too large")
-        return attrs.evolve(self, body=body)
+        reply, reason = self._gunzipped(limit)
+        if reason is not None:
+            raise reply.unexpected(reason)
+        return reply
+
+    def _gunzipped(self, limit: int) -> tuple[Reply, errors.UnexpectedReason | None]:
+        # In a frame of its own, for a traceback shows the locals of the one that raises.
+        body, reason = _gunzip(self.body, limit)
+        return attrs.evolve(self, body=body), reason
+
+    def without_key(self) -> Reply:
+        """Give the reply without the key, which a gateway may quote: tracebacks show locals."""
+        body = self.key.conceal_in(self.body)
+        return self if body is self.body else attrs.evolve(self, body=body)
 
     def unexpected(self, reason: errors.UnexpectedReason) -> errors.UnexpectedAnswerError:
         """Make the error for an answer that is not this API."""
@@ -138,18 +145,35 @@ def _holders(raw: Any) -> list[dict[str, Any]]:
     return [holder for holder in (raw, inner) if isinstance(holder, dict)]
 
 
-def _gunzip(packed: bytes, limit: int) -> bytes | None:
-    """Unpack up to one byte more than the limit; None for what is corrupt or has no end."""
-    body = b""
-    while packed:  # gzip may have several members, the first of them empty
+def _gunzip(packed: bytes, limit: int) -> tuple[bytes, errors.UnexpectedReason | None]:
+    """Unpack a body in pieces, and say what is wrong with it.
+
+    In pieces, for zlib holds twice what it gives at once, and copies what is behind a member.
+    """
+    body = bytearray()
+    rest = memoryview(packed)
+    while True:  # gzip may have several members, the first of them empty
         unpacker = zlib.decompressobj(wbits=31)
-        try:
-            body += unpacker.decompress(packed, limit + 1 - len(body))
-        except zlib.error:
-            return None
-        if len(body) > limit:
-            return body
+        while rest and not unpacker.eof:
+            try:
+                rest = rest[_unpack_piece(unpacker, rest[:_PIECE], body, limit) :]
+            except zlib.error:
+                return b"", "cut short"
+            if len(body) > limit:
+                return bytes(body[:_PIECE]), "too large"
         if not unpacker.eof:
-            return None
-        packed = unpacker.unused_data.lstrip(b"\0")  # which may pad its end
-    return body
+            return b"", "cut short"
+        if not any(rest[:_PIECE]):  # zeros may pad its end
+            return bytes(body), None
+
+
+def _unpack_piece(unpacker: Any, piece: memoryview, body: bytearray, limit: int) -> int:
+    """Unpack one piece to the end of the body; give the number of bytes that were used."""
+    left: bytes | memoryview = piece
+    while not unpacker.eof and len(body) <= limit:
+        unpacked = unpacker.decompress(left, _PIECE)
+        body += unpacked
+        left = unpacker.unconsumed_tail
+        if not left and len(unpacked) < _PIECE:
+            break
+    return len(piece) - len(unpacker.unused_data)

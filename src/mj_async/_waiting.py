@@ -133,9 +133,10 @@ class Watch:
         """
         if self._ended:
             raise StopAsyncIteration
-        if self._started is None:
-            self._started = self.clock.now()
         try:
+            self.life.check()
+            if self._started is None:
+                self._started = self.clock.now()
             self.task = await self._change_in_time()
         except errors.MJError:  # and no other: a cancelled call may be made again
             self._ended = True

@@ -131,7 +131,7 @@ class Demo:
         for heading in ("What", "Result"):
             table.add_column(heading, overflow="fold")
         for heading in ("Requests", "Seconds"):
-            table.add_column(heading, justify="right", overflow="fold")
+            table.add_column(heading, justify="right", min_width=len(heading))
         for name, result, requests, seconds in self._rows:
             table.add_row(name, result, str(requests), f"{seconds:.2f}")
         return table

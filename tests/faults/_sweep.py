@@ -1,0 +1,236 @@
+"""The tick sweep: a call cancelled at every turn of its event loop, one turn later each time.
+
+A turn of asyncio is one `select` of its loop, one of trio is one step of any task. So the sweep
+is as fine as a cancellation can be, and needs no clock to hit every phase of a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import ssl
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+import anyio
+import attrs
+import trio
+from _sweep_gateway import SweepGateway
+
+from mj_async import AsyncMJClient
+
+Call: TypeAlias = Callable[[AsyncMJClient, int], Coroutine[Any, Any, object]]
+Prepared: TypeAlias = Callable[[], Coroutine[Any, Any, object]]
+
+# Made once: a context of TLS takes 20 ms, and a sweep makes hundreds of clients.
+CONTEXT = ssl.create_default_context()
+
+
+@attrs.define
+class Turns:
+    """Counts the turns of an event loop, and acts at the one that is due."""
+
+    due: int = 0
+    witness: Callable[[], object] = lambda: None
+    results: list[object] = attrs.field(factory=list)
+    _left: int = attrs.field(default=-1, init=False)
+    _act: Callable[[], object] = attrs.field(default=lambda: None, init=False)
+
+    def arm(self, act: Callable[[], object]) -> None:
+        """Act at the turn that is due, counted from now."""
+        self._left, self._act = self.due, act
+        self.results.clear()
+
+    def act_at_next(self, act: Callable[[], object]) -> None:
+        """Act at the very next turn."""
+        self._left, self._act = 0, act
+
+    def disarm(self) -> None:
+        """Act no more: the call is over."""
+        self._left = -1
+
+    def pass_one(self) -> bool:
+        """Count one turn; whether it was the one."""
+        self._left -= 1
+        if self._left != -1:
+            return False
+        self.witness()
+        self.results.append(self._act())
+        return True
+
+
+class TurningSelector(selectors.DefaultSelector):
+    """A selector that counts the turns of the loop that asks it."""
+
+    def __init__(self, turns: Turns) -> None:
+        super().__init__()
+        self._turns = turns
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for I/O; not at all after an act, which has made something ready."""
+        return super().select(0 if self._turns.pass_one() else timeout)
+
+
+class TurningInstrument(trio.abc.Instrument):
+    """An instrument that counts the steps of all tasks of trio."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Count one."""
+        self._turns.pass_one()
+
+
+# --- ways to cancel: each gives what the call gave, or None for a call that was cancelled --------
+
+
+async def by_task(turns: Turns, call: Prepared) -> object:
+    """Cancel a task of asyncio, as `asyncio.run` and task groups do."""
+    task = asyncio.create_task(call())
+    turns.arm(task.cancel)
+    return await _end_of(task, turns)
+
+
+async def by_task_twice(turns: Turns, call: Prepared) -> object:
+    """Cancel a task of asyncio, and once more one turn later, while it cleans up."""
+    task = asyncio.create_task(call())
+
+    def cancel() -> bool:
+        turns.act_at_next(task.cancel)
+        return task.cancel()
+
+    turns.arm(cancel)
+    return await _end_of(task, turns)
+
+
+async def _end_of(task: asyncio.Task[object], turns: Turns) -> object:
+    await asyncio.wait([task])
+    turns.disarm()
+
+    assert task.cancelled() == (True in turns.results)
+    return None if task.cancelled() else task.result()
+
+
+async def by_timeout(turns: Turns, call: Prepared) -> object:
+    """Let an `asyncio.timeout()` around the call run out."""
+    result = None
+    try:
+        async with asyncio.timeout(None) as limit:
+            turns.arm(lambda: limit.reschedule(asyncio.get_running_loop().time()))
+            result = await call()
+            turns.disarm()
+            limit.reschedule(None)
+    except TimeoutError:
+        assert limit.expired()
+    this = asyncio.current_task()
+
+    assert this is not None
+    assert this.cancelling() == 0
+    return result
+
+
+async def by_scope(turns: Turns, call: Prepared) -> object:
+    """Cancel a scope of anyio around the call."""
+    result = None
+    with anyio.CancelScope() as scope:
+        turns.arm(scope.cancel)
+        result = await call()
+        turns.disarm()
+
+    assert scope.cancelled_caught == (result is None)
+    return result
+
+
+# --- where it runs --------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Host:
+    """An event loop, and a way to cancel on it."""
+
+    name: str
+    way: Callable[[Turns, Prepared], Coroutine[Any, Any, object]]
+    on_trio: bool = False
+    eager: bool = False
+
+    def run(self, turns: Turns, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run to the end on a new event loop that counts its turns."""
+        if self.on_trio:
+            trio.run(main, instruments=[TurningInstrument(turns)])
+            return
+
+        def make_loop() -> asyncio.AbstractEventLoop:
+            loop = asyncio.SelectorEventLoop(TurningSelector(turns))
+            if sys.version_info >= (3, 12) and self.eager:
+                loop.set_task_factory(asyncio.eager_task_factory)
+            return loop
+
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(main())
+
+    def tasks(self) -> int:
+        """Count the tasks that are alive."""
+        if self.on_trio:
+            return trio.lowlevel.current_statistics().tasks_living
+        return len(asyncio.all_tasks())
+
+
+HOSTS = [
+    Host("task", by_task),
+    Host("task twice", by_task_twice),
+    Host("timeout", by_timeout),
+    Host("scope", by_scope),
+    Host("trio", by_scope, on_trio=True),
+]
+if sys.version_info >= (3, 12):
+    HOSTS += [
+        Host("eager task", by_task, eager=True),
+        Host("eager timeout", by_timeout, eager=True),
+        Host("eager scope", by_scope, eager=True),
+    ]
+
+
+def sweep(host: Host, gateway: SweepGateway, call: Call, *, warm: bool) -> list[str]:
+    """Cancel the call one turn later each time until it ends by itself.
+
+    After each time no task is left, and both kinds of slots are free: the client has one of each.
+
+    Args:
+        host: Where, and how.
+        gateway: Answers.
+        call: Makes the call of a client that is cancelled; it is given a number of its own.
+        warm: Whether the client has a connection already.
+
+    Returns:
+        How far the gateway had come at each cancellation.
+    """
+    phases: list[str] = []
+    turns = Turns(witness=lambda: phases.append(gateway.reached))
+
+    async def cancel_when_due(client: AsyncMJClient) -> object:
+        if warm:
+            await client.fetch_task("warm")
+        alive, gateway.reached = host.tasks(), "nothing"
+        result = await host.way(turns, lambda: call(client, turns.due))
+        assert alive == host.tasks()
+        with anyio.fail_after(2):
+            assert "next" == (await client.fetch_task("next")).id
+            assert "5" == (await client.image_seed("next")).seed
+        return result
+
+    async def main() -> None:
+        result = None
+        while result is None:
+            async with make_client(gateway.base_url) as client:
+                result = await cancel_when_due(client)
+            turns.due += 1
+
+    host.run(turns, main)
+    return phases
+
+
+def make_client(base_url: str) -> AsyncMJClient:
+    """Make a client that has one slot of each kind."""
+    return AsyncMJClient("sk-key", base_url=base_url, max_connections=1, verify=CONTEXT)

@@ -1,0 +1,50 @@
+"""A gateway for the tick sweep: it answers at once, each body in two halves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from _wire_faults import read_request
+
+from _sockets import Connection, RawServer
+
+# Long enough that a client sees the two halves apart.
+_BETWEEN_HALVES = 0.002
+
+
+class SweepGateway(RawServer):
+    """Answers the three calls over a socket, and tells how far the answer under way has come."""
+
+    def __init__(self) -> None:
+        super().__init__(self._answer_all)
+        self.reached = "nothing"
+        self._waited_for: set[str] = set()
+
+    async def _answer_all(self, connection: Connection) -> None:
+        while True:
+            head, sent = await read_request(connection)
+            body = json.dumps(self._answer_to(head.split(b" ")[1].decode(), sent)).encode()
+            middle = len(body) // 2
+            self.reached = "in the body"
+            await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            await connection.send(body[:middle])
+            await asyncio.sleep(_BETWEEN_HALVES)
+            self.reached = "answered"
+            await connection.send(body[middle:])
+
+    def _answer_to(self, target: str, body: bytes) -> Any:
+        *_, task_id, verb = target.split("/")
+        if verb == "list-by-condition":
+            return [self._task(one) for one in json.loads(body)["ids"]]
+        if verb == "image-seed":
+            return {"code": 1, "description": "ok", "result": "5"}
+        return self._task(task_id)
+
+    def _task(self, task_id: str) -> dict[str, str]:
+        if task_id.startswith("wait") and task_id not in self._waited_for:
+            self._waited_for.add(task_id)
+            return {"id": task_id, "status": "IN_PROGRESS", "progress": "40%"}
+        picture = "https://cdn.example/1.png"
+        return {"id": task_id, "status": "SUCCESS", "progress": "100%", "imageUrl": picture}

@@ -1,0 +1,179 @@
+"""What a server does wrong on a connection, and what all faults of the wire have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import re
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import anyio
+import pytest
+
+from _sockets import Connection, RawServer, Script
+from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
+
+E = TypeVar("E", bound=errors.MJError)
+
+KEY = "sk-canary-0123456789"
+TASK = json.dumps({"id": "1", "status": "SUCCESS", "progress": "100%"}).encode()
+GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+SOON = RetryPolicy(first_delay=0.0)
+ONCE = RetryPolicy(attempts=1)
+
+
+def client_of(server: RawServer, **options: Any) -> AsyncMJClient:
+    """Make a client that asks the server, with retries at once."""
+    dialect = Dialect(auth="bearer")
+    options = {"base_url": server.base_url, "retry": SOON, "dialect": dialect, **options}
+    return AsyncMJClient(KEY, **options)
+
+
+async def read_request(connection: Connection) -> tuple[bytes, bytes]:
+    """Read a request, the head and the body."""
+    head = await connection.read_head()
+    length = re.search(rb"content-length: (\d+)", head.lower())
+    return head, await connection.reader.readexactly(int(length[1])) if length else b""
+
+
+def first_fails(fault: Script) -> Script:
+    """Make a script whose first connection fails, and whose others answer."""
+
+    async def script(connection: Connection) -> None:
+        await read_request(connection)
+        if connection.number == 0:
+            await fault(connection)
+        else:
+            await connection.answer(TASK)
+
+    return script
+
+
+def each_fails(fault: Script) -> Script:
+    """Make a script whose every connection fails at its first request."""
+
+    async def script(connection: Connection) -> None:
+        await read_request(connection)
+        await fault(connection)
+
+    return script
+
+
+async def check_tried_again(fault: Script, **options: Any) -> None:
+    """Check that a fault costs one retry, on a new connection, and never shows in the result."""
+    with RawServer(first_fails(fault)) as server:
+        async with client_of(server, **options) as client:
+            task = await client.fetch_task("1")
+
+    assert ("1", "SUCCESS", 100) == (task.id, task.status, task.progress)
+    assert 2 == server.connections
+
+
+async def check_ends_as(kind: type[E], fault: Script, **options: Any) -> E:
+    """Check that a fault which stays ends, after three tries, as an error of ours.
+
+    The error names the task, and has neither the key nor the request, not even as its cause.
+    """
+    with RawServer(each_fails(fault)) as server:
+        async with client_of(server, **options) as client:
+            with pytest.raises(kind) as caught:
+                await client.fetch_task("1")
+
+    error = caught.value
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    assert 3 == server.connections
+    assert ("1", None, None) == (error.task_id, error.__cause__, error.__context__)
+    assert KEY not in "".join(shown.format())
+    assert KEY.encode() not in pickle.dumps(error)
+    return error
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Wait until the server has seen something, two seconds at most."""
+    with anyio.fail_after(2):
+        while not condition():  # noqa: ASYNC110  # it is seen in the server's thread
+            await anyio.sleep(0.005)
+
+
+class ServerOnPort(RawServer):
+    """A server on a port of one's choice, as one that is started again."""
+
+    def __init__(self, script: Script, port: int) -> None:
+        super().__init__(script)
+        self._port = port
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+
+# --- faults ---------------------------------------------------------------------------------------
+
+
+async def reset(connection: Connection) -> None:
+    """Close with RST before the answer."""
+    connection.reset()
+
+
+async def reset_in_body(connection: Connection) -> None:
+    """Close with RST in the middle of the body."""
+    await connection.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"i')
+    await anyio.sleep(0.01)
+    connection.reset()
+
+
+async def end(connection: Connection) -> None:
+    """Close with FIN before the answer."""
+
+
+async def end_in_body(connection: Connection) -> None:
+    """Close with FIN in the middle of the body."""
+    await connection.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"i')
+
+
+async def end_in_chunk(connection: Connection) -> None:
+    """Close with FIN in the middle of a chunk."""
+    await connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{")
+
+
+async def end_between_chunks(connection: Connection) -> None:
+    """Close with FIN after a chunk that holds the whole task, before the last chunk."""
+    await connection.send(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(TASK), TASK)
+    )
+
+
+async def stall(connection: Connection) -> None:
+    """Accept, and say nothing."""
+    await connection.stall()
+
+
+async def drip(connection: Connection) -> None:
+    """Send one byte after another: no single read ever times out."""
+    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    while True:
+        await connection.send(b" ")
+        await anyio.sleep(0.02)
+
+
+async def endless_headers(connection: Connection) -> None:
+    """Send headers for ever."""
+    await connection.send(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        await connection.send(b"X: y\r\n")
+        await anyio.sleep(0.02)
+
+
+async def huge_header(connection: Connection) -> None:
+    """Send one header of a megabyte."""
+    await connection.send(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 2**20)
+    await connection.stall()

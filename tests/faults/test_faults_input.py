@@ -1,0 +1,256 @@
+"""Cases 30 to 33: ids, forms and keys, compared with the bytes on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import string
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+from _fault_server import BEARER, KEY, ONCE, Gateway, Said, Seen, client_of, id_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mj_async import DOCUMENTED, AsyncMJClient, Dialect, errors
+
+REFUSED_IDS = [
+    "", " ", ".", "..", "a/b", "../..", "/", "a\\b", "a\nb", "a\r\nX: y", "a\x00", "\x7f", "\x85",
+    "a\u2028b", "\ud800", "x" * 10_000, " 1", "1\t",
+]  # fmt: skip
+ODD_IDS = [
+    "a%2Fb", "a%2fb", "%2e%2e", "%", "%%", "a?x#y", "?", "#", "a b", "🐷", "...", "a;b=c", "a&b=c",
+    'a"b', "<a>", "{a}", "a|b", "a^b", "a`b", "~", "'", "*", "(a)", "@a:80", "[::1]", "é",
+    "e\u0301",    "٣", "\u202e1", "x" * 256,
+]  # fmt: skip
+DOCUMENTED_LIST = Dialect(auth="bearer", ids="multipart", seed="path")
+
+
+def echo(request: Seen) -> Said:
+    """Answer with the tasks that were asked for, whatever their ids."""
+    if request.line.startswith(b"POST"):
+        is_json = request.headers["content-type"] == "application/json"
+        ids = json.loads(request.body)["ids"] if is_json else request.form_ids
+        return Said(json.dumps([{"id": one, "status": "SUCCESS"} for one in ids]).encode())
+    if request.target.endswith("/image-seed"):
+        return Said(b'{"code":1,"result":"5"}')
+    return Said(json.dumps({"id": unquote(id_of(request.target)), "status": "SUCCESS"}).encode())
+
+
+def accepted(runner: asyncio.Runner, call: Any) -> Any:
+    """Give the result of a call, or None where it was refused before any I/O."""
+    try:
+        return runner.run(call)
+    except errors.ConfigurationError:
+        return None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("task_id", REFUSED_IDS, ids=lambda one: repr(one[:20]))
+async def test_fault_30_a_bad_id_is_refused_before_any_byte(task_id: str) -> None:
+    """What cannot be one segment is a ConfigurationError in each call, and opens no connection."""
+    with Gateway(echo) as server:
+        async with client_of(server) as client:
+            for call in (
+                lambda: client.fetch_task(task_id),
+                lambda: client.image_seed(task_id),
+                lambda: client.list_tasks(["1", task_id]),
+                lambda: client.wait_for_task(task_id),
+                lambda: anext(aiter(client.watch_task(task_id))),
+            ):
+                with pytest.raises(ValueError, match="the task id"):
+                    await call()
+
+            with pytest.raises(errors.ConfigurationError):
+                async with client.image_seeds(["1", task_id]):
+                    pass
+
+    assert 0 == server.connections
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("prefix", ["", "/fast"])
+async def test_fault_30_an_odd_id_is_one_segment(prefix: str) -> None:
+    """Any other id is sent as one percent-encoded segment, byte for byte."""
+    with Gateway(echo) as server:
+        async with client_of(server, base_url=server.base_url + prefix) as client:
+            for task_id in ODD_IDS:
+                assert task_id == (await client.fetch_task(task_id)).id
+                assert task_id == (await client.image_seed(task_id)).task_id
+
+    expected = [
+        f"GET {prefix}/mj/task/{quote(task_id, safe='')}/{verb} HTTP/1.1".encode()
+        for task_id in ODD_IDS
+        for verb in ("fetch", "image-seed")
+    ]
+    assert expected == [request.line for request in server.seen]
+
+
+def test_fault_30_any_text_is_one_segment_or_is_refused() -> None:
+    """Whatever the text, it is refused, or the server reads back the same id."""
+    letters = st.text(st.characters(), max_size=30) | st.text("%./\\?#&2FfEe\r\n\0 a", max_size=12)
+    with Gateway(echo) as server, asyncio.Runner() as runner:
+        client = client_of(server)
+
+        @given(letters)
+        def ask(task_id: str) -> None:
+            server.seen.clear()
+            task = accepted(runner, client.fetch_task(task_id))
+            lines = [request.line for request in server.seen]
+            target = f"/mj/task/{quote(task_id, safe='')}/fetch" if task else ""
+
+            assert ([f"GET {target} HTTP/1.1".encode()] if task else []) == lines
+            assert task is None or task.id == task_id
+
+        ask()
+        runner.run(client.aclose())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("dialect", [DOCUMENTED, BEARER], ids=["form", "json"])
+async def test_fault_31_the_server_reads_the_same_ids(dialect: Dialect) -> None:
+    """Quotes, unicode and what looks like a boundary arrive as they are, in their order."""
+    ids = [*ODD_IDS, "--", "--boundary", "----WebKitFormBoundary", 'name="ids"', "Content-Type: x"]
+    with Gateway(echo) as server:
+        async with client_of(server, dialect=dialect) as client:
+            tasks = await client.list_tasks(ids)
+
+    assert ids == [task.id for task in tasks]
+    assert 1 == len(server.seen)
+
+
+def test_fault_31_any_ids_arrive_as_they_are() -> None:
+    """Whatever the ids, they are refused together, or the form gives the same list back."""
+    with Gateway(echo) as server, asyncio.Runner() as runner:
+        client = client_of(server, dialect=DOCUMENTED)
+
+        @given(st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=5))
+        def ask(ids: list[str]) -> None:
+            server.seen.clear()
+            tasks = accepted(runner, client.list_tasks(ids))
+            arrived = [one for request in server.seen for one in request.form_ids]
+
+            assert (list(dict.fromkeys(ids)) if tasks is not None else []) == arrived
+
+        ask()
+        runner.run(client.aclose())
+
+
+@pytest.mark.anyio
+async def test_fault_31_a_boundary_cannot_be_foreseen() -> None:
+    """Each form has a boundary of its own, and no id has it."""
+    with Gateway(echo) as server:
+        async with client_of(server, dialect=DOCUMENTED) as client:
+            for _ in range(5):
+                await client.list_tasks(["1"])
+
+    assert 5 == len({request.headers["content-type"] for request in server.seen})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("dialect", [DOCUMENTED, BEARER, Dialect()], ids=["form", "json", "auto"])
+async def test_fault_31_no_ids_are_no_request(dialect: Dialect) -> None:
+    """An empty list of ids is an empty TaskList, and nothing is sent."""
+    with Gateway(echo) as server:
+        async with client_of(server, dialect=dialect) as client:
+            tasks = await client.list_tasks([])
+            async with client.image_seeds([]) as run:
+                outcomes = [outcome async for outcome in run]
+
+    assert (0, (), [], 0) == (len(tasks), tasks.missing, outcomes, server.connections)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("dialect", [DOCUMENTED_LIST, BEARER], ids=["form", "json"])
+async def test_fault_31_many_ids_are_asked_in_hundreds(dialect: Dialect) -> None:
+    """Ten thousand ids are a hundred requests, each id in one of them."""
+    ids = [str(number) for number in range(10_000)]
+    with Gateway(echo) as server:
+        async with client_of(server, dialect=dialect) as client:
+            tasks = await client.list_tasks(ids)
+
+    assert (ids, ()) == ([task.id for task in tasks], tasks.missing)
+    assert 100 == len(server.seen)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("prefix", ["", "/", "/mj", "/fast", "/fast/", "/a/b/mj/"])
+async def test_fault_32_the_double_slash_stays(prefix: str) -> None:
+    """The documented seed request keeps its empty segment, behind any path of base_url."""
+    with Gateway(Said(b'{"id":"1","status":"SUCCESS","seed":"5"}')) as server:
+        base_url = server.base_url + prefix
+        async with client_of(server, base_url=base_url, dialect=DOCUMENTED) as client:
+            seed = await client.image_seed("1")
+
+    path = prefix.rstrip("/").removesuffix("/mj")
+    assert ("5", f"GET {path}/mj/task//image-seed HTTP/1.1".encode()) == (
+        seed.seed,
+        server.seen[0].line,
+    )
+    assert ["1"] == server.seen[0].form_ids
+
+
+@pytest.mark.parametrize(
+    "key", ["", " ", "a\n", "a\r\nX: y", "a\x00b", "é", "🐷", "a ", " a", "\t", "a\x7f", "Bearer "]
+)
+@pytest.mark.parametrize("auth", ["auto", "bearer", "raw", "mj-api-secret"])
+def test_fault_33_a_bad_key_is_refused_at_construction(
+    key: str, auth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that no header carries is a ConfigurationError that neither shows nor causes it."""
+    monkeypatch.setenv("MJ_API_KEY", "sk-env") if "\x00" in key else monkeypatch.setenv(
+        "MJ_API_KEY", key
+    )
+    for given_key in (key, None if "\x00" not in key else key):
+        with pytest.raises(errors.ConfigurationError, match="key") as caught:
+            AsyncMJClient(given_key, base_url="https://gateway.test", dialect=Dialect(auth=auth))
+
+        assert (None, None) == (caught.value.__cause__, caught.value.__context__)
+        assert len(key.strip()) < 2 or key not in f"{caught.value}{vars(caught.value)}"
+
+
+def test_fault_33_any_key_arrives_as_it_is_or_is_refused() -> None:
+    """Whatever the key, it is refused at construction, or its header arrives byte for byte."""
+    headers = {"bearer": "authorization", "raw": "authorization", "mj-api-secret": "mj-api-secret"}
+    keys = st.text(string.printable + "é\0", max_size=12).filter(
+        lambda key: not key.lower().startswith("bearer")
+    )
+    with Gateway(Said()) as server, asyncio.Runner() as runner:
+
+        @given(keys, st.sampled_from(sorted(headers)))
+        def ask(key: str, auth: Any) -> None:
+            server.seen.clear()
+            fine = key != "" and key == key.strip() and key.isascii() and key.isprintable()
+            try:
+                client = AsyncMJClient(
+                    key, base_url=server.base_url, dialect=Dialect(auth=auth), verify=False
+                )
+            except errors.ConfigurationError:
+                assert not fine
+                return
+
+            async def use() -> None:
+                async with client:
+                    await client.fetch_task("1")
+
+            runner.run(use())
+            sent = server.seen[0].headers[headers[auth]]
+
+            assert fine
+            assert (f"Bearer {key}" if auth == "bearer" else key) == sent
+
+        ask()
+
+
+@pytest.mark.anyio
+async def test_fault_33_a_pasted_bearer_is_not_doubled() -> None:
+    """A key that was given with Bearer before it is sent with one Bearer."""
+    with Gateway(Said()) as server:
+        for key in (KEY, f"Bearer {KEY}", f"bearer  {KEY}"):
+            async with AsyncMJClient(
+                key, base_url=server.base_url, dialect=BEARER, retry=ONCE
+            ) as client:
+                await client.fetch_task("1")
+
+    assert {f"Bearer {KEY}"} == {request.headers["authorization"] for request in server.seen}

@@ -1,0 +1,208 @@
+"""Case 37: a client is closed while it is used, twice, or never."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from _fault_server import BEARER, RUNNING, TASK, Gateway, Said, client_of
+
+from _sockets import Connection, RawServer
+from mj_async import AsyncMJClient, Dialect, Polling, RetryPolicy, Task, errors
+
+pytestmark = pytest.mark.anyio
+
+Call = Callable[[AsyncMJClient], Awaitable[object]]
+
+
+async def stall(connection: Connection) -> None:
+    """Say nothing."""
+    await connection.stall()
+
+
+async def drip(connection: Connection) -> None:
+    """Send one byte after another."""
+    await connection.read_head()
+    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while True:
+        await connection.send(b" ")
+        await anyio.sleep(0.01)
+
+
+async def first_of_run(client: AsyncMJClient) -> object:
+    """Enter a bulk run and ask for its first outcome."""
+    async with client.image_seeds(str(number) for number in range(1000)) as run:
+        return await anext(run)
+
+
+CALLS: dict[str, Call] = {
+    "fetch": lambda client: client.fetch_task("1"),
+    "list": lambda client: client.list_tasks(str(number) for number in range(1000)),
+    "seed": lambda client: client.image_seed("1"),
+    "wait": lambda client: client.wait_for_task("1"),
+    "endless": lambda client: client.wait_for_task("1", timeout=None),
+    "watch": lambda client: anext(client.watch_task("1")),
+    "run": first_of_run,
+}
+each_call = pytest.mark.parametrize("name", CALLS)
+
+
+async def close_during(client: AsyncMJClient, *calls: Call, after: float = 0.1) -> None:
+    """Close the client while the calls are under way: each ends at once with ClientStateError."""
+    ended: list[errors.MJError] = []
+
+    async def use(call: Call) -> None:
+        with pytest.raises(errors.MJError) as caught:
+            await call(client)
+        ended.append(caught.value)
+
+    with anyio.fail_after(after + 2):
+        async with anyio.create_task_group() as group:
+            for call in calls:
+                group.start_soon(use, call)
+            await anyio.sleep(after)
+            assert [] == ended
+            started = anyio.current_time()
+            await client.aclose()
+
+    assert anyio.current_time() - started < 0.5
+    assert [errors.ClientStateError] * len(calls) == [type(error) for error in ended]
+    assert all("closed" in str(error) for error in ended)
+
+
+@each_call
+@pytest.mark.parametrize("script", [stall, drip], ids=["stall", "drip"])
+async def test_fault_37_closing_ends_calls_at_once(name: str, script: Any) -> None:
+    """A call under way when the client is closed ends at once, and says so."""
+    with RawServer(script) as server:
+        await close_during(client_of(server), CALLS[name])
+
+
+async def test_fault_37_closing_ends_calls_in_the_queue() -> None:
+    """So do all that wait for a slot, or for the first to find out how the key is sent."""
+    with RawServer(stall) as server:
+        for dialect in (BEARER, Dialect()):
+            client = client_of(server, max_connections=1, dialect=dialect)
+            await close_during(client, *list(CALLS.values()) * 5)
+
+
+@pytest.mark.parametrize("status", [503, 429])
+async def test_fault_37_closing_ends_the_sleep_before_a_retry(status: int) -> None:
+    """So does a call that sleeps before its retry, and those that a 429 holds back."""
+    with Gateway(Said(b"busy", status, b"Retry-After: 60\r\n")) as server:
+        client = client_of(server, retry=RetryPolicy())
+        calls = (
+            lambda client: client.fetch_task("1", timeout=None),
+            lambda client: client.image_seed("1"),
+            lambda client: client.wait_for_task("1"),
+        )
+        await close_during(client, *calls)
+
+
+async def test_fault_37_closing_ends_a_wait_that_sleeps() -> None:
+    """So does a wait between two polls."""
+    with Gateway(Said(RUNNING)) as server:
+        client = client_of(server)
+        await close_during(client, lambda client: client.wait_for_task("1"))
+
+    assert 1 == len(server.seen)
+
+
+async def test_fault_37_closing_ends_the_wait_for_a_picture() -> None:
+    """So does a wait whose task has succeeded and only lacks its picture: it has the task."""
+    with Gateway(Said(b'{"id":"1","status":"SUCCESS"}')) as server:
+        client = client_of(server)
+        result: list[Task] = []
+
+        async def wait() -> None:
+            result.append(await client.wait_for_task("1"))
+
+        with anyio.fail_after(1):
+            async with anyio.create_task_group() as group:
+                group.start_soon(wait)
+                await anyio.sleep(0.1)
+                await client.aclose()
+
+    assert ["SUCCESS"] == [task.status for task in result]
+
+
+async def test_fault_37_a_wait_sees_that_its_callback_closed_the_client() -> None:
+    """A client that is closed while a callback runs ends that wait when the callback is done."""
+    with Gateway(Said(RUNNING)) as server:
+        client = client_of(server)
+        with anyio.fail_after(1), pytest.raises(errors.ClientStateError, match="closed"):
+            await client.wait_for_task("1", on_update=lambda _: client.aclose())
+
+
+async def test_fault_37_an_iteration_sees_that_the_client_was_closed() -> None:
+    """So is an iteration over a task's changes, between two of them."""
+    with Gateway(Said(RUNNING)) as server:
+        client = client_of(server)
+        watch = client.watch_task("1", polling=Polling(interval=60.0))
+        await anext(watch)
+        await client.aclose()
+        with anyio.fail_after(1), pytest.raises(errors.ClientStateError, match="closed"):
+            await anext(watch)
+        with pytest.raises(StopAsyncIteration):
+            await anext(watch)
+
+
+async def test_fault_37_closing_twice_is_nothing() -> None:
+    """A second close does nothing, also at the same time as the first, before and after use."""
+    with Gateway(Said(TASK)) as server:
+        for calls in (0, 1, 5):
+            client = client_of(server)
+            async with anyio.create_task_group() as group:
+                for _ in range(calls):
+                    group.start_soon(client.fetch_task, "1")
+            async with anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(client.aclose)
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.aclose)
+
+            await client.aclose()
+
+
+@each_call
+async def test_fault_37_use_after_close_is_refused(name: str) -> None:
+    """Every call of a closed client is a ClientStateError at once, and nothing is sent."""
+    with Gateway(Said(TASK)) as server:
+        async with client_of(server) as client:
+            pass
+        with pytest.raises(errors.ClientStateError, match="closed"):
+            await CALLS[name](client)
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.__aenter__()
+
+    assert 0 == server.connections
+
+
+async def test_fault_37_a_callers_client_survives_closing() -> None:
+    """Closing ends the calls and leaves the caller's own client as it is."""
+    with RawServer(stall) as server:
+        async with httpx.AsyncClient() as http_client:
+            client = client_of(server, http_client=http_client)
+            await close_during(client, CALLS["fetch"], CALLS["wait"])
+
+            assert not http_client.is_closed
+
+
+async def test_fault_37_a_caller_may_cancel_while_it_is_closed() -> None:
+    """Where a call is cancelled and its client closed at once, the cancellation wins."""
+    with RawServer(stall) as server:
+        client = client_of(server)
+        with anyio.move_on_after(1) as outer:
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(client.fetch_task, "1")
+                    await anyio.sleep(0.05)
+                    scope.cancel()
+                    with anyio.CancelScope(shield=True):
+                        await client.aclose()
+
+    assert scope.cancelled_caught
+    assert not outer.cancelled_caught

@@ -1,0 +1,105 @@
+"""Faults 12 to 14, and 18: servers that are slow, or away for a while."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import anyio
+import pytest
+from _wire_faults import (
+    ServerOnPort,
+    check_ends_as,
+    check_tried_again,
+    client_of,
+    drip,
+    each_fails,
+    endless_headers,
+    eventually,
+    huge_header,
+    stall,
+)
+
+from _sockets import Connection, RawServer, Script
+from mj_async import AsyncMJClient, Polling, Task, errors
+
+pytestmark = pytest.mark.anyio
+
+
+async def check_deadlines(fault: Script) -> None:
+    """Check that each attempt has a deadline to its last byte, and the call has its own."""
+    await check_tried_again(fault, request_timeout=0.2)
+    error = await check_ends_as(errors.RequestTimeoutError, fault, request_timeout=0.05)
+    started = time.monotonic()
+    with RawServer(each_fails(fault)) as server:
+        async with client_of(server, request_timeout=0.2) as client:
+            with pytest.raises(errors.RequestTimeoutError):
+                await client.fetch_task("1", timeout=0.5)
+            lasted = time.monotonic() - started
+
+    assert "request_timeout=0.05 s" in str(error)
+    assert 0.5 <= lasted <= 0.7
+    assert 3 == server.connections
+
+
+async def test_fault_12_a_stall_before_the_answer() -> None:
+    """It is cut at the attempt's deadline and tried again, and the call ends at its own."""
+    await check_deadlines(stall)
+
+
+async def test_fault_13_a_drip() -> None:
+    """A byte now and then keeps no attempt alive: its deadline goes to the last byte."""
+    await check_deadlines(drip)
+
+
+async def test_fault_14_endless_headers() -> None:
+    """A header now and then keeps no attempt alive, either."""
+    await check_deadlines(endless_headers)
+
+
+async def test_fault_14_a_header_of_a_megabyte() -> None:
+    """It is refused before it has been read to its end; if it stays so, it is an error of ours."""
+    await check_tried_again(huge_header)
+    error = await check_ends_as(errors.TransportError, huge_header)
+
+    assert not isinstance(error, errors.RequestTimeoutError)
+
+
+def task_with(status: str, progress: str) -> Script:
+    """Make a script that answers every request with the same task."""
+    picture = "https://cdn.example/1.png"
+    task = {"id": "1", "status": status, "progress": progress, "imageUrl": picture}
+
+    async def script(connection: Connection) -> None:
+        while True:
+            await connection.read_head()
+            await connection.answer(json.dumps(task).encode())
+
+    return script
+
+
+async def test_fault_18_a_server_that_restarts_during_a_wait() -> None:
+    """The wait outlives a second without a server, and sees what the new one knows."""
+    updates: list[Task] = []
+    ended: list[Task] = []
+    polling = Polling(interval=0.05, factor=1, jitter=0)
+
+    async def wait(client: AsyncMJClient) -> None:
+        ended.append(
+            await client.wait_for_task("1", polling=polling, timeout=10, on_update=updates.append)
+        )
+
+    async with anyio.create_task_group() as group:
+        with RawServer(task_with("IN_PROGRESS", "40%")) as server:
+            client = client_of(server, max_connections=1)
+            group.start_soon(wait, client)
+            await eventually(lambda: updates)
+        await anyio.sleep(1.0)
+        assert [] == ended
+        port = int(server.base_url.rpartition(":")[2])
+        with ServerOnPort(task_with("SUCCESS", "100%"), port):
+            await eventually(lambda: ended)
+            await client.aclose()
+
+    assert ["IN_PROGRESS", "SUCCESS"] == [task.status for task in updates]
+    assert ["SUCCESS"] == [task.status for task in ended]
