@@ -97,6 +97,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Compare the cost of a fetch with bare httpx in the same run."""
+    session.install(".[speed]")
+    session.run("python", "benchmarks/fetch.py")
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Wait on 500 tasks for two minutes against a gateway that misbehaves."""
     session.install(".")
