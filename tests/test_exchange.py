@@ -278,6 +278,25 @@ async def test_a_closed_client_says_so() -> None:
     assert [] == wire.requests
 
 
+async def test_our_own_client_names_itself() -> None:
+    """Requests carry the library's name, or that of the caller's client."""
+    heads = []
+
+    async def script(connection: Connection) -> None:
+        heads.append(await connection.read_head())
+        await connection.answer(TASK)
+
+    wire = Wire(lambda _: httpx.Response(200, content=TASK))
+    http_client = httpx.AsyncClient(transport=wire, headers={"user-agent": "bot/1"})
+    with RawServer(script) as server:
+        async with client_of(server) as client, client_of(server, http_client=http_client) as other:
+            await client.fetch_task("1")
+            await other.fetch_task("1")
+
+    assert b"User-Agent: mj_async/" in heads[0]
+    assert "bot/1" == wire.requests[0].headers["user-agent"]
+
+
 async def test_our_own_client_is_closed() -> None:
     """What we made we close."""
     client = AsyncMJClient(KEY, base_url="https://gateway.test")

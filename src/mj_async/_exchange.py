@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import ssl
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -81,6 +82,9 @@ class Exchange:
         self._life = life
         self._http_client = http_client
         self._owned = owned
+        # A caller's client names itself; ours has to, for some firewalls refuse the nameless.
+        agent = {"User-Agent": f"mj_async/{version('mj_async')}"} if owned else {}
+        self._headers = {**_HEADERS, **agent}
         most = settings.max_connections
         self._slots = anyio.Semaphore(most, fast_acquire=True)
         self._seed_slots = anyio.Semaphore(max(1, most // 2), fast_acquire=True)
@@ -169,7 +173,7 @@ class Exchange:
             ask.method,
             self._settings.base_url + ask.path,
             headers={
-                **_HEADERS,
+                **self._headers,
                 **authorization(scheme, self._settings.key),
                 **({} if ask.json_body is None else {"Content-Type": "application/json"}),
             },
