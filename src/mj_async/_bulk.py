@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import anyio
 import attrs
@@ -18,6 +18,8 @@ from ._outcomes import SeedOutcome
 
 if TYPE_CHECKING:
     from anyio.abc import ObjectReceiveStream, ObjectSendStream, TaskGroup
+
+    from ._life import Life
 
 T = TypeVar("T")
 TaskIds: TypeAlias = Iterable[str | Task] | AsyncIterable[str | Task]
@@ -101,6 +103,9 @@ class _Landing:
         return self._landed.popleft()
 
 
+_END = object()
+
+
 class _Source:
     """The user's ids one by one, from whatever can be iterated.
 
@@ -119,11 +124,11 @@ class _Source:
             with anyio.CancelScope(shield=True):
                 await self._asynchronous.aclose()
 
-    async def next(self) -> str | Task | None:
-        """Give the next id, or None after the last."""
+    async def next(self) -> Any:
+        """Give the next item, which may be no id, or `_END` after the last."""
         if self._asynchronous is None:
-            return next(self._plain, None)
-        return await anext(self._asynchronous, None)
+            return next(self._plain, _END)
+        return await anext(self._asynchronous, _END)
 
 
 def classify(task_id: str, task: Task) -> SeedOutcome | None:
@@ -149,6 +154,7 @@ class SeedRun:
         image_seed: Asks for one seed.
         concurrency: How many seeds are asked for at once.
         batch_size: How many ids are listed at once.
+        life: Ends the run when the client is closed.
     """
 
     tasks: TaskIds
@@ -156,9 +162,11 @@ class SeedRun:
     image_seed: Callable[[str], Awaitable[ImageSeed]]
     concurrency: int
     batch_size: int
+    life: Life
     _landing: _Landing = attrs.field(init=False)
     _group: TaskGroup | None = attrs.field(default=None, init=False)
     _fatal: Exception | None = attrs.field(default=None, init=False)
+    _broken: Exception | None = attrs.field(default=None, init=False)
     _recent: dict[str, None] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -201,6 +209,7 @@ class SeedRun:
             return outcome
         if self._fatal is not None:
             raise self._fatal
+        self.life.check_open()
         raise StopAsyncIteration
 
     async def _run(self) -> None:
@@ -214,7 +223,7 @@ class SeedRun:
                 crew.cancel_scope.cancel()
 
         try:
-            with send, receive:
+            with send, receive, self.life.cut(None):
                 async with anyio.create_task_group() as crew:
                     crew.start_soon(guard, partial(self._feed, send))
                     for _ in range(self.concurrency):
@@ -281,13 +290,20 @@ class SeedRun:
             self._landing.land(SeedOutcome(task_id, error=own))
 
     async def _next_batch(self, source: _Source) -> list[str | Task]:
+        """Give the next ids; an error of the source comes after those before it."""
         batch: list[str | Task] = []
-        while len(batch) < self.batch_size:
-            item = await source.next()
-            if item is None:
-                break
-            if self._is_new(_id_of(item)):
-                batch.append(item)
+        while len(batch) < self.batch_size and self._broken is None:
+            try:
+                item = await source.next()
+                if item is _END:
+                    break
+                task_id = _id_of(item)
+            except Exception as error:  # noqa: BLE001  # raised below, or at the next call
+                self._broken = error
+            else:
+                batch.extend([item] if self._is_new(task_id) else [])
+        if self._broken is not None and not batch:
+            raise self._broken
         return batch
 
     def _is_new(self, task_id: str) -> bool:

@@ -98,6 +98,8 @@ class AsyncMJClient:
             host = httpx.URL(self._settings.base_url).host
             warnings.warn(f"plain http: the key travels unencrypted to {host}", stacklevel=2)
         owned = http_client is None
+        if http_client is not None and (proxy is not None or verify is not True):
+            raise errors.ConfigurationError("give proxy and verify to your http_client instead")
         if http_client is None:
             found = find_proxy(proxy, self._settings.base_url, trust_env=trust_env)
             http_client = make_http_client(found, verify)
@@ -326,4 +328,5 @@ class AsyncMJClient:
             image_seed=image_seed,
             concurrency=concurrency,
             batch_size=BATCH_SIZE,
+            life=self._life,
         )

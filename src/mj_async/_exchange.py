@@ -50,11 +50,13 @@ class Turn:
         limit: The most bytes that the body may have, packed and unpacked.
         slow: Whether it is a seed: it may take a minute, and holds at most half the slots.
         held_until: How long the gate may hold it back, as a time of the clock.
+        patient: Whether it may be held back for longer than `max_retry_after`, as waits are.
     """
 
     limit: int
     slow: bool = False
     held_until: float = math.inf
+    patient: bool = False
 
 
 class Exchange:
@@ -124,7 +126,7 @@ class Exchange:
                 async with self._slots:
                     return await self._pass_gate(ask, scheme, read, turn)
             except errors.RateLimitError as held:
-                if held.status_code is not None:  # the gateway's own word
+                if not _is_held(held):  # but the gateway's own word
                     raise
                 held.task_id = ask.task_id
                 # Outside of the slots, lest whoever is held back keeps them from others.
@@ -137,13 +139,16 @@ class Exchange:
             RateLimitError: That would take longer than the turn allows.
         """
         seconds = held.retry_after or 0.0
-        if self._clock.now() + seconds > turn.held_until:
+        # The gate stretches what it was told by up to a tenth.
+        longest = math.inf if turn.patient else 1.1 * self._settings.retry.max_retry_after
+        if seconds > longest or self._clock.now() + seconds > turn.held_until:
             raise held
         await self._clock.sleep(seconds)
 
     async def _pass_gate(
         self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], turn: Turn
     ) -> T:
+        self._life.check_open()  # it may have been closed in the queue
         await self._gate.acquire(deadline=-math.inf)  # at once, or not at all
         reply = await self._send_in_time(ask, scheme, turn)
         try:
@@ -184,6 +189,8 @@ class Exchange:
         )
 
     async def _send(self, ask: Ask, scheme: Scheme, limit: int) -> Reply:
+        if self._http_client.is_closed:  # by its owner
+            raise errors.ClientStateError("the http_client of this client has been closed")
         request = self._request(ask, scheme)
         try:
             response = await self._http_client.send(
@@ -264,10 +271,9 @@ class Exchange:
         """
         self._life.check_open()
         failures: list[errors.MJError] = []
-        now = self._clock.now()
-        deadline = math.inf if timeout is None else now + timeout
+        deadline = math.inf if timeout is None else self._clock.now() + timeout
         with self._life.cut(None if timeout is None else deadline):
-            return await self._try_until(attempt, failures, now, deadline, pause)
+            return await self._try_until(attempt, failures, deadline, pause)
         self._life.check()
         if failures:
             raise failures[-1]
@@ -277,22 +283,26 @@ class Exchange:
         self,
         attempt: Callable[[float], Awaitable[T]],
         failures: list[errors.MJError],
-        now: float,
         deadline: float,
         pause: float,
     ) -> T:
         policy = self._settings.retry
         while True:
             try:
-                # The gate stretches what it was told by up to a tenth.
-                return await attempt(min(deadline, now + 1.1 * policy.max_retry_after))
+                return await attempt(deadline)
             except errors.MJError as error:
+                if _is_held(error):  # for longer than this call can wait; nothing was sent
+                    raise failures[-1] if failures else error from None
                 failures.append(error)
             delay = delay_before_retry(policy, failures[-1], len(failures), pause=pause)
             if delay is None or self._clock.now() + delay > deadline or not self._budget.take():
                 raise failures[-1]
             await self._clock.sleep(delay)
-            now = self._clock.now()
+
+
+def _is_held(error: errors.MJError) -> bool:
+    """Whether our own gate refused, so that nothing was sent."""
+    return isinstance(error, errors.RateLimitError) and error.status_code is None
 
 
 def _is_untrusted(error: BaseException | None) -> bool:

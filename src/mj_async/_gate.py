@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # Gateways rarely send Retry-After (gateways page, "Refusals"); then the hold doubles with each
 # 429 that follows within a minute, up to a minute.
 _LONGEST_HOLD = 60.0
+# Where retries have no delay at all: doubling needs something to double.
+_SHORTEST_HOLD = 0.5
 _MEMORY = 60.0
 
 _GIVEN_BACK = 0.2
@@ -29,8 +31,7 @@ class HoldingGate:
 
     def __init__(self, clock: Clock, first_hold: float) -> None:
         self._clock = clock
-        self._first_hold = first_hold
-        self._next_hold = first_hold
+        self._first_hold = self._next_hold = first_hold or _SHORTEST_HOLD
         self._until = self._forget_at = -math.inf
 
     async def acquire(self, *, deadline: float | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -73,16 +72,21 @@ class Gateway:
 
     # --- fetch ----------------------------------------------------------------------------
 
-    async def poll(self, task_id: str, held_until: float = math.inf) -> Task:
-        """Ask once for a task; a wait's schedule is its retry."""
-        turn = Turn(limit=_TASK_LIMIT, held_until=held_until)
+    async def poll(self, task_id: str) -> Task:
+        """Ask once for a task; a wait's schedule is its retry, and its deadline cuts it."""
+        return await self._fetch(task_id, Turn(limit=_TASK_LIMIT, patient=True))
+
+    async def _fetch(self, task_id: str, turn: Turn) -> Task:
         return await self._signer.attempt(_ask.fetch(task_id), _answer.read_task, turn)
 
     async def fetch_task(self, task_id: str, timeout: float | None) -> Task:
         """Ask for a task, with retries."""
         with _about(task_id):
             return await self._exchange.call(
-                lambda held_until: self.poll(task_id, held_until), timeout=timeout
+                lambda held_until: self._fetch(
+                    task_id, Turn(limit=_TASK_LIMIT, held_until=held_until)
+                ),
+                timeout=timeout,
             )
 
     # --- list -----------------------------------------------------------------------------
@@ -142,7 +146,7 @@ class Gateway:
         if answered or len(task_ids) == 1:
             return
         try:
-            await self.poll(task_ids[0], turn.held_until)
+            await self._fetch(task_ids[0], turn)
         except errors.TaskNotFoundError:
             return
         raise errors.ServerError(

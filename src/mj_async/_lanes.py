@@ -33,7 +33,8 @@ _CLOSED_UNDER_US = (
 class Lanes(httpx.AsyncBaseTransport):
     """As many connections as there are requests at once; whoever sends bounds that number.
 
-    The lane that was used last is taken first, so that the others grow idle and are closed.
+    The lane that was used last is taken first, so that the others grow idle, and are closed by
+    a later request.
 
     Args:
         make_lane: Makes a transport that holds one connection.
@@ -94,8 +95,12 @@ class Lanes(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the idle lanes; the others are closed when they are given back."""
         self._closed = True
-        while self._idle:
-            await _close(self._idle.popleft()[1])
+        try:
+            while self._idle:
+                await _close(self._idle.popleft()[1])
+        finally:  # a native cancellation passes shields, and httpx closes us only once
+            if self._idle:
+                await self.aclose()
 
 
 def make_lanes(proxy: httpx.Proxy | None, verify: bool | ssl.SSLContext) -> Lanes:  # noqa: FBT001

@@ -66,9 +66,11 @@ class Life:
             Whether its connections can be closed here: only the loop that opened them can.
         """
         self._closed = True
-        for scope in self._scopes:
+        is_here = self._process == os.getpid()
+        is_here = is_here and self._loop in (None, current_token().native_token)
+        for scope in tuple(self._scopes) if is_here else ():
             scope.cancel()
-        return self._process == os.getpid() and self._loop in (None, current_token().native_token)
+        return is_here
 
     def cut(self, at: float | None) -> AbstractContextManager[anyio.CancelScope]:
         """Give a scope that is cancelled at a time of the clock, and when the client is closed."""

@@ -31,6 +31,7 @@ class _Search:
     """One call's search, for the others to wait on."""
 
     ended: anyio.Event = attrs.field(factory=anyio.Event)
+    cancelled: bool = True
     refusal: errors.AuthenticationError | None = None
 
     def check(self, task_id: str | None) -> None:
@@ -85,6 +86,8 @@ class Signer:
             return await self._find(ask, read, at_once)
         await self._exchange.wait_for(search.ended, _PATIENCE)
         search.check(ask.task_id)
+        if search.ended.is_set() and search.cancelled and self._scheme is None:
+            return await self.attempt(ask, read, turn)  # and one of the others finds out
         try:
             return await self._send(self._scheme or _ask.SCHEMES[0], ask, read, at_once)
         except errors.AuthenticationError:
@@ -104,7 +107,10 @@ class Signer:
                 except errors.AuthenticationError as error:
                     refusals.append(error)
             search.refusal = refusals[0]
-            raise search.refusal
+            raise search.refusal  # noqa: TRY301
+        except Exception:
+            search.cancelled = False
+            raise
         finally:
             self._search = None
             search.ended.set()

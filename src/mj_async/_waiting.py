@@ -113,6 +113,7 @@ class Watch:
     polls: int = attrs.field(default=0, init=False)
     _schedule: Schedule = attrs.field(init=False)
     _patience: Patience = attrs.field(init=False)
+    _given: Task | None = attrs.field(default=None, init=False)
     _started: float | None = attrs.field(default=None, init=False)
     _due: float = attrs.field(default=-math.inf, init=False)
     _changed_at: float = attrs.field(default=0.0, init=False)
@@ -137,7 +138,7 @@ class Watch:
             self.life.check()
             if self._started is None:
                 self._started = self.clock.now()
-            self.task = await self._change_in_time()
+            self.task = self._given = await self._change_in_time()
         except errors.MJError:  # and no other: a cancelled call may be made again
             self._ended = True
             raise
@@ -163,7 +164,6 @@ class Watch:
             await self.clock.sleep(max(0.0, self._due - self.clock.now()))
             started = self.clock.now()
             self._due = self._schedule.next_after(started)
-            seen = self.task
             try:
                 self.polls += 1
                 self.task = await self.poll(self.task_id)
@@ -171,7 +171,8 @@ class Watch:
                 self._absorb(error, started)
                 continue
             self._patience.saw_task()
-            if seen is None or _state(seen) != _state(self.task):
+            # With what was given, not seen: a look that was cancelled is made again.
+            if self._given is None or _state(self._given) != _state(self.task):
                 self._changed_at = started
                 return await self._look_closer(self.task)
             self._check_stall(started)
