@@ -51,7 +51,8 @@ class AsyncMJClient:
         trust_env: Whether the environment's proxies are used.
         verify: False to trust any certificate, or an `ssl.SSLContext`.
         http_client: An `httpx.AsyncClient` to send with: its transport, proxies, headers and
-            hooks are used, its timeouts, redirects and `auth=` are not. It is not closed.
+            hooks are used, its timeouts, redirects and `auth=` are not, and neither are
+            `trust_env` and `verify` above. It is not closed.
 
     Raises:
         ConfigurationError: An option cannot work; it says which and why, and never the key.
@@ -98,8 +99,8 @@ class AsyncMJClient:
             host = httpx.URL(self._settings.base_url).host
             warnings.warn(f"plain http: the key travels unencrypted to {host}", stacklevel=2)
         owned = http_client is None
-        if http_client is not None and (proxy is not None or verify is not True):
-            raise errors.ConfigurationError("give proxy and verify to your http_client instead")
+        if http_client is not None and proxy is not None:
+            raise errors.ConfigurationError("give the proxy to your http_client instead")
         if http_client is None:
             found = find_proxy(proxy, self._settings.base_url, trust_env=trust_env)
             http_client = make_http_client(found, verify)
