@@ -104,3 +104,20 @@ async def test_a_quota_that_ends_beside_a_search_is_final() -> None:
             await client.fetch_task("1")
 
     assert 2 == len(gateway.at)
+
+
+async def test_a_cancelled_search_is_taken_over_by_one_of_the_others() -> None:
+    """When the call that searches is cancelled, the others do not all ask in the wrong scheme."""
+    gateway = Slow("sk-key", {"fetch": 0.6, "image-seed": 60.0})
+    async with client_of(gateway) as client, anyio.create_task_group() as group:
+        async with anyio.create_task_group() as finder:
+            finder.start_soon(client.fetch_task, "1")
+            await anyio.sleep(0.2)
+            for _ in range(20):
+                group.start_soon(client.fetch_task, "1")
+            await anyio.sleep(0.2)
+            finder.cancel_scope.cancel()
+
+    asked = [at for at, _ in gateway.at]
+    assert [0.0, 0.4, 1.0, 1.6] == pytest.approx(asked[:4])
+    assert 1 + 3 + 19 == len(asked)
