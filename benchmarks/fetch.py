@@ -55,7 +55,6 @@ async def serve() -> None:
 
 async def cost(ask: Callable[[], Awaitable[object]], at_once: int) -> float:
     """Tell the CPU microseconds of one request, so many gathered at a time."""
-    await ask()
     turns = max(1, REQUESTS // at_once)
     started = time.process_time()
     for _ in range(turns):
@@ -80,6 +79,18 @@ async def bare(base_url: str, at_once: int) -> float:
         return await cost(ask, at_once)
 
 
+async def warm(base_url: str, at_once: int) -> float:
+    """Do the same with an httpx client that has had one request before, which is cheaper."""
+    url, headers = f"{base_url}/mj/task/{TASK_ID}/fetch", {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient() as client:
+
+        async def ask() -> object:
+            return json.loads((await client.get(url, headers=headers)).content)
+
+        await ask()
+        return await cost(ask, at_once)
+
+
 def main() -> None:
     """Measure in turns, and print the table."""
     if "--serve" in sys.argv:
@@ -98,7 +109,16 @@ def main() -> None:
 
 def measure(base_url: str) -> dict[str, list[float]]:
     """Let all take their turns, for some rounds."""
-    runs = [(ours, 1), (bare, 1), (ours, 10), (bare, 10), (ours, 100), (bare, 100), (ours, 1000)]
+    runs = [
+        (ours, 1),
+        (bare, 1),
+        (ours, 10),
+        (bare, 10),
+        (ours, 100),
+        (bare, 100),
+        (warm, 100),
+        (ours, 1000),
+    ]
     measured: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         for run, at_once in runs:
@@ -113,11 +133,12 @@ def report(measured: dict[str, list[float]]) -> None:
         middle, least, most = statistics.median(values), min(values), max(values)
         print(f"{name:>10} at once: {middle:6.0f} us  ({least:.0f} to {most:.0f})")
     median = {name: statistics.median(values) for name, values in measured.items()}
-    for target, (one, other) in {
-        "1.10": ("ours 1000", "ours 10"),
-        "0.33": ("ours 100", "bare 100"),
-        "1.05": ("ours 1", "bare 1"),
-    }.items():
+    for target, one, other in (
+        ("1.10", "ours 1000", "ours 10"),
+        ("0.33", "ours 100", "bare 100"),
+        ("0.33", "ours 100", "warm 100"),
+        ("1.05", "ours 1", "bare 1"),
+    ):
         print(f"{one} / {other}: {median[one] / median[other]:.2f}, to be at most {target}")
 
 
