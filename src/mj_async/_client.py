@@ -14,8 +14,9 @@ import httpx
 from . import _checks, errors
 from ._bulk import SeedRun, TaskIds
 from ._clock import Clock
-from ._exchange import Exchange, make_http_client
+from ._exchange import Exchange
 from ._gateway import BATCH_SIZE, Gateway
+from ._lanes import make_http_client
 from ._life import Life
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome

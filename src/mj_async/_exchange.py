@@ -15,7 +15,6 @@ import httpx
 from . import errors
 from ._ask import authorization
 from ._gate import Budget, HoldingGate
-from ._lanes import make_lanes
 from ._reply import Reply
 from ._retry import delay_before_retry, read_retry_after
 
@@ -328,33 +327,3 @@ async def _read_capped(response: httpx.Response, limit: int) -> bytes:
         if len(body) <= limit:
             raise
     return bytes(body)
-
-
-class _NoCookies(httpx.Cookies):
-    """A gateway has no business with cookies, and to look for them costs 20 us a request."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Keep none."""
-
-
-class _HTTPClient(httpx.AsyncClient):
-    """Stock, but for cookies."""
-
-    cookies = _NoCookies()  # type: ignore[override]  # in place of a property
-
-
-def make_http_client(
-    proxy: httpx.Proxy | None,
-    verify: bool | ssl.SSLContext,  # noqa: FBT001
-) -> httpx.AsyncClient:
-    """Make the client's own `httpx.AsyncClient`.
-
-    Raises:
-        ConfigurationError: httpx cannot work with the proxy, or with `verify`.
-    """
-    try:
-        return _HTTPClient(transport=make_lanes(proxy, verify), trust_env=False)
-    except (ImportError, ValueError, OSError, TypeError) as error:
-        problem = f"{type(error).__name__} of httpx"
-    # Outside the except block: the error may show a proxy's password.
-    raise errors.ConfigurationError(f"proxy or verify cannot be used ({problem})")
