@@ -15,7 +15,7 @@ SOURCE = Path(mj_async.__file__).parent
 LEVELS = [
     ["_models"],
     ["errors"],
-    ["_checks", "_outcomes", "_clock", "_decode", "_lanes", "_proxy"],
+    ["_checks", "_outcomes", "_clock", "_decode", "_landing", "_lanes", "_proxy"],
     ["_settings", "_life"],
     ["_retry", "_ask", "_reply"],
     ["_answer", "_gate"],

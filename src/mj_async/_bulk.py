@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable
 from copy import copy
 from functools import partial
@@ -13,8 +12,9 @@ import attrs
 
 from . import errors
 from ._checks import check_id
-from ._models import ImageSeed, Task, TaskList, TaskStatus
-from ._outcomes import SeedOutcome
+from ._landing import Landing
+from ._models import ImageSeed, Task, TaskList
+from ._outcomes import SeedOutcome, failure_of
 
 if TYPE_CHECKING:
     from anyio.abc import ObjectReceiveStream, ObjectSendStream, TaskGroup
@@ -26,10 +26,6 @@ TaskIds: TypeAlias = Iterable[str | Task] | AsyncIterable[str | Task]
 
 # Ids behind the last so many may be asked again; remembering all would cost memory.
 _REMEMBERED = 100_000
-_FAILURES = {
-    TaskStatus.FAILURE: errors.TaskFailedError,
-    TaskStatus.CANCEL: errors.TaskCancelledError,
-}
 _ENDS_RUN = (
     errors.AuthenticationError,
     errors.PermissionDeniedError,
@@ -64,45 +60,6 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_o
         raise failures[0]
 
 
-class _Landing:
-    """Outcomes between those who get them and the one who reads them.
-
-    Landing never waits, so that a cancelled run loses nothing that it has received; instead,
-    `room()` holds back the next request.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._landed: deque[SeedOutcome] = deque()
-        self._changed = anyio.Event()
-        self._closed = False
-
-    def land(self, outcome: SeedOutcome) -> None:
-        self._landed.append(outcome)
-        self._wake()
-
-    def close(self) -> None:
-        self._closed = True
-        self._wake()
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
-
-    async def room(self) -> None:
-        while len(self._landed) >= self._size:
-            await self._changed.wait()
-
-    async def take(self) -> SeedOutcome | None:
-        """Give the next outcome, or None after the last."""
-        while not self._landed:
-            if self._closed:
-                return None
-            await self._changed.wait()
-        self._wake()
-        return self._landed.popleft()
-
-
 _END = object()
 
 
@@ -135,9 +92,9 @@ def classify(task_id: str, task: Task) -> SeedOutcome | None:
     """Tell what a listed task says of its seed; None: it must be asked for."""
     if task.seed is not None:
         return SeedOutcome(task_id, ImageSeed(task_id, task.seed, "list", task))
-    if task.status in _FAILURES:
-        failed = _FAILURES[TaskStatus(task.status)](task_id=task_id, task=task)
-        return SeedOutcome(task_id, error=failed)
+    failure = failure_of(task_id, task)
+    if failure is not None:
+        return SeedOutcome(task_id, error=failure)
     if not task.succeeded:
         unfinished = errors.SeedUnavailableError(task_id=task_id, task=task)
         return SeedOutcome(task_id, error=unfinished)
@@ -163,14 +120,14 @@ class SeedRun:
     concurrency: int
     batch_size: int
     life: Life
-    _landing: _Landing = attrs.field(init=False)
+    _landing: Landing[SeedOutcome] = attrs.field(init=False)
     _group: TaskGroup | None = attrs.field(default=None, init=False)
     _fatal: Exception | None = attrs.field(default=None, init=False)
     _broken: Exception | None = attrs.field(default=None, init=False)
     _recent: dict[str, None] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._landing = _Landing(2 * self.concurrency)
+        self._landing = Landing(2 * self.concurrency)
         is_many = isinstance(self.tasks, Iterable | AsyncIterable)
         if not is_many or isinstance(self.tasks, str | bytes):
             kind = type(self.tasks).__name__

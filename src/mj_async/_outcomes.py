@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, cast
 import attrs
 
 from . import errors
+from ._models import Task, TaskStatus
 
 if TYPE_CHECKING:
     from ._models import ImageSeed
 
+_FAILURES: dict[str, type[errors.TaskError]] = {
+    TaskStatus.FAILURE: errors.TaskFailedError,
+    TaskStatus.CANCEL: errors.TaskCancelledError,
+}
 _FINAL_ERRORS = (errors.TaskNotFoundError, errors.TaskFailedError, errors.TaskCancelledError)
 
 
@@ -22,6 +27,46 @@ def _may_come_later(error: errors.SeedUnavailableError) -> bool:
     """Whether the gateway only had no time (5), no luck (9) or no account (3)."""
     no_account = str(error.code) == "3" and _NO_ACCOUNT in error.description
     return no_account or str(error.code) in ("5", "9")
+
+
+def failure_of(
+    task_id: str, task: Task, *, elapsed: float = 0.0, polls: int = 0
+) -> errors.TaskError | None:
+    """Make the error of a task that ended badly; None for any other."""
+    kind = _FAILURES.get(task.status)
+    if kind is None:
+        return None
+    return kind(task_id=task_id, task=task, elapsed=elapsed, polls=polls)
+
+
+@attrs.frozen
+class TaskOutcome:
+    """What became of one id in `AsyncMJClient.wait_for_tasks`.
+
+    Exactly one of `task` and `error` is None.
+
+    Args:
+        task_id: The id.
+        task: The task, which has succeeded.
+        error: Why there is none; that of a task which ended otherwise has it as `.task`.
+    """
+
+    task_id: str
+    task: Task | None = None
+    error: errors.MJError | None = None
+
+    def unwrap(self) -> Task:
+        """Give the task.
+
+        Returns:
+            The task, which has succeeded.
+
+        Raises:
+            MJError: The error, where it did not succeed.
+        """
+        if self.error is not None:
+            raise self.error
+        return cast("Task", self.task)
 
 
 @attrs.frozen
