@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import anyio
 import attrs
 import httpx
 
-from mj_async import AsyncMJClient, Task, errors
+from mj_async import AsyncMJClient, Polling, Task, errors
+from mj_async._clock import Clock
+from mj_async._durations import Durations
+from mj_async._life import Life
+from mj_async._waiting import WaitContext, Watch, poll_alone
 
 
 def task(status: str = "IN_PROGRESS", progress: str | None = None, **fields: Any) -> Task:
@@ -34,6 +39,25 @@ class Script:
         if isinstance(answer, errors.MJError):
             raise answer
         return answer
+
+
+def watch_on(
+    poll: Script,
+    *,
+    known_good: bool = False,
+    polling: Polling = Polling(jitter=0),  # noqa: B008  # frozen
+    timeout: float | None = 600.0,
+) -> Watch:
+    """Make a watch over a script."""
+    clock = Clock()
+    context = WaitContext(
+        clock=clock,
+        life=Life(clock),
+        polling=polling,
+        durations=Durations(),
+        had_good_answer=lambda: known_good,
+    )
+    return context.watch("1", timeout, None, partial(poll_alone, poll=poll))
 
 
 Handler = Callable[[httpx.Request], httpx.Response]

@@ -11,13 +11,12 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
-from _fakes import Script, Wire, client_on, task
+from _fakes import Script, Wire, client_on, task, watch_on
 from mj_async import AsyncMJClient, RetryPolicy, errors
 from mj_async._clock import Clock
 from mj_async._gate import HoldingGate
 from mj_async._lanes import Lanes
 from mj_async._life import Life
-from mj_async._waiting import Watch
 from mj_async.testing import FakeGateway
 
 FOUND = {"id": "1", "status": "SUCCESS", "imageUrl": "https://cdn/1"}
@@ -48,16 +47,7 @@ async def test_a_bad_id_neither_ends_a_run_quietly_nor_takes_others_with_it(
 @pytest.mark.parametrize("anyio_backend", [("trio", {"clock": MockClock(autojump_threshold=0)})])
 async def test_a_success_is_not_lost_by_a_look_that_was_cancelled() -> None:
     """A cancelled look at a SUCCESS without a picture is made again."""
-    clock = Clock()
-    watch = Watch(
-        task_id="1",
-        poll=Script([task("SUCCESS", image_url=None)]),
-        clock=clock,
-        life=Life(clock),
-        polling=FakeGateway().client()._settings.polling,
-        timeout=None,
-        had_good_answer=lambda: True,
-    )
+    watch = watch_on(Script([task("SUCCESS", image_url=None)]), timeout=None)
     with anyio.move_on_after(1.0) as scope:
         await anext(watch)
 

@@ -8,11 +8,11 @@ import anyio
 import pytest
 from trio.testing import MockClock
 
-from _fakes import Script, task
+from _fakes import Script, task, watch_on
 from mj_async import Polling, Task, errors
-from mj_async._clock import Clock
-from mj_async._life import Life
-from mj_async._waiting import Schedule, Watch, wait
+from mj_async._durations import Durations
+from mj_async._schedule import Schedule
+from mj_async._waiting import wait
 
 pytestmark = pytest.mark.anyio
 
@@ -28,24 +28,10 @@ def anyio_backend() -> Any:
     return ("trio", {"clock": MockClock(autojump_threshold=0)})
 
 
-def make_watch(poll: Script, *, known_good: bool = False, **options: Any) -> Watch:
-    """Make a watch over a script."""
-    options = {"polling": STEADY, "timeout": 600.0, **options}
-    clock = Clock()
-    return Watch(
-        task_id="1",
-        poll=poll,
-        clock=clock,
-        life=Life(clock),
-        had_good_answer=lambda: known_good,
-        **options,
-    )
-
-
 async def finish(poll: Script, *, raise_on_failure: bool = True, **options: Any) -> Task:
     """Wait for the end of a script."""
     on_update = options.pop("on_update", None)
-    return await wait(make_watch(poll, **options), on_update, raise_on_failure=raise_on_failure)
+    return await wait(watch_on(poll, **options), on_update, raise_on_failure=raise_on_failure)
 
 
 async def test_polls_come_at_the_promised_instants() -> None:
@@ -76,7 +62,11 @@ def test_jitter_moves_an_interval_both_ways() -> None:
     """An interval is shorter or longer by the jitter at most, and averages out."""
     polling = Polling(interval=10.0, factor=1.0, jitter=0.15)
 
-    gaps = [Schedule(polling=polling).next_after(0.0) for _ in range(1000)]
+    gaps = []
+    for _ in range(1000):
+        schedule = Schedule(polling=polling, durations=Durations())
+        schedule.plan(0.0, None, 0.0)
+        gaps.append(schedule.due)
 
     assert 8.5 <= min(gaps) < 9.0
     assert 11.0 < max(gaps) <= 11.5
@@ -85,9 +75,13 @@ def test_jitter_moves_an_interval_both_ways() -> None:
 
 def test_a_long_interval_is_not_shortened_by_max_interval() -> None:
     """An interval above max_interval stays as it was asked for."""
-    schedule = Schedule(polling=Polling(interval=30.0, jitter=0))
+    schedule = Schedule(polling=Polling(interval=30.0, jitter=0), durations=Durations())
 
-    assert [30.0, 60.0] == [schedule.next_after(0.0), schedule.next_after(30.0)]
+    schedule.plan(0.0, None, 0.0)
+    first = schedule.due
+    schedule.plan(first, None, 0.0)
+
+    assert [30.0, 60.0] == [first, schedule.due]
 
 
 @pytest.mark.parametrize(
@@ -396,7 +390,7 @@ async def test_what_on_update_raises_ends_the_wait() -> None:
 async def test_a_watch_gives_each_change_and_the_end() -> None:
     """Iterating gives changes, a FAILURE last and without an error, and then it is over."""
     poll = Script([task(progress="1%"), task(progress="1%"), task("FAILURE", "100%")])
-    watch = make_watch(poll)
+    watch = watch_on(poll)
 
     seen = [update.status async for update in watch]
 
@@ -407,7 +401,7 @@ async def test_a_watch_gives_each_change_and_the_end() -> None:
 
 async def test_a_watch_that_raised_is_over() -> None:
     """After an error there is nothing more to iterate, and nothing is asked."""
-    watch = make_watch(Script([task("MODAL")]))
+    watch = watch_on(Script([task("MODAL")]))
 
     with pytest.raises(errors.TaskNeedsInputError):
         await anext(watch)
@@ -418,7 +412,7 @@ async def test_a_watch_that_raised_is_over() -> None:
 async def test_a_cancelled_watch_goes_on() -> None:
     """One look that was cancelled does not end the iteration."""
     poll = Script([task(progress="1%")] * 3 + [task("SUCCESS")])
-    watch = make_watch(poll)
+    watch = watch_on(poll)
     await anext(watch)
 
     with anyio.move_on_after(4.0) as scope:
@@ -430,4 +424,4 @@ async def test_a_cancelled_watch_goes_on() -> None:
 
 def test_nothing_has_elapsed_before_the_first_look() -> None:
     """A wait begins when it is first asked."""
-    assert 0.0 == make_watch(Script([task()])).elapsed
+    assert 0.0 == watch_on(Script([task()])).elapsed

@@ -92,6 +92,10 @@ def count(value: Any) -> str | None:
     return None if fine else "must be a whole number, 1 or more"
 
 
+def flag(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "must be True or False"
+
+
 def none_or(problem: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
     return lambda value: None if value is None else problem(value)
 

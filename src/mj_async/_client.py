@@ -7,6 +7,7 @@ import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,6 +15,7 @@ import httpx
 from . import _checks, errors
 from ._bulk import SeedRun, TaskIds
 from ._clock import Clock
+from ._durations import Durations
 from ._exchange import Exchange
 from ._gateway import BATCH_SIZE, Gateway
 from ._lanes import make_http_client
@@ -22,7 +24,7 @@ from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome
 from ._proxy import find_proxy
 from ._settings import Dialect, Polling, RetryPolicy, Settings
-from ._waiting import Watch, wait
+from ._waiting import WaitContext, Watch, poll_alone, wait
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -113,6 +115,13 @@ class AsyncMJClient:
         self._life = Life(clock)
         self._exchange = Exchange(self._settings, clock, self._life, http_client, owned=owned)
         self._gateway = Gateway(self._settings, self._exchange)
+        self._waits = WaitContext(
+            clock=clock,
+            life=self._life,
+            polling=self._settings.polling,
+            durations=Durations(),
+            had_good_answer=lambda: self._gateway.had_good_answer,
+        )
 
     @classmethod
     def _on_clock(cls, clock: Clock, transport: httpx.AsyncBaseTransport, **options: Any) -> Self:
@@ -279,18 +288,8 @@ class AsyncMJClient:
         return self._watch(task_id, timeout, polling)
 
     def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
-        _checks.check_timeout(timeout)
-        schedule = self._settings.polling if polling is None else polling
-        _checks.check_instance("polling", schedule, Polling)
-        return Watch(
-            task_id=_checks.check_id(task_id),
-            poll=self._gateway.poll,
-            clock=self._clock,
-            life=self._life,
-            polling=schedule,
-            timeout=timeout,
-            had_good_answer=lambda: self._gateway.had_good_answer,
-        )
+        follow = partial(poll_alone, poll=self._gateway.poll)
+        return self._waits.watch(task_id, timeout, polling, follow)
 
     def image_seeds(
         self, tasks: TaskIds, *, concurrency: int = 4

@@ -11,9 +11,10 @@ import attrs
 from . import _answer, _ask, errors
 from ._bulk import each
 from ._exchange import Turn
-from ._models import ImageSeed, Task, TaskList, TaskStatus
+from ._models import ImageSeed, Task, TaskList
 from ._retry import SEED_PAUSE
 from ._scheme import Signer
+from ._stages import is_further
 
 if TYPE_CHECKING:
     from ._answer import Listing
@@ -29,16 +30,6 @@ _LISTS_AT_ONCE = 4
 _TASK_LIMIT = 2**20
 _LIST_LIMIT = 16 * 2**20
 
-# new-api has two rows for an id that was submitted twice; the one that is further on counts.
-_RANKS: dict[str, int] = {
-    TaskStatus.NOT_START: 1,
-    TaskStatus.SUBMITTED: 2,
-    TaskStatus.MODAL: 2,
-    TaskStatus.IN_PROGRESS: 3,
-    TaskStatus.CANCEL: 4,
-    TaskStatus.FAILURE: 4,
-    TaskStatus.SUCCESS: 5,
-}
 _NOT_UNDERSTOOD = frozenset({400, 415, 422})
 
 
@@ -273,20 +264,14 @@ def _batches(task_ids: list[str]) -> Iterable[list[str]]:
 
 
 def _merge(found: dict[str, Task], batch: list[str], tasks: list[Task]) -> None:
-    """Keep the tasks that were asked for; of two with one id, the one that is further on."""
+    """Keep the tasks that were asked for; of two with one id, the one that is further on.
+
+    new-api has two rows for an id that was submitted twice.
+    """
     wanted = set(batch)
     for task in tasks:
-        if task.id in wanted and _is_further(task, found.get(task.id)):
+        if task.id in wanted and is_further(task, found.get(task.id)):
             found[task.id] = task
-
-
-def _is_further(task: Task, other: Task | None) -> bool:
-    return other is None or _how_far(task) > _how_far(other)
-
-
-def _how_far(task: Task) -> tuple[int, int]:
-    # By status first: new-api says 100 % for failures, too.
-    return _RANKS.get(task.status, 0), task.progress or 0
 
 
 def _in_order(task_ids: list[str], found: dict[str, Task]) -> TaskList:

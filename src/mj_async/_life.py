@@ -22,10 +22,14 @@ class Life:
 
     Args:
         clock: The client's time.
+        name: What lives, for messages.
+        parent: The life that this one ends with.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, name: str = "client", parent: Life | None = None) -> None:
         self._clock = clock
+        self._name = name
+        self._parent = parent
         self._loop: object = None
         self._process = os.getpid()
         self._closed = False
@@ -43,7 +47,8 @@ class Life:
             self._loop = loop
         if self._loop is not loop:
             raise ClientStateError(
-                "this client was used in another event loop; make one in each, and close it there"
+                f"this {self._name} was used in another event loop;"
+                " make one in each, and close it there"
             )
 
     def check_open(self) -> None:
@@ -52,11 +57,14 @@ class Life:
         Raises:
             ClientStateError: The client is closed, or is another process's.
         """
+        if self._parent is not None:
+            self._parent.check_open()
         if self._closed:
-            raise ClientStateError("this client is closed; make another one")
+            raise ClientStateError(f"this {self._name} is closed; make another one")
         if self._process != os.getpid():
             raise ClientStateError(
-                "this client was made before a fork; make one in each process, after the fork"
+                f"this {self._name} was made before a fork;"
+                " make one in each process, after the fork"
             )
 
     def close(self) -> bool:
@@ -79,10 +87,14 @@ class Life:
     def enter(self, scope: anyio.CancelScope) -> None:
         """End the scope when the client is closed."""
         self._scopes.add(scope)
+        if self._parent is not None:
+            self._parent.enter(scope)
 
     def leave(self, scope: anyio.CancelScope) -> None:
         """Forget the scope."""
         self._scopes.discard(scope)
+        if self._parent is not None:
+            self._parent.leave(scope)
 
 
 class _Cut:

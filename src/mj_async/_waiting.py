@@ -1,127 +1,101 @@
-"""Waiting for one task: the schedule, and the one polling loop, over a plain callable.
-
-A failed poll is not a failed task: temporary errors are absorbed until the deadline, for the
-schedule is their retry.
-"""
+"""Waiting for one task: what an answer means for the wait, and the one polling loop."""
 
 from __future__ import annotations
 
-import math
-import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from . import errors
+from . import _checks, errors
 from ._models import Task, TaskStatus
-from ._retry import is_temporary, stretched
+from ._outcomes import failure_of
+from ._retry import stretched
+from ._schedule import Patience, Schedule
+from ._settings import Polling
+from ._stages import is_change, lacks_picture
 
 if TYPE_CHECKING:
     from ._clock import Clock
+    from ._durations import Durations
     from ._life import Life
-    from ._settings import Polling
 
-# Before the first good answer these come from a wrong base_url and will not change.
-_MISPLACED = (errors.UnsupportedError, errors.APIError)
-_MISPLACED_REASONS = frozenset({"html", "redirect"})
-# They answer with text, so that a missing picture says nothing.
-_TEXT_ACTIONS = frozenset({"DESCRIBE", "SHORTEN", "PIC_READER"})
 _PICTURE_PAUSE = 2.0
 
 
-@attrs.define(kw_only=True)
-class Schedule:
-    """When to poll: every `interval` from start to start, growing, with jitter."""
-
-    polling: Polling
-    gap: float = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.gap = self.polling.interval
-
-    def next_after(self, started: float) -> float:
-        """Give the time of the next poll after one that started then."""
-        jitter = self.polling.jitter
-        due = started + self.gap * random.uniform(1.0 - jitter, 1.0 + jitter)
-        longest = max(self.polling.interval, self.polling.max_interval)
-        self.gap = min(longest, self.gap * self.polling.factor)
-        return due
-
-
-@attrs.define(kw_only=True)
-class Patience:
-    """What a wait puts up with, and what it has put up with so far."""
-
-    polling: Polling
-    had_good_answer: Callable[[], bool]
-    failures: int = 0
-    last_error: errors.MJError | None = None
-    missing_since: float | None = None
-
-    def saw_task(self) -> None:
-        """Forget the failures: the gateway lives and knows the task."""
-        self.failures = 0
-        self.last_error = self.missing_since = None
-
-    def absorb(self, error: errors.MJError, started: float) -> None:
-        """Swallow the error of the poll that started then, or raise it."""
-        self.last_error = error
-        if isinstance(error, errors.TaskNotFoundError):
-            self.failures = 0
-            self.missing_since = started if self.missing_since is None else self.missing_since
-            if started - self.missing_since >= self.polling.missing_grace:
-                raise error
-            return
-        if not isinstance(error, errors.RateLimitError):
-            self.failures += 1
-        if not self._may_pass(error) or self.failures >= self.polling.max_consecutive_errors:
-            raise error
-
-    def _may_pass(self, error: errors.MJError) -> bool:
-        misplaced = type(error) in _MISPLACED or (
-            isinstance(error, errors.UnexpectedAnswerError) and error.reason in _MISPLACED_REASONS
-        )
-        if misplaced:
-            return self.had_good_answer()
-        crossed = isinstance(error, errors.UnexpectedAnswerError) and error.reason == "other task"
-        return crossed or is_temporary(error)
-
-
-@attrs.define(kw_only=True, eq=False)
-class Watch:
-    """One wait for one task: an iterator over its changes, the final one last.
+@attrs.frozen(kw_only=True, eq=False)
+class WaitContext:
+    """What all waits of a client, or of a poller, have in common.
 
     Args:
-        task_id: The task's id.
-        poll: Asks for it once.
         clock: Time.
-        life: Ends the wait when the client is closed.
-        polling: The schedule, and what is put up with.
-        timeout: Seconds for the whole wait; None: for ever.
+        life: Ends the waits when the client is closed.
+        polling: The schedule of those that bring none.
+        durations: What has been learnt of how long tasks take.
         had_good_answer: Whether the client has ever had one.
+        slack: That of `Schedule`.
     """
 
-    task_id: str
-    poll: Callable[[str], Awaitable[Task]]
     clock: Clock
     life: Life
     polling: Polling
-    timeout: float | None
+    durations: Durations
     had_good_answer: Callable[[], bool]
+    slack: float = 0.0
+
+    def watch(
+        self,
+        task_id: str,
+        timeout: float | None,
+        polling: Polling | None,
+        follow: Callable[[Watch], Awaitable[None]],
+    ) -> Watch:
+        """Make a wait.
+
+        Raises:
+            ConfigurationError: An argument cannot be used.
+        """
+        _checks.check_timeout(timeout)
+        schedule = self.polling if polling is None else polling
+        _checks.check_instance("polling", schedule, Polling)
+        return Watch(_checks.check_id(task_id), self, follow, schedule, timeout)
+
+
+@attrs.define(eq=False)
+class Watch:
+    """One wait for one task: an iterator over its changes, the final one last.
+
+    It decides what an answer means for the wait; who asks, and when exactly, is `follow`'s.
+
+    Args:
+        task_id: The task's id.
+        context: What it has in common with others.
+        follow: Asks for it, near the times that are due, until there is news.
+        polling: The schedule, and what is put up with.
+        timeout: Seconds for the whole wait; None: for ever.
+    """
+
+    task_id: str
+    context: WaitContext
+    _follow: Callable[[Watch], Awaitable[None]]
+    polling: Polling
+    timeout: float | None
     task: Task | None = attrs.field(default=None, init=False)
     polls: int = attrs.field(default=0, init=False)
+    first_seen_at: float = attrs.field(default=0.0, init=False)
     _schedule: Schedule = attrs.field(init=False)
     _patience: Patience = attrs.field(init=False)
     _given: Task | None = attrs.field(default=None, init=False)
+    _failure: errors.MJError | None = attrs.field(default=None, init=False)
+    _lacks_picture: bool = attrs.field(default=False, init=False)
     _started: float | None = attrs.field(default=None, init=False)
-    _due: float = attrs.field(default=-math.inf, init=False)
     _changed_at: float = attrs.field(default=0.0, init=False)
     _ended: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._schedule = Schedule(polling=self.polling)
-        self._patience = Patience(polling=self.polling, had_good_answer=self.had_good_answer)
+        context, polling = self.context, self.polling
+        self._schedule = Schedule(polling=polling, durations=context.durations, slack=context.slack)
+        self._patience = Patience(polling=polling, had_good_answer=context.had_good_answer)
 
     def __aiter__(self) -> Self:
         return self
@@ -135,91 +109,152 @@ class Watch:
         if self._ended:
             raise StopAsyncIteration
         try:
-            self.life.check()
-            if self._started is None:
-                self._started = self.clock.now()
-            self.task = self._given = await self._change_in_time()
+            self.context.life.check()
+            self.begin()
+            with self.context.life.cut(self.deadline):
+                await self._follow(self)
+            return self.give()
         except errors.MJError:  # and no other: a cancelled call may be made again
             self._ended = True
             raise
+
+    # --- for whoever asks -----------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin to count the time, with a poll that is due at once."""
+        if self._started is None:
+            self._started = self._schedule.due = self.context.clock.now()
+            self.first_seen_at = self.context.clock.wall_time()
+
+    @property
+    def started(self) -> bool:
+        """Whether it has begun and has not ended."""
+        return self._started is not None and not self._ended
+
+    @property
+    def deadline(self) -> float | None:
+        """The time of the clock at which it ends, or None."""
+        return None if self.timeout is None else (self._started or 0.0) + self.timeout
+
+    @property
+    def due(self) -> float:
+        """The time of the clock at which the next poll is due."""
+        return self._schedule.due
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to give: a change, or what ends the wait."""
+        if self._failure is not None:
+            return True
+        changed = self.task is not None and is_change(self.task, self._given)
+        return changed and not self._lacks_picture
+
+    def hurry(self) -> None:
+        """Make the next poll due at once."""
+        self._schedule.due = min(self._schedule.due, self.context.clock.now())
+
+    def take(self, answer: Task | errors.MJError, asked_at: float) -> bool:
+        """Take in what a poll has brought.
+
+        Args:
+            answer: The task, or the error.
+            asked_at: When it was asked for, as a time of the clock.
+
+        Returns:
+            Whether there is news.
+        """
+        if isinstance(answer, errors.MJError):
+            self._take_error(answer, asked_at)
+        else:
+            self._take_task(answer, asked_at)
+        return self.has_news
+
+    def _take_error(self, error: errors.MJError, asked_at: float) -> None:
+        self._plan(asked_at)
+        if self._lacks_picture:  # it has succeeded, and nothing takes that back
+            self._lacks_picture = False
+        elif not self._patience.absorbs(error, asked_at):
+            self._failure = error
+        retry_after = getattr(error, "retry_after", None)
+        if retry_after is not None:
+            later = self.context.clock.now() + stretched(retry_after)
+            self._schedule.due = max(self._schedule.due, later)
+
+    def _take_task(self, task: Task, asked_at: float) -> None:
+        self._patience.saw_task()
+        if self._lacks_picture:
+            self._lacks_picture = False
+            self.task = task if task.succeeded else self.task
+            return
+        self.task = task
+        self.context.durations.record(task, self.context.clock.wall_time())
+        self._plan(asked_at)
+        if task.status == TaskStatus.MODAL:
+            self._failure = self._end_with(errors.TaskNeedsInputError)
+        elif lacks_picture(task):  # gateways have said SUCCESS a moment before it was there
+            self._lacks_picture = True
+            self._schedule.due = self.context.clock.now() + _PICTURE_PAUSE
+        elif is_change(task, self._given):
+            self._changed_at = asked_at
+        else:
+            self._check_stall(asked_at)
+
+    def _plan(self, asked_at: float) -> None:
+        wall_time = self.context.clock.wall_time() - (self.context.clock.now() - asked_at)
+        self._schedule.plan(asked_at, self.task, wall_time)
+
+    def _check_stall(self, now: float) -> None:
+        limit = self.polling.stall_timeout
+        if limit is not None and now - self._changed_at >= limit:
+            self._failure = self._end_with(errors.TaskStalledError)
+
+    def give(self) -> Task:
+        """Give the news; where there is none, the time is over.
+
+        Raises:
+            MJError: What ends the wait.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self.task is None or not (self.has_news or self.task.is_final):
+            self.context.life.check()
+            raise self._end_with(errors.WaitTimeoutError) from self._patience.last_error
+        self._given = self.task
         self._ended = self.task.is_final
         return self.task
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the first change was asked for."""
-        return 0.0 if self._started is None else self.clock.now() - self._started
+        """Seconds since it began."""
+        return 0.0 if self._started is None else self.context.clock.now() - self._started
 
-    async def _change_in_time(self) -> Task:
-        at = None if self.timeout is None else (self._started or 0.0) + self.timeout
-        with self.life.cut(at):
-            return await self._change()
-        if self.task is not None and self.task.is_final:
-            return self.task  # it had succeeded, and only its picture was missing
-        self.life.check()
-        raise self.end_with(errors.WaitTimeoutError) from self._patience.last_error
+    def failure(self) -> errors.TaskError | None:
+        """Make the error of a task that has ended badly; None for any other."""
+        assert self.task is not None  # noqa: S101  # it has been given
+        return failure_of(self.task_id, self.task, elapsed=self.elapsed, polls=self.polls)
 
-    async def _change(self) -> Task:
-        while True:
-            await self.clock.sleep(max(0.0, self._due - self.clock.now()))
-            started = self.clock.now()
-            self._due = self._schedule.next_after(started)
-            try:
-                self.polls += 1
-                self.task = await self.poll(self.task_id)
-            except errors.MJError as error:
-                self._absorb(error, started)
-                continue
-            self._patience.saw_task()
-            # With what was given, not seen: a look that was cancelled is made again.
-            if self._given is None or _state(self._given) != _state(self.task):
-                self._changed_at = started
-                return await self._look_closer(self.task)
-            self._check_stall(started)
-
-    def _absorb(self, error: errors.MJError, started: float) -> None:
-        self._patience.absorb(error, started)
-        retry_after = getattr(error, "retry_after", None)
-        if retry_after is not None:
-            self._due = max(self._due, self.clock.now() + stretched(retry_after))
-
-    def _check_stall(self, now: float) -> None:
-        limit = self.polling.stall_timeout
-        if limit is not None and now - self._changed_at >= limit:
-            raise self.end_with(errors.TaskStalledError)
-
-    async def _look_closer(self, task: Task) -> Task:
-        if task.status == TaskStatus.MODAL:
-            raise self.end_with(errors.TaskNeedsInputError)
-        if not task.succeeded or _has_picture(task) or task.action in _TEXT_ACTIONS:
-            return task
-        # Gateways have said SUCCESS a moment before the picture was there.
-        await self.clock.sleep(_PICTURE_PAUSE)
-        self.polls += 1
-        try:
-            again = await self.poll(self.task_id)
-        except errors.MJError:
-            return task
-        return again if again.succeeded else task
-
-    def end_with(self, kind: type[errors.TaskError]) -> errors.TaskError:
-        """Make the error that says how far the wait came."""
+    def _end_with(self, kind: type[errors.TaskError]) -> errors.TaskError:
         return kind(task_id=self.task_id, task=self.task, elapsed=self.elapsed, polls=self.polls)
 
 
-def _state(task: Task) -> tuple[str, int | None]:
-    # Not the picture's URL: new-api changes its `?rand=` at every poll.
-    return task.status, task.progress
+async def poll_alone(watch: Watch, poll: Callable[[str], Awaitable[Task]]) -> None:
+    """Ask for one task whenever it is due, until there is news.
 
-
-def _has_picture(task: Task) -> bool:
-    return bool(task.image_url or task.image_urls or task.video_url or task.video_urls)
-
-
-_FAILURES: dict[str, type[errors.TaskError]] = {
-    TaskStatus.FAILURE: errors.TaskFailedError,
-    TaskStatus.CANCEL: errors.TaskCancelledError,
-}
+    Args:
+        watch: The wait.
+        poll: Asks once.
+    """
+    clock = watch.context.clock
+    while not watch.has_news:
+        await clock.sleep(max(0.0, watch.due - clock.now()))
+        asked_at = clock.now()
+        watch.polls += 1
+        answer: Task | errors.MJError
+        try:
+            answer = await poll(watch.task_id)
+        except errors.MJError as error:
+            answer = error
+        watch.take(answer, asked_at)
 
 
 async def wait(
@@ -247,6 +282,7 @@ async def wait(
         if isinstance(result, Awaitable):
             await result
     assert task is not None  # noqa: S101  # a watch yields or raises
-    if raise_on_failure and task.status in _FAILURES:
-        raise watch.end_with(_FAILURES[task.status])
+    failure = watch.failure() if raise_on_failure else None
+    if failure is not None:
+        raise failure
     return task
