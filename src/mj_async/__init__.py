@@ -4,7 +4,8 @@ from . import errors
 from ._answer import parse_task
 from ._client import AsyncMJClient
 from ._models import Button, ImageSeed, Task, TaskList, TaskStatus
-from ._outcomes import SeedOutcome
+from ._outcomes import SeedOutcome, TaskOutcome
+from ._poller import TaskPoller
 from ._settings import DOCUMENTED, Dialect, Polling, RetryPolicy
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "SeedOutcome",
     "Task",
     "TaskList",
+    "TaskOutcome",
+    "TaskPoller",
     "TaskStatus",
     "errors",
     "parse_task",

@@ -10,20 +10,25 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
+import attrs
 import httpx
 
 from . import _checks, errors
+from ._agenda import Agenda
 from ._bulk import SeedRun, TaskIds
 from ._clock import Clock
+from ._driver import Driver
 from ._durations import Durations
 from ._exchange import Exchange
 from ._gateway import BATCH_SIZE, Gateway
 from ._lanes import make_http_client
 from ._life import Life
 from ._models import ImageSeed, Task, TaskList
-from ._outcomes import SeedOutcome
+from ._outcomes import SeedOutcome, TaskOutcome
+from ._poller import TaskPoller
 from ._proxy import find_proxy
 from ._settings import Dialect, Polling, RetryPolicy, Settings
+from ._task_run import TaskRun
 from ._waiting import WaitContext, Watch, poll_alone, wait
 
 if TYPE_CHECKING:
@@ -286,6 +291,83 @@ class AsyncMJClient:
             MJError: While iterating, as `wait_for_task`.
         """
         return self._watch(task_id, timeout, polling)
+
+    def wait_for_tasks(
+        self,
+        task_ids: Iterable[str],
+        *,
+        timeout: float | None = 600.0,
+        polling: Polling | None = None,
+    ) -> AbstractAsyncContextManager[AsyncIterator[TaskOutcome]]:
+        """Wait for many tasks with one poll for all.
+
+        `async with client.wait_for_tasks(ids) as outcomes`, then `async for outcome in
+        outcomes`. At each tick of `polling.interval` those that are due are asked for by the
+        hundred, as `TaskPoller` does it.
+
+        Args:
+            task_ids: The ids; each is waited for once.
+            timeout: Seconds for all of it; None: for ever. At its end each task that has not
+                ended gets its `WaitTimeoutError`, with the task as last seen.
+            polling: The schedule; None: the client's.
+
+        Returns:
+            A context manager that yields a `TaskOutcome` for each id, as the tasks end. A task
+            that ended with FAILURE or CANCEL, is MODAL or was not found is an outcome with an
+            error, and so is each that was pending when the key was refused or the client was
+            closed.
+
+        Raises:
+            ConfigurationError: An argument cannot be used.
+        """
+        waits, driver = self._make_poll(polling, BATCH_SIZE, self._life)
+        return TaskRun(
+            task_ids=_checks.check_ids(task_ids),
+            timeout=timeout,
+            polling=polling,
+            waits=waits,
+            driver=driver,
+        )
+
+    def task_poller(
+        self, *, polling: Polling | None = None, batch_size: int = BATCH_SIZE
+    ) -> TaskPoller:
+        """Make a poller: many waits that come and go, and one poll for all of them.
+
+        Args:
+            polling: The ticks, and the schedule of waits that bring none; None: the client's.
+            batch_size: How many ids are asked for in one list. Upstream documents 500 at most.
+
+        Returns:
+            The poller, to be closed before the client.
+
+        Raises:
+            ConfigurationError: An argument cannot be used.
+        """
+        _checks.check_count("batch_size", batch_size)
+        life = Life(self._clock, "poller", self._life)
+        return TaskPoller(*self._make_poll(polling, batch_size, life))
+
+    def _make_poll(
+        self, polling: Polling | None, batch_size: int, life: Life
+    ) -> tuple[WaitContext, Driver]:
+        schedule = self._settings.polling if polling is None else polling
+        _checks.check_instance("polling", schedule, Polling)
+        agenda = Agenda(
+            interval=schedule.interval,
+            jitter=schedule.jitter,
+            batch_size=batch_size,
+            has_list=lambda: self._gateway.has_list,
+        )
+        driver = Driver(
+            agenda=agenda,
+            clock=self._clock,
+            poll=self._gateway.poll,
+            poll_list=self._gateway.poll_list,
+        )
+        # A batch may be asked half a tick early, and at the end of its tick.
+        slack = 1.5 * schedule.interval
+        return attrs.evolve(self._waits, polling=schedule, life=life, slack=slack), driver
 
     def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
         follow = partial(poll_alone, poll=self._gateway.poll)

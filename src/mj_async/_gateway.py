@@ -48,6 +48,9 @@ class Gateway:
     _encoding: Encoding | None = attrs.field(default=None, init=False)
     _seed_route: _ask.SeedRoute | None = attrs.field(default=None, init=False)
     _lists_one: bool = attrs.field(default=False, init=False)
+    _has_listed: bool = attrs.field(default=False, init=False)
+    _list_refused: bool = attrs.field(default=False, init=False)
+    _no_list: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         dialect = self._settings.dialect
@@ -65,7 +68,10 @@ class Gateway:
 
     async def poll(self, task_id: str) -> Task:
         """Ask once for a task; a wait's schedule is its retry, and its deadline cuts it."""
-        return await self._fetch(task_id, Turn(limit=_TASK_LIMIT, patient=True))
+        task = await self._fetch(task_id, Turn(limit=_TASK_LIMIT, patient=True))
+        # Only now: a page instead of a list may have come from a gateway under maintenance.
+        self._no_list = self._list_refused
+        return task
 
     async def _fetch(self, task_id: str, turn: Turn) -> Task:
         return await self._signer.attempt(_ask.fetch(task_id), _answer.read_task, turn)
@@ -101,10 +107,46 @@ class Gateway:
             raise
         return _in_order(task_ids, found)
 
+    @property
+    def has_list(self) -> bool:
+        """Whether a list answers several ids, as far as is known."""
+        return not (self._no_list or self._lists_one)
+
+    async def poll_list(self, task_ids: list[str]) -> list[Task]:
+        """Ask once for several tasks; a wait's schedule is its retry.
+
+        Returns:
+            What was found; a gateway without a list finds nothing.
+
+        Raises:
+            MJError: The list has failed, and may work the next time.
+        """
+        try:
+            listing = await self._list_part(task_ids, Turn(limit=_LIST_LIMIT, patient=True))
+        except errors.TaskNotFoundError:
+            return []
+        except (errors.APIError, errors.UnexpectedAnswerError) as error:
+            if self._has_listed or not _refuses_list(error):
+                raise
+            self._list_refused = True
+            return []
+        found: dict[str, Task] = {}
+        _merge(found, task_ids, listing.tasks)
+        self._lists_one = self._lists_one or (listing.bare and len(task_ids) > 1)
+        self._has_listed = self._has_listed or bool(found)
+        return list(found.values())
+
     async def _list(self, task_ids: list[str], turn: Turn) -> list[Task]:
-        """List one batch; where an answer is too large, its halves."""
+        """List one batch, also where a gateway answers one id a call."""
         if self._lists_one and len(task_ids) > 1:
             return await self._list_singly(task_ids, turn)
+        listing = await self._list_part(task_ids, turn)
+        if not listing.bare:
+            return list(listing.tasks)
+        return [*listing.tasks, *await self._list_rest(task_ids, listing.tasks[0].id, turn)]
+
+    async def _list_part(self, task_ids: list[str], turn: Turn) -> Listing:
+        """List some; where the answer is too large, in halves."""
         try:
             listing = await self._list_in_known_encoding(task_ids, turn)
         except errors.UnexpectedAnswerError as error:
@@ -112,11 +154,11 @@ class Gateway:
                 raise
             middle = len(task_ids) // 2
             halves = task_ids[:middle], task_ids[middle:]
-            return [task for half in halves for task in await self._list(half, turn)]
+            parts = [await self._list_part(half, turn) for half in halves]
+            return _answer.Listing(tuple(task for part in parts for task in part.tasks))
         if not listing.bare:
             await self._check_answer(task_ids, listing.tasks, turn)
-            return list(listing.tasks)
-        return [*listing.tasks, *await self._list_rest(task_ids, listing.tasks[0].id, turn)]
+        return listing
 
     async def _list_rest(self, task_ids: list[str], answered: str, turn: Turn) -> list[Task]:
         """Ask singly for the others where a gateway answers one task, as is documented."""
@@ -255,6 +297,13 @@ def _route_is_missing(error: errors.MJError) -> bool:
     return _is_html(error)
 
 
+def _refuses_list(error: errors.MJError) -> bool:
+    """Whether there is no list here, or none that we can use."""
+    redirected = isinstance(error, errors.UnexpectedAnswerError) and error.reason == "redirect"
+    plain = type(error) in (errors.APIError, errors.UnsupportedError)
+    return plain or redirected or _is_html(error)
+
+
 def _is_html(error: errors.MJError) -> bool:
     return isinstance(error, errors.UnexpectedAnswerError) and error.reason == "html"
 
@@ -263,7 +312,7 @@ def _batches(task_ids: list[str]) -> Iterable[list[str]]:
     return (task_ids[at : at + BATCH_SIZE] for at in range(0, len(task_ids), BATCH_SIZE))
 
 
-def _merge(found: dict[str, Task], batch: list[str], tasks: list[Task]) -> None:
+def _merge(found: dict[str, Task], batch: list[str], tasks: Sequence[Task]) -> None:
     """Keep the tasks that were asked for; of two with one id, the one that is further on.
 
     new-api has two rows for an id that was submitted twice.

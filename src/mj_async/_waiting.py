@@ -13,7 +13,7 @@ from ._outcomes import failure_of
 from ._retry import stretched
 from ._schedule import Patience, Schedule
 from ._settings import Polling
-from ._stages import is_change, lacks_picture
+from ._stages import is_change, is_further, lacks_picture
 
 if TYPE_CHECKING:
     from ._clock import Clock
@@ -82,6 +82,7 @@ class Watch:
     timeout: float | None
     task: Task | None = attrs.field(default=None, init=False)
     polls: int = attrs.field(default=0, init=False)
+    hinted: bool = attrs.field(default=False, init=False)
     first_seen_at: float = attrs.field(default=0.0, init=False)
     _schedule: Schedule = attrs.field(init=False)
     _patience: Patience = attrs.field(init=False)
@@ -127,7 +128,7 @@ class Watch:
             self.first_seen_at = self.context.clock.wall_time()
 
     @property
-    def started(self) -> bool:
+    def is_open(self) -> bool:
         """Whether it has begun and has not ended."""
         return self._started is not None and not self._ended
 
@@ -167,6 +168,17 @@ class Watch:
             self._take_error(answer, asked_at)
         else:
             self._take_task(answer, asked_at)
+        return self.has_news
+
+    def trust(self, task: Task) -> bool:
+        """Take in what somebody else says; what is not further on than we know is dropped.
+
+        Returns:
+            Whether there is news.
+        """
+        completes = self._lacks_picture and task.succeeded
+        if completes or is_further(task, self.task):
+            self.take(task, self.context.clock.now())
         return self.has_news
 
     def _take_error(self, error: errors.MJError, asked_at: float) -> None:

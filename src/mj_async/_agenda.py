@@ -1,0 +1,226 @@
+"""What to ask next for many waits, and when: ticks, batches, what is under way. No waiting."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+from . import errors
+from ._models import Task
+
+if TYPE_CHECKING:
+    from ._waiting import Watch
+
+Answers: TypeAlias = Mapping[str, Task | errors.MJError]
+
+_AT_ONCE = 4
+# Webhooks are unsigned: whoever floods us with them must not make us flood the gateway.
+_HINTS_A_TICK = 2
+
+
+@attrs.frozen
+class Job:
+    """One request.
+
+    Args:
+        at: When it may begin, or has begun, as a time of the clock.
+        task_ids: Whom it asks for.
+        alone: Whether by `/fetch`, which takes one id, instead of by the list.
+    """
+
+    at: float
+    task_ids: tuple[str, ...]
+    alone: bool = False
+
+
+@attrs.define(eq=False)
+class Place:
+    """A watch for which is asked.
+
+    Args:
+        watch: The wait.
+        wake: Called when it has news.
+    """
+
+    watch: Watch
+    wake: Callable[[], None]
+
+
+@attrs.define(kw_only=True, eq=False)
+class Agenda:
+    """The requests of all waits that are asked for together.
+
+    A tick is `interval` long. At its start the watches that are due, to the nearest tick, are
+    put into batches, and these are spread evenly over it. Ids that a list leaves out are asked
+    for alone, at most `batch_size` a tick.
+
+    Args:
+        interval: Seconds of a tick.
+        jitter: The share by which a tick may be shorter or longer.
+        batch_size: How many ids are asked for in one list.
+        has_list: Whether the gateway has a list, as far as is known.
+    """
+
+    interval: float
+    jitter: float
+    batch_size: int
+    has_list: Callable[[], bool]
+    _places: dict[str, list[Place]] = attrs.field(factory=dict, init=False)
+    _jobs: deque[Job] = attrs.field(factory=deque, init=False)
+    _under_way: set[str] = attrs.field(factory=set, init=False)
+    _requests: int = attrs.field(default=0, init=False)
+    _tick: float = attrs.field(default=0.0, init=False)
+    _next_tick: float = attrs.field(default=0.0, init=False)
+    _alone_left: int = attrs.field(default=0, init=False)
+    _hints: dict[str, None] = attrs.field(factory=dict, init=False)
+    _hinted: dict[str, int] = attrs.field(factory=dict, init=False)
+
+    # --- who waits ------------------------------------------------------------------------
+
+    def join(self, place: Place, now: float) -> None:
+        """Ask for a watch from the next tick on; the first one to come begins a tick."""
+        watch = place.watch
+        if not self._places and (watch.polls == 0 or now >= self._next_tick):
+            self._next_tick = now
+        self._places.setdefault(watch.task_id, []).append(place)
+        if watch.hinted:
+            self.hint(watch.task_id)
+
+    def leave(self, place: Place) -> None:
+        """Ask for it no more."""
+        task_id = place.watch.task_id
+        self._places[task_id].remove(place)
+        if not self._places[task_id]:
+            del self._places[task_id]
+            self._hints.pop(task_id, None)
+
+    def places(self, task_id: str) -> tuple[Place, ...]:
+        """Give the places of an id."""
+        return tuple(self._places.get(task_id, ()))
+
+    def waiting(self, task_ids: Iterable[str]) -> Iterator[Place]:
+        """Give the places of those ids that have no news yet."""
+        places = (place for one in task_ids for place in self._places.get(one, ()))
+        return (place for place in places if not place.watch.has_news)
+
+    def hint(self, task_id: str) -> None:
+        """Bring the poll of an id forward to now; too many hints wait for the next tick."""
+        self._hinted[task_id] = self._hinted.get(task_id, 0) + 1
+        if self._hinted[task_id] <= _HINTS_A_TICK and task_id in self._places:
+            self._hints[task_id] = None
+        for place in self._places.get(task_id, ()):
+            place.watch.hurry()
+
+    # --- what to ask ----------------------------------------------------------------------
+
+    def next_job(self, now: float) -> Job | None:
+        """Begin the next request, if there is one for now; `end` must follow."""
+        if now >= self._next_tick:
+            self._open_tick(now)
+        self._take_hints(now)
+        while self._requests < _AT_ONCE and self._jobs and self._jobs[0].at <= now:
+            job = self._jobs.popleft()
+            wanted = tuple(one for one in job.task_ids if self._is_wanted(one, now))
+            if not job.alone and not self.has_list():
+                self._ask_alone(wanted, now)
+            elif wanted:
+                return self._begin(Job(now, wanted, job.alone))
+        return None
+
+    def look_again_at(self) -> float:
+        """Give the time at which `next_job` may have one, if nothing happens before."""
+        if self._jobs and self._requests < _AT_ONCE:
+            return min(self._jobs[0].at, self._next_tick)
+        return self._next_tick
+
+    def _open_tick(self, now: float) -> None:
+        late = now - self._next_tick
+        self._tick = self._next_tick if late < self.interval else now
+        length = self.interval * random.uniform(1.0 - self.jitter, 1.0 + self.jitter)
+        self._next_tick = self._tick + length
+        self._alone_left = self.batch_size
+        self._hinted.clear()
+        # What the last tick did not come to is among the due, and the first of them.
+        self._jobs.clear()
+        due = [one for one in self._places if self._is_wanted(one, now)]
+        due.sort(key=self._due)
+        if self.has_list():
+            batches = (due[at : at + self.batch_size] for at in range(0, len(due), self.batch_size))
+            self._spread([Job(now, tuple(batch)) for batch in batches], now)
+        else:
+            self._ask_alone(due, now)
+
+    def _take_hints(self, now: float) -> None:
+        ready = [one for one in self._hints if one not in self._under_way][: self.batch_size]
+        if not ready:
+            return
+        for task_id in ready:
+            del self._hints[task_id]
+            for place in self._places[task_id]:
+                place.watch.hurry()
+                place.watch.hinted = False
+        self._jobs.appendleft(Job(now, tuple(ready)))
+
+    def _due(self, task_id: str) -> float:
+        return min(place.watch.due for place in self._places[task_id])
+
+    def _is_wanted(self, task_id: str, now: float) -> bool:
+        if task_id in self._under_way or not any(self.waiting([task_id])):
+            return False
+        due = self._due(task_id)
+        return due <= now or due < self._tick + self.interval / 2
+
+    def _ask_alone(self, task_ids: Iterable[str], now: float) -> None:
+        few = list(task_ids)[: self._alone_left]
+        self._alone_left -= len(few)
+        self._spread([Job(now, (task_id,), alone=True) for task_id in few], now)
+
+    def _spread(self, jobs: list[Job], now: float) -> None:
+        """Queue jobs evenly over what is left of the tick, rather than fire them at once."""
+        step = (self._next_tick - now) / max(1, len(jobs))
+        spread = [attrs.evolve(job, at=now + step * number) for number, job in enumerate(jobs)]
+        self._jobs = deque(sorted([*self._jobs, *spread], key=lambda job: job.at))
+
+    def _begin(self, job: Job) -> Job:
+        self._requests += 1
+        self._under_way.update(job.task_ids)
+        for place in self.waiting(job.task_ids):
+            place.watch.polls += 1
+        return job
+
+    # --- what came back -------------------------------------------------------------------
+
+    def end(self, job: Job, answers: Answers | None, now: float) -> None:
+        """Take in what a request has brought.
+
+        Args:
+            job: As `next_job` gave it.
+            answers: By id; None: it was cut off, and is to be repeated.
+            now: The time of the clock.
+        """
+        self._requests -= 1
+        self._under_way.difference_update(job.task_ids)
+        if answers is None:
+            self._jobs.appendleft(attrs.evolve(job, at=now))
+            return
+        for task_id, answer in answers.items():
+            self._tell((task_id,), answer, job.at)
+            if isinstance(answer, errors.AuthenticationError):  # others need not ask to know
+                self._tell(tuple(self._places), answer, job.at)
+        self._ask_alone((one for one in job.task_ids if one not in answers), now)
+
+    def _tell(
+        self, task_ids: tuple[str, ...], answer: Task | errors.MJError, asked_at: float
+    ) -> None:
+        for place in tuple(self.waiting(task_ids)):
+            own = answer
+            if isinstance(answer, errors.MJError):  # each raises its own
+                own = copy(answer)
+                own.task_id = place.watch.task_id
+            if place.watch.take(own, asked_at):
+                place.wake()

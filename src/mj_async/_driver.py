@@ -1,0 +1,68 @@
+"""Asking what an agenda says. Whoever waits drives it, so that nothing runs by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from . import errors
+
+if TYPE_CHECKING:
+    from ._agenda import Agenda, Answers, Job
+    from ._clock import Clock
+    from ._models import Task
+
+
+@attrs.define(kw_only=True, eq=False)
+class Driver:
+    """Sleeps until there is something to ask, and asks.
+
+    Args:
+        agenda: What to ask, and when.
+        clock: Time.
+        poll: Asks once for one task.
+        poll_list: Asks once for several tasks, and gives those that were found.
+    """
+
+    agenda: Agenda
+    clock: Clock
+    poll: Callable[[str], Awaitable[Task]]
+    poll_list: Callable[[list[str]], Awaitable[list[Task]]]
+    _sleep: anyio.CancelScope | None = attrs.field(default=None, init=False)
+
+    async def sleep(self) -> None:
+        """Sleep until the agenda may have something, or `kick` is called."""
+        seconds = self.agenda.look_again_at() - self.clock.now()
+        with anyio.CancelScope() as self._sleep:
+            # At least one turn of the loop, in which all that come at this instant can join.
+            await self.clock.sleep(max(0.0, seconds))
+
+    def kick(self) -> None:
+        """End the sleep: something has changed."""
+        if self._sleep is not None:
+            self._sleep.cancel()
+
+    def next_job(self) -> Job | None:
+        """Begin the next request, if there is one; it must be carried."""
+        return self.agenda.next_job(self.clock.now())
+
+    async def carry(self, job: Job) -> None:
+        """Send a request and tell what came back; one that is cut off will be repeated."""
+        answers: Answers | None = None
+        try:
+            answers = await self._ask(job)
+        finally:
+            self.agenda.end(job, answers, self.clock.now())
+            self.kick()
+
+    async def _ask(self, job: Job) -> Answers:
+        try:
+            if job.alone:
+                (task_id,) = job.task_ids
+                return {task_id: await self.poll(task_id)}
+            return {task.id: task for task in await self.poll_list(list(job.task_ids))}
+        except errors.MJError as error:
+            return dict.fromkeys(job.task_ids, error)

@@ -1,0 +1,283 @@
+"""Many waits, one poll: the waiters themselves drive it, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
+
+import anyio
+
+from . import _checks
+from ._agenda import Place
+from ._answer import parse_task
+from ._waiting import Watch, wait
+
+if TYPE_CHECKING:
+    from ._agenda import Job
+    from ._driver import Driver
+    from ._models import Task
+    from ._settings import Polling
+    from ._waiting import WaitContext
+
+
+class _Seat(Place):
+    """The place of one who waits, and what it is doing for all."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__(watch, self.rouse)
+        self.job: Job | None = None
+        self._event: anyio.Event | None = None
+        self._carrying: anyio.CancelScope | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.job is None and not self.watch.has_news
+
+    def rouse(self) -> None:
+        """End what it awaits: there is news, or something to do."""
+        if self._event is not None:
+            self._event.set()
+        if self._carrying is not None:
+            self._carrying.cancel()
+
+    async def wait(self) -> None:
+        self._event = anyio.Event()
+        await self._event.wait()
+
+    async def carry(self, driver: Driver) -> None:
+        job, self.job = self.job, None
+        assert job is not None  # noqa: S101  # it has been handed one
+        with anyio.CancelScope() as self._carrying:
+            await driver.carry(job)
+        self._carrying = None
+
+
+class TaskPoller:
+    """Waits on many tasks with one poll for all.
+
+    `client.task_poller()` makes one. All its waits are asked for together: every
+    `polling.interval` there is a tick, and at a tick those that are due are put into list calls
+    of `batch_size` ids, spread over the tick. So 500 waits cost 5 requests where they would
+    cost 500. Ids that the list leaves out, and gateways without a list, are asked for one by
+    one, at most `batch_size` a tick. At most 4 requests are under way at once. Two waits on one
+    id are one poll, and nothing is asked when nobody waits.
+
+    It may be entered in one task and closed in another, or be used without `async with` and
+    closed with `aclose()`.
+    """
+
+    def __init__(self, waits: WaitContext, driver: Driver) -> None:
+        self._waits = waits
+        self._driver = driver
+        self._agenda = driver.agenda
+        self._seats: dict[_Seat, None] = {}
+        self._leader: _Seat | None = None
+        self._heir: _Seat | None = None
+        self._watches: WeakSet[Watch] = WeakSet()
+        self._left: tuple[dict[str, Any], ...] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._waits.life.check()
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End all waits with `ClientStateError`; a second time does nothing."""
+        if self._left is None:
+            self._left = self.pending()
+        self._waits.life.close()
+        await anyio.lowlevel.checkpoint()
+
+    async def wait_for_task(
+        self,
+        task_id: str,
+        *,
+        timeout: float | None = 600.0,
+        polling: Polling | None = None,
+        on_update: Callable[[Task], object] | None = None,
+        raise_on_failure: bool = True,
+    ) -> Task:
+        """Wait until a task has ended, as `AsyncMJClient.wait_for_task` does.
+
+        Args:
+            task_id: The task's id.
+            timeout: Seconds for the whole wait; None: for ever.
+            polling: The schedule; None: the poller's. It is rounded to the poller's ticks.
+            on_update: Called with the task when its status or progress has changed, and
+                awaited if it can be, in the task of whoever waits. The timeout does not cut
+                it; what it raises ends the wait. No other wait stands still meanwhile.
+            raise_on_failure: Whether FAILURE and CANCEL are raised instead of returned.
+
+        Returns:
+            The final task.
+
+        Raises:
+            ConfigurationError: An argument cannot be used.
+            ClientStateError: The poller, or its client, is closed.
+            TaskFailedError: The task ended with FAILURE.
+            TaskCancelledError: The task ended with CANCEL.
+            TaskNeedsInputError: The task is MODAL and will not move by itself.
+            TaskStalledError: It stood still for `polling.stall_timeout`.
+            WaitTimeoutError: The time is over; the error has the last task.
+            TaskNotFoundError: The id was unknown for `polling.missing_grace`.
+            AuthenticationError: The key was refused; this ends all waits of the poller.
+            PermissionDeniedError: The gateway does not allow this.
+            MJError: `polling.max_consecutive_errors` polls in a row failed, the last with
+                this; or base_url is wrong.
+        """
+        if on_update is not None:
+            _checks.check_instance("on_update", on_update, Callable)
+        watch = self._watch(task_id, timeout, polling)
+        try:
+            return await wait(watch, on_update, raise_on_failure=raise_on_failure)
+        finally:
+            self._watches.discard(watch)
+
+    def watch_task(
+        self, task_id: str, *, timeout: float | None = 600.0, polling: Polling | None = None
+    ) -> AsyncIterator[Task]:
+        """Follow a task: `async for task in poller.watch_task(task_id)`.
+
+        Args:
+            task_id: The task's id.
+            timeout: Seconds for the whole wait; None: for ever.
+            polling: The schedule; None: the poller's. It is rounded to the poller's ticks.
+
+        Returns:
+            An iterator over each change of status or progress, the final one last, FAILURE
+            and CANCEL too. It may be left at any time.
+
+        Raises:
+            ConfigurationError: An argument cannot be used.
+            MJError: While iterating, as `wait_for_task`.
+        """
+        return self._watch(task_id, timeout, polling)
+
+    def feed(self, payload: bytes | str | Mapping[str, Any], *, trusted: bool = False) -> Task:
+        """Take in the body of a webhook (`notifyHook`).
+
+        Webhooks are unsigned, repeated and out of order (gateways page, "Webhooks"). By default
+        one only brings the poll of its id forward to now. Polling goes on either way, so that
+        a webhook that is lost is no harm.
+
+        Args:
+            payload: The body as bytes or text, or its JSON object.
+            trusted: Whether to take its word: then it is the answer to a wait, without a
+                request. Only for deliveries that you have authenticated yourself. What is not
+                further on than is known is dropped, even so.
+
+        Returns:
+            The task in it.
+
+        Raises:
+            UnexpectedAnswerError: It is no task, or has no id; no wait is harmed.
+            ClientStateError: The poller, or its client, is closed.
+        """
+        task = parse_task(payload)
+        self._waits.life.check_open()
+        watches = [one for one in self._watches if one.task_id == task.id and one.is_open]
+        for watch in watches:
+            if trusted:
+                watch.trust(task)
+            else:
+                watch.hinted = True
+        if not trusted:
+            self._agenda.hint(task.id)
+        for place in self._agenda.places(task.id):
+            if place.watch.has_news:
+                place.wake()
+        self._driver.kick()
+        return task
+
+    def pending(self) -> tuple[dict[str, Any], ...]:
+        """Tell what is being waited for, to go on with after a restart.
+
+        Returns:
+            For each id `{"task_id": str, "first_seen_at": float, "deadline_at": float | None}`
+            in Unix seconds, the oldest wait first: plain data, for JSON. Of a closed poller,
+            what was pending when it was closed.
+        """
+        if self._left is not None:
+            return self._left
+        found: dict[str, dict[str, Any]] = {}
+        for watch in sorted(self._watches, key=lambda watch: watch.first_seen_at):
+            if watch.is_open:
+                one = _describe(watch)
+                first = found.setdefault(watch.task_id, one)
+                ends = first["deadline_at"], one["deadline_at"]
+                first["deadline_at"] = None if None in ends else max(ends)
+        return tuple(found.values())
+
+    # --- who drives -----------------------------------------------------------------------
+
+    def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
+        watch = self._waits.watch(task_id, timeout, polling, self._follow)
+        self._watches.add(watch)
+        return watch
+
+    async def _follow(self, watch: Watch) -> None:
+        """Wait for news of a watch, and do meanwhile what has to be done for all."""
+        if watch.has_news:
+            return
+        seat = _Seat(watch)
+        self._seats[seat] = None
+        self._agenda.join(seat, self._driver.clock.now())
+        if watch.hinted:
+            self._driver.kick()
+        try:
+            while not watch.has_news:
+                if seat.job is not None:
+                    await seat.carry(self._driver)
+                elif self._leader is None:
+                    await self._lead(seat)
+                else:
+                    await seat.wait()
+        finally:
+            self._leave(seat)
+
+    async def _lead(self, seat: _Seat) -> None:
+        """Hand out the requests as they come due, until there is one for oneself."""
+        self._leader = seat
+        try:
+            while seat.is_idle:
+                await self._driver.sleep()
+                self._hand_out()
+        finally:
+            self._leader = None
+            self._promote()
+
+    def _hand_out(self) -> None:
+        """Give each request to somebody it is for: that one is sure to wait for the answer."""
+        while (job := self._driver.next_job()) is not None:
+            places = self._agenda.waiting(job.task_ids)
+            idle = [seat for seat in places if isinstance(seat, _Seat) and seat.is_idle]
+            carrier = next((seat for seat in idle if seat is not self._leader), idle[0])
+            carrier.job = job
+            carrier.rouse()
+
+    def _promote(self) -> None:
+        """Wake somebody to lead; whoever comes before it may as well."""
+        self._heir = next((seat for seat in self._seats if seat.is_idle), None)
+        if self._heir is not None:
+            self._heir.rouse()
+
+    def _leave(self, seat: _Seat) -> None:
+        del self._seats[seat]
+        self._agenda.leave(seat)
+        if seat.job is not None:  # handed to one who was just leaving
+            self._agenda.end(seat.job, None, self._driver.clock.now())
+            self._driver.kick()
+        if seat is self._heir and self._leader is None:
+            self._promote()
+
+
+def _describe(watch: Watch) -> dict[str, Any]:
+    since, timeout = watch.first_seen_at, watch.timeout
+    return {
+        "task_id": watch.task_id,
+        "first_seen_at": since,
+        "deadline_at": None if timeout is None else since + timeout,
+    }

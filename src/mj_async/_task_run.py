@@ -1,0 +1,121 @@
+"""The outcomes of many waits, as they finish."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+import anyio
+import attrs
+
+from . import errors
+from ._agenda import Place
+from ._landing import Landing
+from ._outcomes import TaskOutcome
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from ._driver import Driver
+    from ._settings import Polling
+    from ._waiting import WaitContext, Watch
+
+
+async def _nobody(_watch: Watch) -> None:
+    raise AssertionError("the run asks for all its watches itself")
+
+
+@attrs.define(kw_only=True, eq=False)
+class TaskRun:
+    """Waits for many tasks: `async with` it, then `async for` over it.
+
+    Args:
+        task_ids: Distinct ids.
+        timeout: Seconds for all of it; None: for ever.
+        polling: The schedule.
+        waits: What the waits have in common.
+        driver: Asks for all of them together.
+    """
+
+    task_ids: list[str]
+    timeout: float | None
+    polling: Polling | None
+    waits: WaitContext
+    driver: Driver
+    _pending: dict[str, Place] = attrs.field(factory=dict, init=False)
+    _landing: Landing[TaskOutcome] = attrs.field(init=False)
+    _group: TaskGroup | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._landing = Landing(math.inf)
+        for task_id in self.task_ids:
+            watch = self.waits.watch(task_id, self.timeout, self.polling, _nobody)
+            self._pending[task_id] = Place(watch, partial(self._settle, watch))
+
+    async def __aenter__(self) -> Self:
+        self.waits.life.check()
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(self._run)
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        group, self._group = self._group, None
+        assert group is not None  # noqa: S101  # __aenter__ has set it
+        group.cancel_scope.cancel()
+        # Without the body's exception, which the group would wrap into an exception group.
+        await group.__aexit__(None, None, None)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> TaskOutcome:
+        """Give the next outcome.
+
+        Raises:
+            ClientStateError: The run has not been entered, or was left.
+        """
+        if self._group is None:
+            raise errors.ClientStateError(
+                "use it as: async with client.wait_for_tasks(…) as outcomes"
+            )
+        outcome = await self._landing.take()
+        if outcome is None:
+            raise StopAsyncIteration
+        return outcome
+
+    async def _run(self) -> None:
+        now = self.driver.clock.now()
+        for place in self._pending.values():
+            place.watch.begin()
+            self.driver.agenda.join(place, now)
+        try:
+            with self.waits.life.cut(None if self.timeout is None else now + self.timeout):
+                async with anyio.create_task_group() as crew:
+                    await self._drive(crew)
+                    crew.cancel_scope.cancel()
+        finally:
+            for place in tuple(self._pending.values()):
+                self._settle(place.watch)
+            self._landing.close()
+
+    async def _drive(self, crew: TaskGroup) -> None:
+        while self._pending:
+            await self.driver.sleep()
+            while (job := self.driver.next_job()) is not None:
+                crew.start_soon(self.driver.carry, job)
+
+    def _settle(self, watch: Watch) -> None:
+        """Land the outcome of a watch that has ended, or has to; other changes are no matter."""
+        try:
+            task = watch.give()
+        except errors.MJError as error:
+            outcome = TaskOutcome(watch.task_id, error=error)
+        else:
+            if not task.is_final:
+                return
+            failure = watch.failure()
+            outcome = TaskOutcome(watch.task_id, None if failure else task, failure)
+        self.driver.agenda.leave(self._pending.pop(watch.task_id))
+        self._landing.land(outcome)
