@@ -98,9 +98,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Compare the cost of a fetch with bare httpx in the same run."""
+    """Compare costs with those of others in the same run."""
     session.install(".[speed]")
     session.run("python", "benchmarks/fetch.py")
+    session.run("python", "benchmarks/waits.py")
+    session.run("python", "benchmarks/adaptive.py")
 
 
 @nox.session

@@ -86,7 +86,7 @@ class Polling:
     learning: bool = attrs.field(default=False, validator=_checked(_checks.flag))
 
     @classmethod
-    def adaptive(cls, *, interval: float = 3.0, max_interval: float = 12.0, **others: Any) -> Self:
+    def adaptive(cls, *, interval: float = 3.0, max_interval: float = 10.0, **others: Any) -> Self:
         """Make a schedule that learns how long tasks take.
 
         A client remembers how long the last tasks of each action took that it saw succeed. It

@@ -66,6 +66,7 @@ class Watch:
     """One wait for one task: an iterator over its changes, the final one last.
 
     It decides what an answer means for the wait; who asks, and when exactly, is `follow`'s.
+    `has_news` tells that there is something to give: a change, or what ends the wait.
 
     Args:
         task_id: The task's id.
@@ -83,6 +84,7 @@ class Watch:
     task: Task | None = attrs.field(default=None, init=False)
     polls: int = attrs.field(default=0, init=False)
     hinted: bool = attrs.field(default=False, init=False)
+    has_news: bool = attrs.field(default=False, init=False)
     first_seen_at: float = attrs.field(default=0.0, init=False)
     _schedule: Schedule = attrs.field(init=False)
     _patience: Patience = attrs.field(init=False)
@@ -142,14 +144,6 @@ class Watch:
         """The time of the clock at which the next poll is due."""
         return self._schedule.due
 
-    @property
-    def has_news(self) -> bool:
-        """Whether there is something to give: a change, or what ends the wait."""
-        if self._failure is not None:
-            return True
-        changed = self.task is not None and is_change(self.task, self._given)
-        return changed and not self._lacks_picture
-
     def hurry(self) -> None:
         """Make the next poll due at once."""
         self._schedule.due = min(self._schedule.due, self.context.clock.now())
@@ -168,6 +162,8 @@ class Watch:
             self._take_error(answer, asked_at)
         else:
             self._take_task(answer, asked_at)
+        changed = self.task is not None and is_change(self.task, self._given)
+        self.has_news = self._failure is not None or (changed and not self._lacks_picture)
         return self.has_news
 
     def trust(self, task: Task) -> bool:
@@ -232,6 +228,7 @@ class Watch:
             self.context.life.check()
             raise self._end_with(errors.WaitTimeoutError) from self._patience.last_error
         self._given = self.task
+        self.has_news = False
         self._ended = self.task.is_final
         return self.task
 
