@@ -1,13 +1,15 @@
 """Wait on hundreds of tasks for minutes against a gateway that misbehaves in every way.
 
 It prints what happened and what is left over, and exits with 1 where a wait ended wrong or
-something leaked. Run it as `nox -s soak`, or `python benchmarks/soak.py --seconds 20`.
+something leaked. One wait in ten is cancelled on its way and begun again. With `--together` all
+waits are those of one poller. Run it as `nox -s soak`, or `python benchmarks/soak.py --seconds 20`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -20,7 +22,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from mj_async import AsyncMJClient, Dialect, Polling, errors
+from mj_async import AsyncMJClient, Dialect, Polling, TaskPoller, errors
 
 KEY = "sk-soak"
 TASK_SECONDS = 8.0
@@ -53,7 +55,7 @@ class Gateway:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                if not await self._answer(head.split(b"/")[3].decode(), writer):
+                if not await self._answer(await self._read_task(head, reader), writer):
                     break
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -61,9 +63,17 @@ class Gateway:
             self._writers.discard(writer)
             writer.close()
 
-    async def _answer(self, task_id: str, writer: asyncio.StreamWriter) -> bool:
+    async def _read_task(self, head: bytes, reader: asyncio.StreamReader) -> object:
+        """Give what is asked for: one task, or a list."""
+        if head.startswith(b"GET"):
+            return self._task(head.split(b"/")[3].decode())
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        ids = json.loads(await reader.readexactly(length))["ids"]
+        return [self._task(one) for one in ids]
+
+    async def _answer(self, answer: object, writer: asyncio.StreamWriter) -> bool:
         fault = random.choices([*FAULTS, "none"], [*FAULTS.values(), 100 - sum(FAULTS.values())])[0]
-        body = json.dumps(self._task(task_id)).encode()
+        body = json.dumps(answer).encode()
         head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
         if fault == "reset":
             linger = struct.pack("ii", 1, 0)
@@ -108,15 +118,22 @@ def resident_kib() -> int:
     return int(status.split("VmRSS:")[1].split()[0])
 
 
-async def wait_on(client: AsyncMJClient, number: int, until: float, ended: Counter[str]) -> None:
+async def wait_on(
+    waiter: AsyncMJClient | TaskPoller, number: int, until: float, ended: Counter[str]
+) -> None:
     """Wait on one task after the other, and check how each ends."""
     polling = Polling(interval=1.0, factor=1.2, max_interval=3.0, max_consecutive_errors=60)
     turn = 0
     while time.monotonic() < until:
         turn += 1
         task_id = f"{turn}0000{number}"
+        if (number + turn) % 10 == 0:
+            with contextlib.suppress(TimeoutError, errors.TaskFailedError):
+                async with asyncio.timeout(random.uniform(0.0, TASK_SECONDS)):
+                    await waiter.wait_for_task(task_id, timeout=120.0, polling=polling)
+            ended["cancelled"] += 1
         try:
-            task = await client.wait_for_task(task_id, timeout=120.0, polling=polling)
+            task = await waiter.wait_for_task(task_id, timeout=120.0, polling=polling)
             outcome = task.status
         except errors.MJError as error:
             outcome = type(error).__name__
@@ -124,19 +141,21 @@ async def wait_on(client: AsyncMJClient, number: int, until: float, ended: Count
         ended[outcome if outcome == expected else f"WRONG {outcome}"] += 1
 
 
-async def soak(port: int, waits: int, seconds: float) -> int:
+async def soak(port: int, waits: int, seconds: float, *, together: bool) -> int:
     """Run the waits, print what is left over, and give the exit code."""
     before, ended, memory = open_files(), Counter[str](), []
     started = time.monotonic()
     client = AsyncMJClient(
         KEY,
         base_url=f"http://127.0.0.1:{port}",
-        dialect=Dialect(auth="bearer"),
+        dialect=Dialect(auth="bearer", ids="json"),
+        polling=Polling(interval=1.0),
         request_timeout=3.0,
     )
-    async with client, asyncio.TaskGroup() as group:
+    async with client, client.task_poller() as poller, asyncio.TaskGroup() as group:
+        waiter = poller if together else client
         for number in range(waits):
-            group.create_task(wait_on(client, number, started + seconds, ended))
+            group.create_task(wait_on(waiter, number, started + seconds, ended))
         while time.monotonic() < started + seconds:
             await asyncio.sleep(seconds / 12)
             memory.append(resident_kib())
@@ -160,6 +179,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--waits", type=int, default=500)
+    parser.add_argument("--together", action="store_true")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -171,7 +191,9 @@ def main() -> int:
         assert gateway.stdout is not None
         gateway.stdout.readline()
         try:
-            return asyncio.run(soak(port, options.waits, options.seconds))
+            return asyncio.run(
+                soak(port, options.waits, options.seconds, together=options.together)
+            )
         finally:
             gateway.kill()
 

@@ -196,9 +196,9 @@ class TaskPoller:
         """Tell what is being waited for, to go on with after a restart.
 
         Returns:
-            For each id `{"task_id": str, "first_seen_at": float, "deadline_at": float | None}`
-            in Unix seconds, the oldest wait first: plain data, for JSON. Of a closed poller,
-            what was pending when it was closed.
+            A dict for each id, the oldest wait first, of plain data for JSON. It has `task_id`,
+            and in Unix seconds `first_seen_at` and `deadline_at`, which is None where there is
+            no deadline. A closed poller gives what was pending when it was closed.
         """
         if self._left is not None:
             return self._left
