@@ -31,6 +31,7 @@ _TASK_LIMIT = 2**20
 _LIST_LIMIT = 16 * 2**20
 
 _NOT_UNDERSTOOD = frozenset({400, 415, 422})
+_REFUSALS = (errors.APIError, errors.UnsupportedError, errors.TaskNotFoundError)
 
 
 @attrs.define(eq=False)
@@ -116,19 +117,19 @@ class Gateway:
         """Ask once for several tasks; a wait's schedule is its retry.
 
         Returns:
-            What was found; a gateway without a list finds nothing.
+            What was found. A gateway without a list finds nothing, and so does one that refuses
+            this list: one id in it may be to blame, and is none of the others' business.
 
         Raises:
             MJError: The list has failed, and may work the next time.
         """
         try:
             listing = await self._list_part(task_ids, Turn(limit=_LIST_LIMIT, patient=True))
-        except errors.TaskNotFoundError:
-            return []
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
-            if self._has_listed or not _refuses_list(error):
+            refused = type(error) in _REFUSALS
+            if not refused and (self._has_listed or not _is_elsewhere(error)):
                 raise
-            self._list_refused = True
+            self._list_refused = not self._has_listed
             return []
         found: dict[str, Task] = {}
         _merge(found, task_ids, listing.tasks)
@@ -297,11 +298,10 @@ def _route_is_missing(error: errors.MJError) -> bool:
     return _is_html(error)
 
 
-def _refuses_list(error: errors.MJError) -> bool:
-    """Whether there is no list here, or none that we can use."""
+def _is_elsewhere(error: errors.MJError) -> bool:
+    """Whether the answer is that of an unknown route, or of a page shown for maintenance."""
     redirected = isinstance(error, errors.UnexpectedAnswerError) and error.reason == "redirect"
-    plain = type(error) in (errors.APIError, errors.UnsupportedError)
-    return plain or redirected or _is_html(error)
+    return redirected or _is_html(error)
 
 
 def _is_html(error: errors.MJError) -> bool:
