@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ Answers: TypeAlias = Mapping[str, Task | errors.MJError]
 _AT_ONCE = 4
 # Webhooks are unsigned: whoever floods us with them must not make us flood the gateway.
 _HINTS_A_TICK = 2
+_HINT_JOBS_A_TICK = 10
 
 
 @attrs.frozen
@@ -44,11 +46,13 @@ class Place:
 
     Args:
         watch: The wait.
-        wake: Called when it has news.
     """
 
     watch: Watch
-    wake: Callable[[], None]
+
+    def wake(self) -> None:
+        """Tell whoever waits that there is news."""
+        raise NotImplementedError
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -78,6 +82,7 @@ class Agenda:
     _next_tick: float = attrs.field(default=0.0, init=False)
     _alone_left: int = attrs.field(default=0, init=False)
     _hints: dict[str, None] = attrs.field(factory=dict, init=False)
+    _hints_from: float = attrs.field(default=0.0, init=False)
     _hinted: dict[str, int] = attrs.field(factory=dict, init=False)
 
     # --- who waits ------------------------------------------------------------------------
@@ -110,11 +115,13 @@ class Agenda:
 
     def hint(self, task_id: str) -> None:
         """Bring the poll of an id forward to now; too many hints wait for the next tick."""
+        if task_id not in self._places:
+            return
         self._hinted[task_id] = self._hinted.get(task_id, 0) + 1
-        if self._hinted[task_id] <= _HINTS_A_TICK and task_id in self._places:
+        if self._hinted[task_id] <= _HINTS_A_TICK:
             self._hints[task_id] = None
-        for place in self._places.get(task_id, ()):
-            place.watch.hurry()
+        for place in self._places[task_id]:
+            place.watch.hinted = True
 
     # --- what to ask ----------------------------------------------------------------------
 
@@ -134,9 +141,11 @@ class Agenda:
 
     def look_again_at(self) -> float:
         """Give the time at which `next_job` may have one, if nothing happens before."""
-        if self._jobs and self._requests < _AT_ONCE:
-            return min(self._jobs[0].at, self._next_tick)
-        return self._next_tick
+        times = [self._next_tick]
+        if self._requests < _AT_ONCE:
+            times += [self._jobs[0].at] if self._jobs else []
+            times += [self._hints_from] if self._ready_hints() else []
+        return min(times)
 
     def _open_tick(self, now: float) -> None:
         late = now - self._next_tick
@@ -156,18 +165,21 @@ class Agenda:
             self._ask_alone(due, now)
 
     def _take_hints(self, now: float) -> None:
-        ready = [one for one in self._hints if one not in self._under_way][: self.batch_size]
-        if not ready:
+        ready = self._ready_hints()[: self.batch_size]
+        if not ready or now < self._hints_from:
             return
+        # Many at once are one request; a flood must not keep the gateway busy for good.
+        self._hints_from = now + self.interval / _HINT_JOBS_A_TICK
         for task_id in ready:
             del self._hints[task_id]
-            for place in self._places[task_id]:
-                place.watch.hurry()
-                place.watch.hinted = False
         self._jobs.appendleft(Job(now, tuple(ready)))
 
+    def _ready_hints(self) -> list[str]:
+        return [task_id for task_id in self._hints if task_id not in self._under_way]
+
     def _due(self, task_id: str) -> float:
-        return min(place.watch.due for place in self._places[task_id])
+        watches = [place.watch for place in self._places[task_id]]
+        return min(-math.inf if watch.hinted else watch.due for watch in watches)
 
     def _is_wanted(self, task_id: str, now: float) -> bool:
         if task_id in self._under_way or not any(self.waiting([task_id])):
@@ -190,24 +202,30 @@ class Agenda:
         self._requests += 1
         self._under_way.update(job.task_ids)
         for place in self.waiting(job.task_ids):
-            place.watch.polls += 1
+            place.watch.begin_poll()
         return job
 
     # --- what came back -------------------------------------------------------------------
 
-    def end(self, job: Job, answers: Answers | None, now: float) -> None:
+    def drop(self, job: Job) -> None:
+        """Forget a request that `next_job` gave; whom it was for is due at the next tick."""
+        self._requests -= 1
+        self._under_way.difference_update(job.task_ids)
+
+    def repeat(self, job: Job, now: float) -> None:
+        """Ask again for what was cut off."""
+        self.drop(job)
+        self._jobs.appendleft(attrs.evolve(job, at=now))
+
+    def end(self, job: Job, answers: Answers, now: float) -> None:
         """Take in what a request has brought.
 
         Args:
             job: As `next_job` gave it.
-            answers: By id; None: it was cut off, and is to be repeated.
+            answers: By id.
             now: The time of the clock.
         """
-        self._requests -= 1
-        self._under_way.difference_update(job.task_ids)
-        if answers is None:
-            self._jobs.appendleft(attrs.evolve(job, at=now))
-            return
+        self.drop(job)
         for task_id, answer in answers.items():
             self._tell((task_id,), answer, job.at)
             if isinstance(answer, errors.AuthenticationError):  # others need not ask to know

@@ -119,7 +119,7 @@ class AsyncMJClient:
         self._clock = clock
         self._life = Life(clock)
         self._exchange = Exchange(self._settings, clock, self._life, http_client, owned=owned)
-        self._gateway = Gateway(self._settings, self._exchange)
+        self._gateway = Gateway(self._settings, self._exchange, clock)
         self._waits = WaitContext(
             clock=clock,
             life=self._life,

@@ -50,12 +50,22 @@ class Driver:
         return self.agenda.next_job(self.clock.now())
 
     async def carry(self, job: Job) -> None:
-        """Send a request and tell what came back; one that is cut off will be repeated."""
-        answers: Answers | None = None
+        """Send a request and tell what came back; one that is cut off will be repeated.
+
+        Raises:
+            Exception: A fault in a hook or transport of the caller's; it is not repeated now.
+        """
         try:
             answers = await self._ask(job)
-        finally:
+        except Exception:
+            self.agenda.drop(job)
+            raise
+        except BaseException:  # it was cut off
+            self.agenda.repeat(job, self.clock.now())
+            raise
+        else:
             self.agenda.end(job, answers, self.clock.now())
+        finally:
             self.kick()
 
     async def _ask(self, job: Job) -> Answers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import attrs
 
@@ -20,6 +20,8 @@ _ACTIONS = 32
 # Fewer say too little.
 _FEWEST = 10
 _FEWEST_LEFT = 3
+# A clock that is off by more than a day is no clock.
+_LONGEST_LAG = 86400.0
 # The next poll comes when a task that ended meanwhile would, on average over what is known of
 # such tasks, have waited this long to be seen. It trades requests for seconds: 0.9 asks a sixth
 # less than the fixed schedule and is later in no percentile (benchmarks/adaptive.py prints it).
@@ -48,8 +50,9 @@ class Durations:
             return
         _keep(self._seconds.setdefault(task.action, {}), task.id, task.duration, _KEPT)
         _keep(self._seconds, task.action, self._seconds[task.action], _ACTIONS)
-        if task.finish_time is not None:
-            _keep(self._lags, task.id, wall_time - _unix(task.finish_time), _KEPT)
+        lag = wall_time - _unix(cast("datetime", task.finish_time))
+        if abs(lag) < _LONGEST_LAG:
+            _keep(self._lags, task.id, lag, _KEPT)
 
     def next_gap(self, task: Task | None, wall_time: float) -> float | None:
         """Say in how many seconds to ask again, or None where too little is known.

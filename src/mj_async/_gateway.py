@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from ._stages import is_further
 if TYPE_CHECKING:
     from ._answer import Listing
     from ._ask import Encoding
+    from ._clock import Clock
     from ._exchange import Exchange
     from ._reply import Reply
     from ._settings import Settings
@@ -31,7 +33,12 @@ _TASK_LIMIT = 2**20
 _LIST_LIMIT = 16 * 2**20
 
 _NOT_UNDERSTOOD = frozenset({400, 415, 422})
-_REFUSALS = (errors.APIError, errors.UnsupportedError, errors.TaskNotFoundError)
+_FOR_ALL = (errors.AuthenticationError, errors.RateLimitError)
+_TOO_LARGE = frozenset({413, 414})
+# So many failures in a row are taken for trouble that passes.
+_TOLERATED = 3
+# When to try a list again that was refused; an unknown route stays unknown.
+_LIST_PAUSE = 60.0
 
 
 @attrs.define(eq=False)
@@ -41,17 +48,20 @@ class Gateway:
     Args:
         settings: The client's.
         exchange: Sends.
+        clock: The client's time.
     """
 
     _settings: Settings
     _exchange: Exchange
+    _clock: Clock
     _signer: Signer = attrs.field(init=False)
     _encoding: Encoding | None = attrs.field(default=None, init=False)
     _seed_route: _ask.SeedRoute | None = attrs.field(default=None, init=False)
     _lists_one: bool = attrs.field(default=False, init=False)
     _has_listed: bool = attrs.field(default=False, init=False)
-    _list_refused: bool = attrs.field(default=False, init=False)
-    _no_list: bool = attrs.field(default=False, init=False)
+    _list_pause: float | None = attrs.field(default=None, init=False)
+    _list_from: float = attrs.field(default=-math.inf, init=False)
+    _list_failures: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         dialect = self._settings.dialect
@@ -71,7 +81,9 @@ class Gateway:
         """Ask once for a task; a wait's schedule is its retry, and its deadline cuts it."""
         task = await self._fetch(task_id, Turn(limit=_TASK_LIMIT, patient=True))
         # Only now: a page instead of a list may have come from a gateway under maintenance.
-        self._no_list = self._list_refused
+        if self._list_pause is not None and not self._has_listed:
+            self._list_from = self._clock.now() + self._list_pause
+            self._list_pause = None
         return task
 
     async def _fetch(self, task_id: str, turn: Turn) -> Task:
@@ -110,8 +122,8 @@ class Gateway:
 
     @property
     def has_list(self) -> bool:
-        """Whether a list answers several ids, as far as is known."""
-        return not (self._no_list or self._lists_one)
+        """Whether it is worth asking a list for several ids."""
+        return not self._lists_one and self._clock.now() >= self._list_from
 
     async def poll_list(self, task_ids: list[str]) -> list[Task]:
         """Ask once for several tasks; a wait's schedule is its retry.
@@ -123,19 +135,38 @@ class Gateway:
         Raises:
             MJError: The list has failed, and may work the next time.
         """
+        turn = Turn(limit=_LIST_LIMIT, patient=True)
         try:
-            listing = await self._list_part(task_ids, Turn(limit=_LIST_LIMIT, patient=True))
+            listing = await self._list_part(task_ids, turn)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
-            refused = type(error) in _REFUSALS
-            if not refused and (self._has_listed or not _is_elsewhere(error)):
+            self._list_failures += 1
+            if not await self._is_refusal(error, task_ids[0], turn):
                 raise
-            self._list_refused = not self._has_listed
+            self._list_pause = _pause_after(error)
             return []
         found: dict[str, Task] = {}
         _merge(found, task_ids, listing.tasks)
         self._lists_one = self._lists_one or (listing.bare and len(task_ids) > 1)
         self._has_listed = self._has_listed or bool(found)
+        self._list_failures, self._list_pause = 0, None
         return list(found.values())
+
+    async def _is_refusal(self, error: errors.MJError, task_id: str, turn: Turn) -> bool:
+        """Whether the list, and not the gateway, is in the way, so that `/fetch` will do."""
+        if isinstance(error, _FOR_ALL):
+            return False
+        if isinstance(error, errors.APIError) and not isinstance(error, errors.ServerError):
+            return True
+        if _is_elsewhere(error) and not self._has_listed:
+            return True
+        return self._list_failures > _TOLERATED and await self._knows(task_id, turn)
+
+    async def _knows(self, task_id: str, turn: Turn) -> bool:
+        try:
+            await self._fetch(task_id, turn)
+        except errors.MJError as error:
+            return isinstance(error, errors.TaskNotFoundError)
+        return True
 
     async def _list(self, task_ids: list[str], turn: Turn) -> list[Task]:
         """List one batch, also where a gateway answers one id a call."""
@@ -143,23 +174,21 @@ class Gateway:
             return await self._list_singly(task_ids, turn)
         listing = await self._list_part(task_ids, turn)
         if not listing.bare:
+            await self._check_answer(task_ids, listing.tasks, turn)
             return list(listing.tasks)
         return [*listing.tasks, *await self._list_rest(task_ids, listing.tasks[0].id, turn)]
 
     async def _list_part(self, task_ids: list[str], turn: Turn) -> Listing:
         """List some; where the answer is too large, in halves."""
         try:
-            listing = await self._list_in_known_encoding(task_ids, turn)
-        except errors.UnexpectedAnswerError as error:
-            if error.reason != "too large" or len(task_ids) == 1:
+            return await self._list_in_known_encoding(task_ids, turn)
+        except (errors.APIError, errors.UnexpectedAnswerError) as error:
+            if not _is_too_large(error) or len(task_ids) == 1:
                 raise
-            middle = len(task_ids) // 2
-            halves = task_ids[:middle], task_ids[middle:]
-            parts = [await self._list_part(half, turn) for half in halves]
-            return _answer.Listing(tuple(task for part in parts for task in part.tasks))
-        if not listing.bare:
-            await self._check_answer(task_ids, listing.tasks, turn)
-        return listing
+        middle = len(task_ids) // 2
+        halves = task_ids[:middle], task_ids[middle:]
+        parts = [await self._list_part(half, turn) for half in halves]
+        return _answer.Listing(tuple(task for part in parts for task in part.tasks))
 
     async def _list_rest(self, task_ids: list[str], answered: str, turn: Turn) -> list[Task]:
         """Ask singly for the others where a gateway answers one task, as is documented."""
@@ -296,6 +325,16 @@ def _route_is_missing(error: errors.MJError) -> bool:
     if isinstance(error, errors.UnsupportedError):
         return error.code is None
     return _is_html(error)
+
+
+def _is_too_large(error: errors.MJError) -> bool:
+    reason, status = getattr(error, "reason", None), getattr(error, "status_code", None)
+    return reason == "too large" or status in _TOO_LARGE
+
+
+def _pause_after(error: errors.MJError) -> float:
+    unknown_route = isinstance(error, errors.UnsupportedError) and error.code is None
+    return math.inf if unknown_route else _LIST_PAUSE
 
 
 def _is_elsewhere(error: errors.MJError) -> bool:

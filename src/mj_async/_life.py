@@ -42,7 +42,10 @@ class Life:
             ClientStateError: The client is closed, or is another event loop's or process's.
         """
         self.check_open()
-        loop = current_token().native_token
+        try:
+            loop = current_token().native_token
+        except RuntimeError:
+            raise ClientStateError("no event loop runs in this thread") from None
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakSet
+from weakref import WeakValueDictionary, ref
 
 import anyio
 
@@ -12,6 +14,7 @@ from . import _checks
 from ._agenda import Place
 from ._answer import parse_task
 from ._waiting import Watch, wait
+from .errors import ClientStateError
 
 if TYPE_CHECKING:
     from ._agenda import Job
@@ -25,7 +28,7 @@ class _Seat(Place):
     """The place of one who waits, and what it is doing for all."""
 
     def __init__(self, watch: Watch) -> None:
-        super().__init__(watch, self.rouse)
+        super().__init__(watch)
         self.job: Job | None = None
         self._event: anyio.Event | None = None
         self._carrying: anyio.CancelScope | None = None
@@ -34,7 +37,13 @@ class _Seat(Place):
     def is_idle(self) -> bool:
         return self.job is None and not self.watch.has_news
 
-    def rouse(self) -> None:
+    @property
+    def patience(self) -> float:
+        """The time until which it will wait."""
+        deadline = self.watch.deadline
+        return math.inf if deadline is None else deadline
+
+    def wake(self) -> None:
         """End what it awaits: there is news, or something to do."""
         if self._event is not None:
             self._event.set()
@@ -45,12 +54,30 @@ class _Seat(Place):
         self._event = anyio.Event()
         await self._event.wait()
 
-    async def carry(self, driver: Driver) -> None:
-        job, self.job = self.job, None
-        assert job is not None  # noqa: S101  # it has been handed one
-        with anyio.CancelScope() as self._carrying:
-            await driver.carry(job)
-        self._carrying = None
+    async def carry(self, job: Job, driver: Driver) -> None:
+        try:
+            with anyio.CancelScope() as self._carrying:
+                await driver.carry(job)
+        finally:
+            self.job = self._carrying = None
+
+
+class _Crowd:
+    """All watches of one id, as long as somebody holds one of them."""
+
+    def __init__(self) -> None:
+        self._watches: list[ref[Watch]] = []
+
+    def add(self, watch: Watch) -> None:
+        self._watches = [one for one in self._watches if one() is not None]
+        self._watches.append(ref(watch))
+
+    def remove(self, watch: Watch) -> None:
+        self._watches.remove(ref(watch))
+
+    def __iter__(self) -> Iterator[Watch]:
+        watches = (watch() for watch in self._watches)
+        return (watch for watch in watches if watch is not None and watch.is_open)
 
 
 class TaskPoller:
@@ -74,7 +101,7 @@ class TaskPoller:
         self._seats: dict[_Seat, None] = {}
         self._leader: _Seat | None = None
         self._heir: _Seat | None = None
-        self._watches: WeakSet[Watch] = WeakSet()
+        self._crowds: WeakValueDictionary[str, _Crowd] = WeakValueDictionary()
         self._left: tuple[dict[str, Any], ...] | None = None
 
     async def __aenter__(self) -> Self:
@@ -85,10 +112,15 @@ class TaskPoller:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End all waits with `ClientStateError`; a second time does nothing."""
+        """End all waits with `ClientStateError`; a second time does nothing.
+
+        Raises:
+            ClientStateError: There are waits, in another event loop.
+        """
         if self._left is None:
             self._left = self.pending()
-        self._waits.life.close()
+        if not self._waits.life.close() and self._seats:
+            raise ClientStateError("close this poller in the event loop in which it is used")
         await anyio.lowlevel.checkpoint()
 
     async def wait_for_task(
@@ -133,8 +165,8 @@ class TaskPoller:
         watch = self._watch(task_id, timeout, polling)
         try:
             return await wait(watch, on_update, raise_on_failure=raise_on_failure)
-        finally:
-            self._watches.discard(watch)
+        finally:  # whoever holds the error may hold the watch by its traceback
+            self._crowds[task_id].remove(watch)
 
     def watch_task(
         self, task_id: str, *, timeout: float | None = 600.0, polling: Polling | None = None
@@ -161,7 +193,8 @@ class TaskPoller:
 
         Webhooks are unsigned, repeated and out of order (gateways page, "Webhooks"). By default
         one only brings the poll of its id forward to now. Polling goes on either way, so that
-        a webhook that is lost is no harm.
+        a webhook that is lost is no harm. Call it in the event loop of the waits; from another
+        thread, by `loop.call_soon_threadsafe(poller.feed, payload)`.
 
         Args:
             payload: The body as bytes or text, or its JSON object.
@@ -174,12 +207,11 @@ class TaskPoller:
 
         Raises:
             UnexpectedAnswerError: It is no task, or has no id; no wait is harmed.
-            ClientStateError: The poller, or its client, is closed.
+            ClientStateError: The poller, or its client, is closed, or another event loop's.
         """
         task = parse_task(payload)
-        self._waits.life.check_open()
-        watches = [one for one in self._watches if one.task_id == task.id and one.is_open]
-        for watch in watches:
+        self._waits.life.check()
+        for watch in self._crowds.get(task.id, ()):
             if trusted:
                 watch.trust(task)
             else:
@@ -202,23 +234,21 @@ class TaskPoller:
         """
         if self._left is not None:
             return self._left
-        found: dict[str, dict[str, Any]] = {}
-        for watch in sorted(self._watches, key=lambda watch: watch.first_seen_at):
-            if watch.is_open:
-                one = _describe(watch)
-                first = found.setdefault(watch.task_id, one)
-                ends = first["deadline_at"], one["deadline_at"]
-                first["deadline_at"] = None if None in ends else max(ends)
-        return tuple(found.values())
+        found = [_describe(list(crowd)) for crowd in self._crowds.values() if any(crowd)]
+        return tuple(sorted(found, key=lambda one: one["first_seen_at"]))
 
     # --- who drives -----------------------------------------------------------------------
 
     def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
-        watch = self._waits.watch(task_id, timeout, polling, self._follow)
-        self._watches.add(watch)
+        crowd = self._crowds.get(task_id) or _Crowd()
+        # The watches hold their crowd, and nobody else does.
+        follow = partial(self._follow, crowd=crowd)
+        watch = self._waits.watch(task_id, timeout, polling, follow)
+        self._crowds[task_id] = crowd
+        crowd.add(watch)
         return watch
 
-    async def _follow(self, watch: Watch) -> None:
+    async def _follow(self, watch: Watch, crowd: _Crowd) -> None:  # noqa: ARG002  # see _watch
         """Wait for news of a watch, and do meanwhile what has to be done for all."""
         if watch.has_news:
             return
@@ -230,7 +260,7 @@ class TaskPoller:
         try:
             while not watch.has_news:
                 if seat.job is not None:
-                    await seat.carry(self._driver)
+                    await seat.carry(seat.job, self._driver)
                 elif self._leader is None:
                     await self._lead(seat)
                 else:
@@ -250,34 +280,35 @@ class TaskPoller:
             self._promote()
 
     def _hand_out(self) -> None:
-        """Give each request to somebody it is for: that one is sure to wait for the answer."""
+        """Give each request to the one it is for who will wait longest for the answer."""
         while (job := self._driver.next_job()) is not None:
             places = self._agenda.waiting(job.task_ids)
             idle = [seat for seat in places if isinstance(seat, _Seat) and seat.is_idle]
-            carrier = next((seat for seat in idle if seat is not self._leader), idle[0])
+            carrier = max(idle, key=lambda seat: (seat.patience, seat is not self._leader))
             carrier.job = job
-            carrier.rouse()
+            carrier.wake()
 
     def _promote(self) -> None:
         """Wake somebody to lead; whoever comes before it may as well."""
         self._heir = next((seat for seat in self._seats if seat.is_idle), None)
         if self._heir is not None:
-            self._heir.rouse()
+            self._heir.wake()
 
     def _leave(self, seat: _Seat) -> None:
         del self._seats[seat]
         self._agenda.leave(seat)
         if seat.job is not None:  # handed to one who was just leaving
-            self._agenda.end(seat.job, None, self._driver.clock.now())
+            self._agenda.repeat(seat.job, self._driver.clock.now())
             self._driver.kick()
         if seat is self._heir and self._leader is None:
             self._promote()
 
 
-def _describe(watch: Watch) -> dict[str, Any]:
-    since, timeout = watch.first_seen_at, watch.timeout
+def _describe(watches: list[Watch]) -> dict[str, Any]:
+    ends = [None if one.timeout is None else one.first_seen_at + one.timeout for one in watches]
+    known = [end for end in ends if end is not None]
     return {
-        "task_id": watch.task_id,
-        "first_seen_at": since,
-        "deadline_at": None if timeout is None else since + timeout,
+        "task_id": watches[0].task_id,
+        "first_seen_at": min(watch.first_seen_at for watch in watches),
+        "deadline_at": max(known) if len(known) == len(ends) else None,
     }

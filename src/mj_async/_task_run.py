@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -17,6 +16,7 @@ from ._outcomes import TaskOutcome
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
+    from ._agenda import Job
     from ._driver import Driver
     from ._settings import Polling
     from ._waiting import WaitContext, Watch
@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 
 async def _nobody(_watch: Watch) -> None:
     raise AssertionError("the run asks for all its watches itself")
+
+
+class _Pending(Place):
+    """The place of an id of a run."""
+
+    def __init__(self, watch: Watch, run: TaskRun) -> None:
+        super().__init__(watch)
+        self._run = run
+
+    def wake(self) -> None:
+        """Settle it at once."""
+        self._run.settle(self.watch)
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -46,12 +58,13 @@ class TaskRun:
     _pending: dict[str, Place] = attrs.field(factory=dict, init=False)
     _landing: Landing[TaskOutcome] = attrs.field(init=False)
     _group: TaskGroup | None = attrs.field(default=None, init=False)
+    _fault: Exception | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._landing = Landing(math.inf)
         for task_id in self.task_ids:
             watch = self.waits.watch(task_id, self.timeout, self.polling, _nobody)
-            self._pending[task_id] = Place(watch, partial(self._settle, watch))
+            self._pending[task_id] = _Pending(watch, self)
 
     async def __aenter__(self) -> Self:
         self.waits.life.check()
@@ -75,15 +88,18 @@ class TaskRun:
 
         Raises:
             ClientStateError: The run has not been entered, or was left.
+            Exception: A fault in a hook or transport of the caller's, which ends the run.
         """
         if self._group is None:
             raise errors.ClientStateError(
                 "use it as: async with client.wait_for_tasks(…) as outcomes"
             )
         outcome = await self._landing.take()
-        if outcome is None:
-            raise StopAsyncIteration
-        return outcome
+        if outcome is not None:
+            return outcome
+        if self._fault is not None:
+            raise self._fault
+        raise StopAsyncIteration
 
     async def _run(self) -> None:
         now = self.driver.clock.now()
@@ -96,21 +112,29 @@ class TaskRun:
                     await self._drive(crew)
                     crew.cancel_scope.cancel()
         finally:
-            for place in tuple(self._pending.values()):
-                self._settle(place.watch)
+            for place in tuple(self._pending.values()) if self._fault is None else ():
+                self.settle(place.watch)
             self._landing.close()
 
     async def _drive(self, crew: TaskGroup) -> None:
         while self._pending:
             await self.driver.sleep()
             while (job := self.driver.next_job()) is not None:
-                crew.start_soon(self.driver.carry, job)
+                crew.start_soon(self._carry, job, crew)
 
-    def _settle(self, watch: Watch) -> None:
+    async def _carry(self, job: Job, crew: TaskGroup) -> None:
+        try:
+            await self.driver.carry(job)
+        except Exception as error:  # noqa: BLE001  # raised at the end of the iteration
+            self._fault = error
+            crew.cancel_scope.cancel()
+
+    def settle(self, watch: Watch) -> None:
         """Land the outcome of a watch that has ended, or has to; other changes are no matter."""
         try:
             task = watch.give()
         except errors.MJError as error:
+            error.task_id = watch.task_id
             outcome = TaskOutcome(watch.task_id, error=error)
         else:
             if not task.is_final:

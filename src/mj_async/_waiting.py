@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Self
 
@@ -93,6 +94,8 @@ class Watch:
     _lacks_picture: bool = attrs.field(default=False, init=False)
     _started: float | None = attrs.field(default=None, init=False)
     _changed_at: float = attrs.field(default=0.0, init=False)
+    _trusted_at: float = attrs.field(default=-math.inf, init=False)
+    _running: bool = attrs.field(default=False, init=False)
     _ended: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -107,10 +110,14 @@ class Watch:
         """Give the next change of status or progress.
 
         Raises:
+            ClientStateError: Another task is just doing the same.
             MJError: What ends the wait; the next call ends the iteration.
         """
+        if self._running:
+            raise errors.ClientStateError("another task iterates over this watch; make one each")
         if self._ended:
             raise StopAsyncIteration
+        self._running = True
         try:
             self.context.life.check()
             self.begin()
@@ -120,6 +127,8 @@ class Watch:
         except errors.MJError:  # and no other: a cancelled call may be made again
             self._ended = True
             raise
+        finally:
+            self._running = False
 
     # --- for whoever asks -----------------------------------------------------------------
 
@@ -144,9 +153,12 @@ class Watch:
         """The time of the clock at which the next poll is due."""
         return self._schedule.due
 
-    def hurry(self) -> None:
-        """Make the next poll due at once."""
-        self._schedule.due = min(self._schedule.due, self.context.clock.now())
+    def begin_poll(self) -> None:
+        """Count a request for it; one that was hinted at is on time, whenever it was due."""
+        self.polls += 1
+        if self.hinted:
+            self.hinted = False
+            self._schedule.due = min(self._schedule.due, self.context.clock.now())
 
     def take(self, answer: Task | errors.MJError, asked_at: float) -> bool:
         """Take in what a poll has brought.
@@ -158,6 +170,8 @@ class Watch:
         Returns:
             Whether there is news.
         """
+        if asked_at < self._trusted_at and not self._is_further(answer):
+            return self.has_news  # it was on its way when we were told better
         if isinstance(answer, errors.MJError):
             self._take_error(answer, asked_at)
         else:
@@ -173,9 +187,13 @@ class Watch:
             Whether there is news.
         """
         completes = self._lacks_picture and task.succeeded
-        if completes or is_further(task, self.task):
-            self.take(task, self.context.clock.now())
+        if completes or self._is_further(task):
+            self._trusted_at = self.context.clock.now()
+            self.take(task, self._trusted_at)
         return self.has_news
+
+    def _is_further(self, answer: Task | errors.MJError) -> bool:
+        return isinstance(answer, Task) and is_further(answer, self.task)
 
     def _take_error(self, error: errors.MJError, asked_at: float) -> None:
         self._plan(asked_at)
@@ -223,7 +241,11 @@ class Watch:
             MJError: What ends the wait.
         """
         if self._failure is not None:
-            raise self._failure
+            failure, self._failure = self._failure, None
+            try:
+                raise failure
+            finally:
+                del failure  # else its traceback holds itself, and with it this watch
         if self.task is None or not (self.has_news or self.task.is_final):
             self.context.life.check()
             raise self._end_with(errors.WaitTimeoutError) from self._patience.last_error
@@ -257,7 +279,7 @@ async def poll_alone(watch: Watch, poll: Callable[[str], Awaitable[Task]]) -> No
     while not watch.has_news:
         await clock.sleep(max(0.0, watch.due - clock.now()))
         asked_at = clock.now()
-        watch.polls += 1
+        watch.begin_poll()
         answer: Task | errors.MJError
         try:
             answer = await poll(watch.task_id)
