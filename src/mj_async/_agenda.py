@@ -93,8 +93,8 @@ class Agenda:
         if not self._places and (watch.polls == 0 or now >= self._next_tick):
             self._next_tick = now
         self._places.setdefault(watch.task_id, []).append(place)
-        if watch.hinted:
-            self.hint(watch.task_id)
+        if watch.hinted and self._hinted.get(watch.task_id, 0) <= _HINTS_A_TICK:
+            self._hints[watch.task_id] = None
 
     def leave(self, place: Place) -> None:
         """Ask for it no more."""
@@ -175,7 +175,8 @@ class Agenda:
         self._jobs.appendleft(Job(now, tuple(ready)))
 
     def _ready_hints(self) -> list[str]:
-        return [task_id for task_id in self._hints if task_id not in self._under_way]
+        idle = (task_id for task_id in self._hints if task_id not in self._under_way)
+        return [task_id for task_id in idle if any(self.waiting([task_id]))]
 
     def _due(self, task_id: str) -> float:
         watches = [place.watch for place in self._places[task_id]]

@@ -320,6 +320,7 @@ class AsyncMJClient:
         Raises:
             ConfigurationError: An argument cannot be used.
         """
+        _checks.check_timeout(timeout)
         waits, driver = self._make_poll(polling, BATCH_SIZE, self._life)
         return TaskRun(
             task_ids=_checks.check_ids(task_ids),

@@ -270,7 +270,7 @@ class TaskPoller:
 
     async def _lead(self, seat: _Seat) -> None:
         """Hand out the requests as they come due, until there is one for oneself."""
-        self._leader = seat
+        self._leader, self._heir = seat, None
         try:
             while seat.is_idle:
                 await self._driver.sleep()
@@ -300,7 +300,7 @@ class TaskPoller:
         if seat.job is not None:  # handed to one who was just leaving
             self._agenda.repeat(seat.job, self._driver.clock.now())
             self._driver.kick()
-        if seat is self._heir and self._leader is None:
+        if seat is self._heir:
             self._promote()
 
 

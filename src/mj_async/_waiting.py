@@ -186,7 +186,7 @@ class Watch:
         Returns:
             Whether there is news.
         """
-        completes = self._lacks_picture and task.succeeded
+        completes = self._lacks_picture and task.succeeded and not lacks_picture(task)
         if completes or self._is_further(task):
             self._trusted_at = self.context.clock.now()
             self.take(task, self._trusted_at)
