@@ -169,7 +169,7 @@ def test_a_bad_line_is_told_with_its_number(
 
 
 @pytest.mark.parametrize(
-    "torn", ["{", '{"task_id": "3", "seed": "1', '{"task_id": "3", "prompt": "caf\udcc3']
+    "torn", ["{", '{"task_id": "3", "seed": "1', '{"task_id": "3", "prompt": "dr\udcc3']
 )
 def test_a_torn_last_line_is_left_out(
     tmp_path: Path, torn: str, capsys: pytest.CaptureFixture[str]

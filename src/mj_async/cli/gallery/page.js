@@ -48,7 +48,9 @@ function clicked({ target }) {
   else if (button?.dataset.opens !== undefined) openDetails(button.closest(".card"));
 }
 
-document.getElementById("controls").addEventListener("input", () => soon(listFromTheTop));
+search.addEventListener("input", () => soon(listFromTheTop));
+sort.addEventListener("change", () => soon(listFromTheTop));
+filter.addEventListener("change", () => soon(listFromTheTop));
 document.getElementById("reset")?.addEventListener("click", reset);
 document.getElementById("close").addEventListener("click", () => details.close());
 document.addEventListener("click", clicked);
