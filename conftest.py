@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,12 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MJ_API_KEY", "MJ_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the tests that need a browser, unless they are asked for by name."""
+    named = any("browser" in argument for argument in config.args)
+    return True if collection_path.name == "browser" and not named else None
 
 
 pytest_collect_file = Sybil(

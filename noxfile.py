@@ -66,6 +66,15 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Use the gallery's page in Debian's Chromium; print how long it takes with many rows."""
+    if not (Path("/usr/bin/chromium").exists() and Path("/usr/bin/chromedriver").exists()):
+        session.error("it needs Debian's packages: apt-get install chromium chromium-driver")
+    session.install(".[cli]", *GROUPS["tests"], *GROUPS["browser"])
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and spelling."""
     session.install("ruff>=0.12", "codespell>=2.4")
@@ -77,7 +86,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: mypy strictly, and pyright that the public face is typed completely."""
-    session.install(".[cli,speed]", *GROUPS["tests"], *GROUPS["types"], "nox")
+    groups = [*GROUPS["tests"], *GROUPS["browser"], *GROUPS["types"]]
+    session.install(".[cli,speed]", *groups, "nox")
     session.run("mypy")
     # pyright's wheel fetches its program from a registry of its own; where that cannot be
     # reached, mypy's stubtest compares the annotations with what is there at run time.

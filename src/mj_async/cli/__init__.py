@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-_NEEDED = ("cyclopts", "rich", "starlette", "uvicorn")
+_NEEDED = ("cyclopts", "jinja2", "rich", "starlette", "uvicorn")
 
 
 def main() -> None:

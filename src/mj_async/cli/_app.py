@@ -9,12 +9,14 @@ from rich.console import Console
 import mj_async
 
 from ._demo import Demo
+from ._gallery import gallery
 
 app = App(
     name="mj-async",
     help="Ask Midjourney-proxy gateways about tasks and seeds.",
     version=lambda: mj_async.__version__,
 )
+app.command(gallery)
 
 
 @app.command
