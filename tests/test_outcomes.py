@@ -1,13 +1,15 @@
-"""What became of one id of many: a seed or an error, final or not."""
+"""What became of one id of many: a task, a seed, or an error; final or not."""
 
 from __future__ import annotations
 
 import copy
 import pickle
 
+import attrs
 import pytest
 
-from mj_async import ImageSeed, SeedOutcome, Task, errors
+from mj_async import ImageSeed, SeedOutcome, Task, TaskOutcome, errors
+from mj_async._outcomes import failure_of
 
 SEED = ImageSeed("1", "636646138", "image-seed")
 DONE = Task("1", status="SUCCESS")
@@ -71,3 +73,79 @@ def test_outcomes_travel(outcome: SeedOutcome) -> None:
         assert (outcome.task_id, outcome.seed) == (other.task_id, other.seed)
         assert str(outcome.error) == str(other.error)
         assert outcome.final == other.final
+
+
+# --- of a wait ------------------------------------------------------------------------------------
+
+FAILED = Task("1", status="FAILURE", fail_reason="banned")
+FAILURE = errors.TaskFailedError(task_id="1", task=FAILED, elapsed=5.0, polls=2)
+
+
+def test_a_task_that_has_succeeded() -> None:
+    """With a task there is no error, and unwrap gives the task."""
+    outcome = TaskOutcome("1", DONE)
+
+    assert ("1", DONE, None) == (outcome.task_id, outcome.task, outcome.error)
+    assert DONE is outcome.unwrap()
+
+
+def test_a_task_that_has_not() -> None:
+    """With an error there is no task but in the error, and unwrap raises it."""
+    outcome = TaskOutcome("1", error=FAILURE)
+    with pytest.raises(errors.TaskFailedError) as caught:
+        outcome.unwrap()
+
+    assert ("1", None, FAILURE) == (outcome.task_id, outcome.task, outcome.error)
+    assert (FAILURE, FAILED) == (caught.value, caught.value.task)
+
+
+def test_an_outcome_does_not_change() -> None:
+    """It is a frozen value."""
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        TaskOutcome("1", DONE).task = None  # type: ignore[misc]
+
+    assert TaskOutcome("1", DONE) == TaskOutcome("1", DONE)
+    assert TaskOutcome("1", DONE) != TaskOutcome("2", DONE)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        TaskOutcome("1", DONE),
+        TaskOutcome("1", error=FAILURE),
+        TaskOutcome("1", error=errors.WaitTimeoutError(task_id="1", task=None)),
+        TaskOutcome("1", error=errors.TransportError("reset", task_id="1")),
+    ],
+    ids=str,
+)
+def test_outcomes_of_waits_travel(outcome: TaskOutcome) -> None:
+    """They can be copied and pickled, the task in the error too."""
+    for other in (copy.copy(outcome), pickle.loads(pickle.dumps(outcome))):  # noqa: S301
+        assert (outcome.task_id, outcome.task) == (other.task_id, other.task)
+        assert (str(outcome.error), type(outcome.error)) == (str(other.error), type(other.error))
+        assert getattr(outcome.error, "task", None) == getattr(other.error, "task", None)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("FAILURE", errors.TaskFailedError),
+        ("CANCEL", errors.TaskCancelledError),
+        ("SUCCESS", None),
+        ("MODAL", None),
+        ("IN_PROGRESS", None),
+        ("", None),
+    ],
+)
+def test_which_end_is_a_failure(status: str, kind: type[errors.TaskError] | None) -> None:
+    """FAILURE and CANCEL are, with the task, the time and the polls."""
+    task = Task("1", status=status)
+    failure = failure_of("1", task, elapsed=5.0, polls=2)
+
+    assert kind is (None if failure is None else type(failure))
+    assert failure is None or ("1", task, 5.0, 2) == (
+        failure.task_id,
+        failure.task,
+        failure.elapsed,
+        failure.polls,
+    )

@@ -1,0 +1,131 @@
+"""An agenda with a clock that is set by hand, and those who wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from _fakes import task
+from mj_async import Polling
+from mj_async._agenda import Agenda, Answers, Job, Place
+from mj_async._clock import Clock
+from mj_async._durations import Durations
+from mj_async._life import Life
+from mj_async._waiting import WaitContext, Watch
+
+
+class HandClock(Clock):
+    """A clock that is set by hand."""
+
+    time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def wall_time(self) -> float:
+        return self.time
+
+
+async def nobody(_watch: Watch) -> None:
+    """Follow nothing: the tests ask."""
+
+
+class Reader(Place):
+    """The place of one who reads what is no end, and waits on."""
+
+    def __init__(self, watch: Watch, woken: list[str]) -> None:
+        super().__init__(watch)
+        self.woken = woken
+        self.reads = True
+
+    def wake(self) -> None:
+        """Remember that, and read."""
+        self.woken.append(self.watch.task_id)
+        task = self.watch.task
+        if self.reads and task is not None and task.status == "IN_PROGRESS":
+            self.watch.give()
+
+
+@attrs.define(eq=False)
+class Table:
+    """An agenda with its clock, and the places of those who wait."""
+
+    batch_size: int = 100
+    jitter: float = 0.0
+    clock: HandClock = attrs.field(factory=HandClock)
+    has_list: bool = True
+    agenda: Agenda = attrs.field(init=False)
+    woken: list[str] = attrs.field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.agenda = Agenda(
+            interval=3.0,
+            jitter=self.jitter,
+            batch_size=self.batch_size,
+            has_list=lambda: self.has_list,
+        )
+
+    def join(self, *task_ids: str, **options: Any) -> list[Reader]:
+        """Let some begin to wait."""
+        return [self._join(task_id, options) for task_id in task_ids]
+
+    def _join(self, task_id: str, options: dict[str, Any]) -> Reader:
+        context = WaitContext(
+            clock=self.clock,
+            life=Life(self.clock),
+            polling=Polling(factor=1.0, jitter=0),
+            durations=Durations(),
+            had_good_answer=lambda: True,
+            slack=4.5,
+        )
+        watch = context.watch(task_id, options.get("timeout"), options.get("polling"), nobody)
+        watch.begin()
+        watch.polls = options.get("polls", 0)
+        place = Reader(watch, self.woken)
+        self.agenda.join(place, self.clock.time)
+        return place
+
+    def jobs(self, at: float) -> list[Job]:
+        """Take all requests that may begin at a time."""
+        self.clock.time = at
+        found = []
+        while (job := self.agenda.next_job(at)) is not None:
+            found.append(job)
+        return found
+
+    def ids(self, at: float) -> list[str]:
+        """Name whom the requests of a time are for: "1 2" by the list, "/3" alone."""
+        return [name_of(job) for job in self.jobs(at)]
+
+    def end(self, job: Job, answers: Answers | None = None, at: float | None = None) -> None:
+        """End a request; without answers all its tasks are still working."""
+        self.clock.time = self.clock.time if at is None else at
+        self.agenda.end(job, working(job) if answers is None else answers, self.clock.time)
+
+    def cut(self, job: Job) -> None:
+        """End a request that was cut off."""
+        self.agenda.repeat(job, self.clock.time)
+
+    def run(
+        self, until: float, answer: Callable[[Job], Answers] | None = None
+    ) -> list[tuple[float, str]]:
+        """Do all that comes before a time, with answers at once; name it."""
+        done = []
+        while self.clock.time < until:
+            while (job := self.agenda.next_job(self.clock.time)) is not None:
+                done.append((round(self.clock.time, 6), name_of(job)))
+                self.end(job, None if answer is None else answer(job))
+            self.clock.time = self.agenda.look_again_at()
+        return done
+
+
+def name_of(job: Job) -> str:
+    """Name whom a request is for: "1 2" by the list, "/3" alone."""
+    return "/" * job.alone + " ".join(job.task_ids)
+
+
+def working(job: Job) -> Answers:
+    """Answer that all are working."""
+    return {task_id: task(id=task_id) for task_id in job.task_ids}

@@ -1,0 +1,145 @@
+"""Fault 1, for many waits with one poll: one of them is cancelled, at whatever moment."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections import Counter
+
+import anyio
+import attrs
+import pytest
+from _sweep import HOSTS, Host, Turns
+
+from _crowd import Crowd, Way, done_at, numbered
+from mj_async import TaskPoller
+
+# What each role does: it hands out the requests, sends one, or just waits.
+ROLES = {"leads", "carries", "parks"}
+
+
+@attrs.define
+class Scene:
+    """Waits of one poller, one of which is cancelled.
+
+    Args:
+        count: How many wait, that one counted.
+        before: How many of the others begin before it.
+        late: Whether it begins a turn of the loop later than those.
+        roles: What it did when it was cancelled, and how often.
+    """
+
+    count: int
+    before: int
+    late: bool
+    roles: Counter[str] = attrs.field(factory=Counter, init=False)
+    poller: TaskPoller = attrs.field(init=False)
+
+    def look(self) -> None:
+        """Note what the one does that is about to be cancelled."""
+        seat = next((one for one in self.poller._seats if one.watch.task_id == "cancelled"), None)
+        if seat is None:
+            self.roles["is elsewhere"] += 1
+        elif seat is self.poller._leader:
+            self.roles["leads"] += 1
+        else:
+            self.roles["carries" if seat._carrying is not None else "parks"] += 1
+
+    async def play(self, host: Host, turns: Turns) -> bool:
+        """Cancel one at the turn that is due; whether it ended before that."""
+        way, others = Way(seconds=0.5), numbered(self.count - 1)
+        for task_id in ("cancelled", *others):
+            way.gateway.add_task(task_id, done_at(4))
+        way.gateway.add_task("next", done_at(0))
+        alive = host.tasks()
+        async with way.client() as client, client.task_poller() as self.poller:
+            crowd = Crowd(way, self.poller)
+
+            async def wait_for_others() -> None:
+                async with anyio.create_task_group() as group:
+                    for task_id in others[: self.before]:
+                        group.start_soon(crowd.wait, task_id)
+                    await turn()
+                    for task_id in others[self.before :]:
+                        group.start_soon(crowd.wait, task_id)
+
+            async def wait() -> object:
+                if self.late:
+                    await turn()
+                    await turn()
+                return await self.poller.wait_for_task("cancelled")
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(wait_for_others)
+                await turn()
+                ended = await host.way(turns, wait)
+
+            self.check(way, crowd, others)
+            assert "SUCCESS" == (await self.poller.wait_for_task("next")).status
+        assert alive == host.tasks()
+        return ended is not None
+
+    def check(self, way: Way, crowd: Crowd, others: list[str]) -> None:
+        """All others have ended with their own tasks; one list call was repeated at most."""
+        agenda, lists = self.poller._agenda, -(-self.count // 100)
+        assert dict.fromkeys(others, "SUCCESS") == crowd.kinds()
+        assert {(one, one) for one in others} == {
+            (one, getattr(ended, "id", None)) for one, ended in crowd.ended.items()
+        }
+        assert way.cut <= 1
+        assert len(way.asked) <= 3 * lists + way.cut
+        assert max(crowd.ended_at.values()) <= 9.0
+        assert ({}, None, ()) == (self.poller._seats, self.poller._leader, self.poller.pending())
+        assert ({}, set(), 0) == (agenda._places, agenda._under_way, agenda._requests)
+
+
+async def turn() -> None:
+    """Let the others have a turn."""
+    await anyio.lowlevel.checkpoint()
+
+
+def sweep_scene(host: Host, scene: Scene, stride: int) -> None:
+    """Cancel one turn later each time, until the wait ends by itself."""
+    turns = Turns(witness=scene.look)
+
+    async def main() -> None:
+        while not await scene.play(host, turns):
+            turns.due += stride
+
+    host.run(turns, main)
+
+
+# A few of many: a turn with 250 waits takes its time.
+STRIDES = {"task": 11, "scope": 11, "trio": 41}
+
+
+@pytest.mark.parametrize(
+    ("host", "count", "stride"),
+    [
+        *(pytest.param(host, 3, 1, id=f"{host.name}, 3 waits") for host in HOSTS),
+        *(
+            pytest.param(host, 250, STRIDES[host.name], id=f"{host.name}, 250 waits")
+            for host in HOSTS
+            if host.name in STRIDES
+        ),
+    ],
+)
+def test_fault_01_one_of_many_waits_cancelled_at_any_turn_harms_no_other(
+    host: Host,
+    count: int,
+    stride: int,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The others end as they should, and nothing is lost, whatever the one did for all."""
+    caplog.set_level(logging.WARNING)
+    roles: Counter[str] = Counter()
+    for before, late in ((0, False), (1, False), (1, True)):
+        scene = Scene(count, before, late)
+        sweep_scene(host, scene, stride)
+        roles += scene.roles
+    gc.collect()
+
+    assert ROLES <= roles.keys()
+    assert [] == caplog.records
+    assert ("", "") == capsys.readouterr()

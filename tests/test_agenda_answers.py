@@ -1,0 +1,146 @@
+"""What comes back for many waits: whom it is for, what is asked for alone. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from _crowd import numbered
+from _fakes import task
+from _table import Table, working
+from mj_async import errors
+from mj_async._agenda import Answers, Job
+
+LIMITED = errors.RateLimitError(status_code=429)
+REFUSED = errors.AuthenticationError(status_code=401)
+FORBIDDEN = errors.PermissionDeniedError(status_code=403)
+
+
+def test_a_request_that_was_cut_is_repeated_at_once() -> None:
+    """It is the next one, for those who still wait."""
+    table = Table(2)
+    places = table.join("1", "2", "3", "4")
+    (first,) = table.jobs(0.0)
+    table.agenda.leave(places[0])
+
+    table.clock.time = 0.5
+    table.cut(first)
+
+    assert 0.5 == table.agenda.look_again_at()
+    assert [Job(0.5, ("2",))] == table.jobs(0.5)
+    assert 2 == places[1].watch.polls
+    assert ["3 4"] == table.ids(1.5)
+
+
+def test_an_answer_goes_to_whoever_waits_for_it() -> None:
+    """All waits on an id are told, and woken where that is news; strangers are nobody's."""
+    table = Table()
+    ones = table.join("1", "1")
+    (other,) = table.join("2")
+    (job,) = table.jobs(0.0)
+
+    table.end(job, {"1": task("SUCCESS"), "2": LIMITED, "stranger": task()})
+
+    assert ["1", "1"] == table.woken
+    assert [True, True, False] == [place.watch.has_news for place in (*ones, other)]
+    assert [1, 1, 1] == [place.watch.polls for place in (*ones, other)]
+
+
+def test_who_has_news_already_is_not_told_others() -> None:
+    """An answer that comes after the word of a webhook does not take that back."""
+    table = Table()
+    (place,) = table.join("1")
+    (job,) = table.jobs(0.0)
+    place.watch.trust(task("SUCCESS"))
+
+    table.end(job, {"1": task("IN_PROGRESS", "10%")})
+
+    assert [] == table.woken
+    assert "SUCCESS" == place.watch.give().status
+
+
+def test_each_wait_has_an_error_of_its_own() -> None:
+    """An error of a list names the task of each wait, and is not shared between them."""
+    table = Table()
+    places = table.join("1", "2", "2")
+    (job,) = table.jobs(0.0)
+
+    table.end(job, dict.fromkeys(job.task_ids, FORBIDDEN))
+
+    raised: list[errors.MJError] = []
+    for place in places:
+        with pytest.raises(errors.PermissionDeniedError) as caught:
+            place.watch.give()
+        raised.append(caught.value)
+    assert ["1", "2", "2"] == [error.task_id for error in raised]
+    assert 3 == len({id(error) for error in raised})
+    assert FORBIDDEN.task_id is None
+
+
+@pytest.mark.parametrize(("error", "ended"), [(REFUSED, 3), (FORBIDDEN, 1)])
+def test_a_refused_key_is_refused_for_all(error: errors.MJError, ended: int) -> None:
+    """A 401 ends all waits, also those that were not asked for; a 403 its own ones."""
+    table = Table(1)
+    places = table.join("1", "2", "3")
+    (job,) = table.jobs(0.0)
+
+    table.end(job, {"1": error})
+
+    assert ended == sum(place.watch.has_news for place in places)
+    assert (3 - ended) == len(table.ids(2.9))
+
+
+def test_who_is_left_out_is_asked_for_alone() -> None:
+    """Ids that a list leaves out are asked for by /fetch, spread over the rest of the tick."""
+    table = Table()
+    table.join("1", "2", "3", "4")
+    (job,) = table.jobs(0.0)
+
+    table.end(job, {"1": task(id="1")}, at=1.5)
+
+    assert [(["/2"], 2.0), (["/3"], 2.5), (["/4"], 3.0)] == [
+        (table.ids(at), table.agenda.look_again_at()) for at in (1.5, 2.0, 2.5)
+    ]
+
+
+def leave_out(job: Job) -> Answers:
+    """Answer by /fetch only."""
+    return working(job) if job.alone else {}
+
+
+@pytest.mark.parametrize("has_list", [True, False], ids=["a list without them", "no list"])
+def test_a_tick_asks_for_so_many_alone(has_list: bool) -> None:  # noqa: FBT001
+    """At most `batch_size` a tick are asked for by /fetch, and nobody starves."""
+    table = Table(3, has_list=has_list)
+    table.join(*numbered(5))
+
+    asked = [(at, ids) for at, ids in table.run(150.0, leave_out) if ids.startswith("/")]
+    gaps = [
+        later - sooner
+        for task_id in numbered(5)
+        for sooner, later in pairwise(at for at, ids in asked if ids == f"/{task_id}")
+    ]
+    assert dict.fromkeys(range(50), 3) == Counter(int(at / 3) for at, _ in asked)
+    assert max(gaps) <= 9.0
+
+
+def test_without_a_list_all_are_asked_for_alone() -> None:
+    """Where there is no list, each due id is one request, spread over the tick."""
+    table = Table(has_list=False)
+    table.join("1", "2", "3")
+
+    assert [(0, "/1"), (1, "/2"), (2, "/3"), (3, "/1"), (4, "/2"), (5, "/3")] == table.run(6.0)
+
+
+def test_a_list_that_turns_out_to_be_missing_is_not_asked_any_more() -> None:
+    """Batches that are queued when that is found out are asked for by /fetch, too."""
+    table = Table(2)
+    table.join(*numbered(4))
+    (job,) = table.jobs(0.0)
+
+    table.has_list = False
+    table.end(job)
+
+    assert [(1.5, "/2"), (2.25, "/3")] == table.run(3.0)

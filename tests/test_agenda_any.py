@@ -1,0 +1,103 @@
+"""Whatever happens in whatever order, an agenda keeps its promises. Pure."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from _crowd import numbered
+from _table import Reader, Table, working
+from mj_async import Polling
+from mj_async._agenda import Job
+
+IDS = st.sampled_from(numbered(7))
+TICK = 3.0
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Joins, leaves, hints, answers and cuts in any order, on an agenda of batches of two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = Table(2)
+        self.places: list[Reader] = []
+        self.under_way: list[Job] = []
+
+    @rule(task_id=IDS, interval=st.sampled_from([1.0, 3.0, 7.0]))
+    def join(self, task_id: str, interval: float) -> None:
+        """Somebody begins to wait."""
+        self.places += self.table.join(task_id, polling=Polling(interval=interval, jitter=0))
+
+    @precondition(lambda self: self.places)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        """Somebody stops waiting."""
+        place = data.draw(st.sampled_from(self.places))
+        self.places.remove(place)
+        self.table.agenda.leave(place)
+
+    @rule(task_id=IDS)
+    def hint(self, task_id: str) -> None:
+        """A webhook comes."""
+        self.table.agenda.hint(task_id)
+
+    @rule(has_list=st.booleans())
+    def find_out(self, has_list: bool) -> None:  # noqa: FBT001
+        """The list turns out to be missing, or to be there."""
+        self.table.has_list = has_list
+
+    @rule(seconds=st.sampled_from([0.0, 0.4, 1.0, 3.0, 20.0]))
+    def pass_time(self, seconds: float) -> None:
+        """Time passes."""
+        self.table.clock.time += seconds
+
+    @rule()
+    def ask(self) -> None:
+        """All that may be asked is asked: for those who wait, and for none twice."""
+        busy = {task_id for job in self.under_way for task_id in job.task_ids}
+        waiting = {place.watch.task_id for place in self.places}
+        for job in self.table.jobs(self.table.clock.time):
+            assert busy.isdisjoint(job.task_ids)
+            assert waiting.issuperset(job.task_ids)
+            assert len(set(job.task_ids)) == len(job.task_ids)
+            assert 1 <= len(job.task_ids) <= (1 if job.alone else 2)
+            busy.update(job.task_ids)
+            self.under_way.append(job)
+        assert self.table.agenda.look_again_at() > self.table.clock.time
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), how=st.sampled_from(["answered", "left out", "cut", "dropped"]))
+    def end(self, data: st.DataObject, how: str) -> None:
+        """A request ends."""
+        job = data.draw(st.sampled_from(self.under_way))
+        self.under_way.remove(job)
+        if how == "cut":
+            self.table.cut(job)
+        elif how == "dropped":
+            self.table.agenda.drop(job)
+        else:
+            self.table.end(job, working(job) if how == "answered" or job.alone else {})
+
+    @invariant()
+    def four_at_once(self) -> None:
+        """Never are more than four requests under way."""
+        assert len(self.under_way) <= 4
+
+    def teardown(self) -> None:
+        """Once all is answered, everybody who waits is asked for within two ticks of its time."""
+        table = self.table
+        while self.under_way:
+            table.end(self.under_way.pop())
+        table.has_list = True
+        before = {id(place): place.watch.polls for place in self.places}
+        now = table.clock.time
+        table.clock.time = max(now, table.agenda.look_again_at()) if self.places else now
+        latest = max((place.watch.due for place in self.places), default=now)
+        table.run(max(latest, table.clock.time) + 3 * TICK)
+        for place in self.places:
+            assert place.watch.polls > before[id(place)]
+
+
+AnyOrder.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestAnyOrder = AnyOrder.TestCase

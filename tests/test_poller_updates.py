@@ -1,0 +1,145 @@
+"""The callback of one wait among many: in its own task, and it holds up nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+import anyio
+import pytest
+
+from _crowd import EVEN, WORKING, Crowd, Way, done_at, numbered
+from mj_async import Task, errors
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_slow_callback_holds_up_nobody() -> None:
+    """The others are asked for meanwhile; the slow one sees the newest state afterwards."""
+    way = Way()
+    for task_id in ("slow", "1", "2"):
+        way.gateway.add_task(
+            task_id, [(0, "IN_PROGRESS", "0%"), (4, "IN_PROGRESS", "4%"), (8, "IN_PROGRESS", "8%"),
+                      (12, "SUCCESS", "100%")],
+        )  # fmt: skip
+    seen: list[tuple[float, str | None]] = []
+
+    async def dawdle(task: Task) -> None:
+        seen.append((way.gateway.now, task.progress_text))
+        await way.sleep(7.5)
+
+    async with way.client() as client, client.task_poller() as poller:
+        crowd = Crowd(way, poller)
+        async with anyio.create_task_group() as group:
+            group.start_soon(crowd.wait, "slow", {"on_update": dawdle})
+            group.start_soon(crowd.wait, "1")
+            group.start_soon(crowd.wait, "2")
+
+    assert dict.fromkeys(["slow", "1", "2"], "SUCCESS") == crowd.kinds()
+    assert {"1": 12, "2": 12} == {one: crowd.ended_at[one] for one in ("1", "2")}
+    assert [0, 3, 6, 9, 12] == way.at("1")
+    assert [(0, "0%"), (9, "8%"), (16.5, "100%")] == seen
+
+
+async def test_who_comes_back_alone_does_not_wait_for_a_tick() -> None:
+    """Where nobody else waits, the ticks go on from when it comes back, if one is over."""
+    way = Way()
+    way.gateway.add_task("1", done_at(5))
+    back: list[float] = []
+
+    async def dawdle(_task: Task) -> None:
+        await way.sleep(7.5)
+        back.append(way.gateway.now)
+
+    async with way.client() as client, client.task_poller() as poller:
+        await poller.wait_for_task("1", on_update=dawdle)
+
+    assert ([7.5, 15.0], [0, 7.5]) == (back, way.at())
+
+
+async def test_a_callback_may_give_anything_that_can_be_awaited() -> None:
+    """A plain function may return an awaitable; what it returns otherwise is no matter."""
+    way = Way()
+    way.gateway.add_task("1", done_at(5))
+    done: list[str] = []
+
+    class Later:
+        def __await__(self) -> Any:
+            yield from anyio.lowlevel.checkpoint().__await__()
+            done.append("awaited")
+
+    def give(task: Task) -> Awaitable[None] | str:
+        return Later() if task.is_final else "nothing"
+
+    async with way.client() as client, client.task_poller() as poller:
+        await poller.wait_for_task("1", on_update=give)
+
+    assert ["awaited"] == done
+
+
+async def test_a_callback_runs_in_the_task_of_who_waits() -> None:
+    """Context variables, cancel scopes and errors are those of the waiter."""
+    way, ids = Way(), numbered(5)
+    tasks: dict[str, set[int]] = {task_id: set() for task_id in ids}
+
+    async def wait(task_id: str) -> None:
+        def remember(_task: Task) -> None:
+            tasks[task_id].add(anyio.get_current_task().id)
+
+        remember(Task(task_id))
+        await poller.wait_for_task(task_id, on_update=remember)
+
+    async with way.client() as client, client.task_poller() as poller:
+        async with anyio.create_task_group() as group:
+            for task_id in ids:
+                way.gateway.add_task(task_id, done_at(5))
+                group.start_soon(wait, task_id)
+
+    assert {1} == {len(one) for one in tasks.values()}
+    assert 5 == len(set.union(*tasks.values()))
+
+
+@pytest.mark.parametrize("refusing", numbered(3))
+async def test_what_a_callback_raises_ends_that_wait_only(refusing: str) -> None:
+    """It reaches the caller as it is; the others go on."""
+    way, ids = Way(), numbered(3)
+    caught: list[tuple[str, str]] = []
+
+    def refuse(_task: Task) -> None:
+        raise LookupError("the message was deleted")
+
+    async def wait(task_id: str) -> None:
+        try:
+            await crowd.wait(task_id, {"on_update": refuse if task_id == refusing else None})
+        except LookupError as error:
+            caught.append((task_id, str(error)))
+
+    async with way.client() as client, client.task_poller() as poller:
+        crowd = Crowd(way, poller)
+        async with anyio.create_task_group() as group:
+            for task_id in ids:
+                way.gateway.add_task(task_id, done_at(5))
+                group.start_soon(wait, task_id)
+
+        assert () == poller.pending()
+    assert [(refusing, "the message was deleted")] == caught
+    others = {task_id for task_id in ids if task_id != refusing}
+    assert dict.fromkeys(others, 6) == crowd.ended_at
+    assert [0, 3, 6] == way.at()
+
+
+async def test_the_deadline_does_not_cut_a_callback() -> None:
+    """A callback ends by itself; only then the wait is over."""
+    way = Way()
+    way.gateway.add_task("1", WORKING)
+    ended: list[float] = []
+
+    async def dawdle(_task: Task) -> None:
+        await way.sleep(20.0)
+        ended.append(way.gateway.now)
+
+    async with way.client() as client, client.task_poller(polling=EVEN) as poller:
+        with pytest.raises(errors.WaitTimeoutError):
+            await poller.wait_for_task("1", on_update=dawdle, timeout=10.0)
+
+    assert ([20.0], 20.0, [0]) == (ended, way.gateway.now, way.at())

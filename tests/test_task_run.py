@@ -1,0 +1,176 @@
+"""The outcomes of many waits: each once, as they finish; whoever reads them may be slow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from _crowd import WORKING, Way, done_at, kind_of, numbered, outcomes_of
+from mj_async import Polling, TaskOutcome, errors
+from mj_async._task_run import TaskRun
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_each_id_comes_once_as_it_finishes() -> None:
+    """In the order in which tasks end; duplicates are one, and all are asked for together."""
+    way = Way()
+    for task_id, seconds in (("late", 8), ("soon", 2), ("at once", 0)):
+        way.gateway.add_task(task_id, done_at(seconds))
+    async with way.client() as client:
+        ids = iter(["late", "soon", "late", "at once", "soon"])
+        found = await outcomes_of(way, client, ids)
+
+    assert [(0, "at once", "SUCCESS"), (3, "soon", "SUCCESS"), (9, "late", "SUCCESS")] == found
+    assert [
+        (0, "list", "at once late soon"),
+        (3, "list", "late soon"),
+        (6, "list", "late"),
+        (9, "list", "late"),
+    ] == way.seen()
+
+
+async def test_each_end_is_an_outcome() -> None:
+    """Errors are outcomes, with the task where one was seen, and name their id."""
+    way = Way()
+    for status in ("SUCCESS", "FAILURE", "CANCEL", "MODAL"):
+        way.gateway.add_task(status, [(0, status, "")])
+    way.gateway.add_task("still", WORKING)
+    found: dict[str, TaskOutcome] = {}
+    async with way.client() as client:
+        ids = ["SUCCESS", "FAILURE", "CANCEL", "MODAL", "still", "unknown"]
+        polling = Polling(factor=1.0, jitter=0, stall_timeout=20.0)
+        async with client.wait_for_tasks(ids, polling=polling) as outcomes:
+            async for outcome in outcomes:
+                found[outcome.task_id] = outcome
+
+    assert {
+        "SUCCESS": "SUCCESS",
+        "FAILURE": "TaskFailedError",
+        "CANCEL": "TaskCancelledError",
+        "MODAL": "TaskNeedsInputError",
+        "still": "TaskStalledError",
+        "unknown": "TaskNotFoundError",
+    } == {task_id: kind_of(outcome) for task_id, outcome in found.items()}
+    errs = {task_id: outcome.error for task_id, outcome in found.items() if outcome.error}
+    assert {task_id: task_id for task_id in errs} == {one: e.task_id for one, e in errs.items()}
+    assert "FAILURE" == errs["FAILURE"].task.status  # type: ignore[attr-defined]
+    assert 1 == errs["FAILURE"].polls  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("count", "lists"), [(1, 1), (100, 1), (101, 2), (1000, 10)])
+async def test_a_tick_costs_a_list_call_a_hundred(count: int, lists: int) -> None:
+    """Also here a tick is ceil(n / 100) list calls, spread evenly over it."""
+    way, ids = Way(), numbered(count)
+    for task_id in ids:
+        way.gateway.add_task(task_id, done_at(3))
+    async with way.client() as client:
+        found = await outcomes_of(way, client, ids)
+
+    instants = [tick + 3.0 * number / lists for tick in (0, 3) for number in range(lists)]
+    assert pytest.approx(instants) == way.at()
+    assert sorted(ids) == sorted(task_id for _, task_id, _ in found)
+
+
+async def test_four_requests_at_once_at_most() -> None:
+    """Also where answers are slow."""
+    way, ids = Way(seconds=10.0), numbered(700)
+    for task_id in ids:
+        way.gateway.add_task(task_id, done_at(0))
+    async with way.client() as client:
+        found = await outcomes_of(way, client, ids)
+
+    assert (4, 0, 7) == (way.most_at_once, way.cut, len(way.asked))
+    assert 700 == len(found)
+
+
+async def test_a_slow_reader_loses_nothing() -> None:
+    """Outcomes wait for their reader, each once; and the asking goes on meanwhile."""
+    way, ids = Way(), numbered(8)
+    for task_id in ids:
+        way.gateway.add_task(task_id, done_at(2 * int(task_id)))
+    found: list[str] = []
+    async with way.client() as client:
+        async with client.wait_for_tasks(ids) as outcomes:
+            async for outcome in outcomes:
+                found.append(outcome.unwrap().id)
+                await way.sleep(5.0)
+
+    assert ids == found
+    assert [0, 3, 6, 9, 12, 15] == way.at()
+    assert 40.0 == way.gateway.now
+
+
+async def test_nothing_to_wait_for_is_over_at_once() -> None:
+    """No ids, no request, no outcome."""
+    way = Way()
+    async with way.client() as client:
+        assert [] == await outcomes_of(way, client, [])
+    assert [] == way.asked
+
+
+@pytest.mark.parametrize(
+    ("task_ids", "options"),
+    [
+        ("123", {}),
+        (b"123", {}),
+        (5, {}),
+        (["1", ""], {}),
+        (["1", 2], {}),
+        (["1"], {"timeout": 0}),
+        (["1"], {"polling": 3}),
+        ([], {"polling": 3}),
+        ([], {"timeout": -1}),
+    ],
+    ids=str,
+)
+async def test_bad_arguments_are_refused_before_any_request(
+    task_ids: Any, options: dict[str, Any]
+) -> None:
+    """A str instead of a list, a bad id and a bad option are ConfigurationErrors at once."""
+    way = Way()
+    async with way.client() as client:
+        with pytest.raises(errors.ConfigurationError):
+            client.wait_for_tasks(task_ids, **options)
+    assert [] == way.asked
+
+
+async def test_it_must_be_entered() -> None:
+    """Iterating without `async with` is refused with the right way to do it."""
+    async with Way().client() as client:
+        run: Any = client.wait_for_tasks(["1"])
+        with pytest.raises(errors.ClientStateError, match="async with"):
+            await anext(run)
+        await client.aclose()
+        with pytest.raises(errors.ClientStateError, match="is closed"):
+            async with run:
+                pytest.fail("it was entered")
+
+
+async def test_several_may_run_at_once() -> None:
+    """Each has ticks of its own, and ends by itself."""
+    way = Way()
+    way.gateway.add_task("1", done_at(4))
+    found: list[tuple[float, str, str]] = []
+
+    async def run() -> None:
+        found.extend(await outcomes_of(way, client, ["1"]))
+
+    async with way.client() as client, anyio.create_task_group() as group:
+        group.start_soon(run)
+        await way.sleep(1.0)
+        group.start_soon(run)
+
+    assert [(4, "1", "SUCCESS"), (6, "1", "SUCCESS")] == found
+
+
+async def test_it_asks_for_its_watches_itself() -> None:
+    """Its watches are not to be followed by anybody else."""
+    async with Way().client() as client:
+        run: Any = client.wait_for_tasks(["1"])
+        assert isinstance(run, TaskRun)
+        (place,) = run._pending.values()
+        with pytest.raises(AssertionError, match="the run asks"):
+            await anext(place.watch)
