@@ -76,19 +76,23 @@ class Desk:
 
     async def poll(self, task_id: str) -> Task:
         """Answer /fetch."""
-        return await self._answer("fetch", [task_id], self.on_fetch, task_id)
+        answer: Task = await self._answer("fetch", [task_id], self.on_fetch, task_id)
+        return answer
 
     async def list_once(self, task_ids: list[str]) -> TaskList:
         """Answer the list."""
-        return await self._answer("list", task_ids, self.on_list, task_ids)
+        answer: TaskList = await self._answer("list", task_ids, self.on_list, task_ids)
+        return answer
 
     async def seed_once(self, task_id: str) -> ImageSeed:
         """Answer image-seed."""
-        return await self._answer("seed", [task_id], self.on_seed, task_id)
+        answer: ImageSeed = await self._answer("seed", [task_id], self.on_seed, task_id)
+        return answer
 
     async def seeds_once(self, task_ids: list[str]) -> list[ImageSeed]:
         """Answer image-seed for many."""
-        return await self._answer("seeds", task_ids, self.on_seeds, task_ids)
+        answer: list[ImageSeed] = await self._answer("seeds", task_ids, self.on_seeds, task_ids)
+        return answer
 
     async def _answer(
         self, verb: str, ids: list[str], answer: Callable[[T, int], Any], asked: T
@@ -114,13 +118,14 @@ class Desk:
 
     def run(self, tasks: Any, **options: Any) -> SeedRun:
         """Begin a run of seeds here, with the options of `AsyncMJClient.image_seeds`."""
+        life = options.pop("life", None) or Life(self.clock)
         defaults = {"concurrency": 4, "batch_size": 1, "ask_again_after": 30.0, "max_asks": 3}
         return SeedRun(
             tasks=tasks,
             gateway=self,
             plan=Plan(**{**defaults, **options}),
             clock=self.clock,
-            life=options.pop("life", None) or Life(self.clock),
+            life=life,
         )
 
     async def outcomes_of(self, tasks: Any, **options: Any) -> dict[str, SeedOutcome]:
