@@ -72,6 +72,24 @@ async def test_what_waits_for_its_verdict_is_no_outcome_when_the_run_ends() -> N
     assert [] == found
 
 
+@pytest.mark.parametrize("held", [False, True], ids=["goes on", "on hold"])
+async def test_a_refused_key_gives_them_their_verdict(held: bool) -> None:  # noqa: FBT001
+    """A gateway that refuses the key lives: what has failed for good before has its outcome."""
+    refusal = errors.AuthenticationError(status_code=401)
+    desk = Desk(
+        on_seed=lambda one, _nth: down() if one in "123" else After(1.0, refusal),
+        on_list=lambda _ids, _nth: After(0.5, refusal),
+    )
+    found: list[SeedOutcome] = []
+    async with desk.run(GIVEN[:4], concurrency=3 if held else 4, max_asks=1) as outcomes:
+        with pytest.raises(errors.AuthenticationError):
+            async for outcome in outcomes:
+                found.append(outcome)  # noqa: PERF401  # it raises at its end
+
+    assert ["1", "2", "3"] == sorted(one.task_id for one in found)
+    assert (0.5 if held else 1.0) == desk.clock.now()
+
+
 # --- leaving, wherever the run is -------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -199,6 +200,26 @@ async def test_a_refused_key_is_raised_before_a_bad_id() -> None:
     async with desk.run(iter(["1", ""])) as outcomes:
         with pytest.raises(errors.AuthenticationError):
             await anext(outcomes)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_input_that_is_cancelled_by_itself_does_not_stand_still() -> None:
+    """Where a source waits for a task of its own that is cancelled, the run ends with that."""
+
+    async def source() -> AsyncIterator[str]:
+        yield "1"
+        lookup = asyncio.create_task(asyncio.sleep(60))
+        lookup.cancel()
+        await lookup
+
+    landed: list[str] = []
+    with anyio.fail_after(2):
+        async with Desk().run(source()) as outcomes:
+            with pytest.raises(asyncio.CancelledError):
+                async for outcome in outcomes:
+                    landed.append(outcome.task_id)  # noqa: PERF401  # it raises at its end
+
+    assert ["1"] == landed
 
 
 class NotReady:

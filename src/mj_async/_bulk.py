@@ -210,6 +210,7 @@ class SeedRun:
         try:
             await ask(entries)
         except _ENDS_RUN:
+            self._ledger.settle()
             raise
         except errors.MJError as error:
             self._ledger.failed(entries, error, self.clock.now())
@@ -237,11 +238,9 @@ class SeedRun:
         ledger, gateway = self._ledger, self.gateway
         try:
             await (gateway.poll(task_id) if ledger.listless else gateway.list_once([task_id]))
-        except _ENDS_RUN:
-            raise
         except errors.MJError as error:
             ledger.probed(error)
-            if ledger.pulse.gone:
+            if ledger.pulse.gone or isinstance(error, _ENDS_RUN):
                 raise
         else:
             ledger.probed(None)

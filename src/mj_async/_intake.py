@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -74,7 +75,7 @@ class Intake:
         self._asynchronous: AsyncIterator[str | Task] | None = None
         self._recent = Recent()
         self.ended = False
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     async def __aenter__(self) -> Self:
         if isinstance(self._tasks, AsyncIterable):
@@ -103,6 +104,11 @@ class Intake:
                 if self._recent.add(id_of(item)):
                     new.append(item)
         except Exception as error:  # noqa: BLE001  # raised at the end of the iteration
+            self.error, self.ended = error, True
+        except anyio.get_cancelled_exc_class() as error:
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            # Nobody cancels us: the source has waited for a task of its own that was cancelled.
             self.error, self.ended = error, True
         return new
 

@@ -173,7 +173,7 @@ class Ledger:
         for entry in entries if together and meaning != "refused" else ():
             entry.alone = True  # whose failure was it?
         if len(self._spent) == self._under_way and not self.pulse.held:
-            self._settle()  # nobody is left whose answer could tell
+            self.settle()  # nobody is left whose answer could tell
 
     def _refuse(
         self,
@@ -231,7 +231,7 @@ class Ledger:
             self._forgive()
         else:
             self.pulse.lives()
-            self._settle()
+            self.settle()
 
     def _doubt(self, entries: Sequence[Entry], error: errors.MJError, now: float) -> None:
         """Take a failure that may be the gateway's, and not the ids'."""
@@ -251,10 +251,10 @@ class Ledger:
     def _answered(self) -> None:
         self.pulse.answered()
         if not self.pulse.held:
-            self._settle()
+            self.settle()
 
-    def _settle(self) -> None:
-        """Count the failures in a row: the gateway lives."""
+    def settle(self) -> None:
+        """Count the failures in a row, for the gateway lives; those with no ask left end."""
         for entry in self._doubtful:
             entry.asks, entry.doubts = entry.asks + entry.doubts, 0
         spent, self._doubtful, self._spent = self._spent, [], []
