@@ -98,9 +98,17 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Compare the cost of a fetch with bare httpx in the same run."""
-    session.install(".[speed]")
+    """Compare the cost of a fetch with bare httpx, and of a list with aiohttp, in the same run."""
+    session.install(".[speed]", "aiohttp>=3.11")
     session.run("python", "benchmarks/fetch.py")
+    session.run("python", "benchmarks/list_tasks.py")
+
+
+@nox.session
+def memory(session: nox.Session) -> None:
+    """Look up 200,000 seeds and a million, and compare the memory of both."""
+    session.install(".[speed]")
+    session.run("python", "benchmarks/seeds_memory.py")
 
 
 @nox.session

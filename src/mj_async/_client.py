@@ -313,39 +313,39 @@ class AsyncMJClient:
         (code 9) or no account (code 3 and 无可用的账号实例). Each of these requests is sent
         once: `RetryPolicy` does not apply.
 
-        Where `concurrency` requests in a row had no answer or a 5xx, and the gateway does not
-        answer a small request either, the run holds until it does, and nothing of this counts
-        against an id. After a time-out an id's seed is asked for no sooner than 20 s later.
+        Where `concurrency` requests in a row had no answer or a 5xx, the run asks whether the
+        gateway lives, by a list of one id. If it does not, the run holds until it does, and
+        nothing of this counts against an id.
 
         Args:
             tasks: Ids or tasks, to iterate or to iterate asynchronously, as many as you like;
-                tasks are not listed. An id repeated within the last 100,000 is asked once. It
-                is read as fast as outcomes are taken, and no more than 10,000 ids ahead.
+                tasks are not listed. They are read as fast as outcomes are taken. An id
+                repeated within the last 100,000 is asked once.
             concurrency: How many requests for seeds are under way at once.
-            batch_size: How many seeds are asked for in one request, in the documented form
-                only; what such an answer leaves out is asked for singly.
-            ask_again_after: Seconds after which an id that may be had later is asked again, and
-                a silent gateway, too.
-            max_asks: How often an id is listed, and how often its seed is asked for, at most; a
-                429 does not count, but for every tenth. Also how often in a row a gateway may
-                be silent when it is asked whether it lives.
+            batch_size: How many seeds are asked for in one request; what its answer leaves out
+                is asked for singly. Above 1 it needs `Dialect(seed="multipart")`.
+            ask_again_after: Seconds after which an id that may be had later is asked again: no
+                sooner than 20 s after a time-out, or than a Retry-After says. Also the seconds
+                between two questions whether the gateway lives.
+            max_asks: How often an id is listed, and then asked for its seed, at most; a 429
+                does not count, but ten times as many end the id, too. Also how many questions
+                in a row a silent gateway is asked.
 
         Returns:
             A context manager that yields an iterator over a `SeedOutcome` for each id, as they
-            land. `SeedOutcome.error` is one of: TaskNotFoundError, TaskFailedError,
-            TaskCancelledError, SeedUnavailableError (the task is not finished, or has no seed),
-            RateLimitError, TransportError, ServerError, UnsupportedError,
-            UnexpectedAnswerError, or another APIError.
+            land. Its `error` is a TaskNotFoundError, TaskFailedError, TaskCancelledError or
+            SeedUnavailableError (not finished, or without a seed), or the last of the errors
+            that `image_seed` may raise.
 
         Raises:
-            ConfigurationError: An argument cannot be used; while iterating, an id, after the
-                outcomes of those before it.
+            ConfigurationError: An argument cannot be used. While iterating: an id cannot, and
+                all before it have their outcome.
             AuthenticationError: While iterating, after all that was received: the key was
                 refused, or its quota is used up, and the run is over.
             PermissionDeniedError: The same for a 403.
-            TransportError: The same: the gateway did not answer for `max_asks` times
-                `ask_again_after`.
-            ServerError: The same, where it answered with a 5xx.
+            TransportError: The same: the gateway has not answered `max_asks` questions in a
+                row whether it lives.
+            ServerError: The same, where it answered the last one with a 5xx.
             ClientStateError: The same: the client was closed.
         """
         _checks.check_count("concurrency", concurrency)
