@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -17,10 +17,9 @@ from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, classify, seedless
 from ._pulse import Pulse
 from ._queues import Entry, Queues
-from ._retry import delay_before_next_ask, meaning_of
+from ._retry import Meaning, delay_before_next_ask, meaning_of
 
-if TYPE_CHECKING:
-    from ._retry import Meaning
+RunMeaning: TypeAlias = Meaning | Literal["directly", "singly"]
 
 # Ids without an outcome: those at the back and all others. Above that the input waits.
 MOST_UNDER_WAY = 10_000
@@ -162,40 +161,31 @@ class Ledger:
 
     def failed(self, entries: Sequence[Entry], error: errors.MJError, now: float) -> None:
         """Take what a list, or a request for seeds, failed with."""
-        meaning = meaning_of(error)
-        together = len(entries) > 1 and entries[0].listed
+        meaning = _meaning_for(entries, error)
+        for entry in entries if len(entries) > 1 and meaning != "refused" else ():
+            entry.alone = entry.listed  # whose failure is it?
         if meaning == "silence":
             self._doubt(entries, error, now)
         else:
             self._answered()
+            self.listless = self.listless or meaning == "directly"
             for entry in entries:
-                self._refuse(entry, error, meaning, now, together=together)
-        for entry in entries if together and meaning != "refused" else ():
-            entry.alone = True  # whose failure was it?
+                self._take(entry, error, meaning, now)
         if len(self._spent) == self._under_way and not self.pulse.held:
             self.settle()  # nobody is left whose answer could tell
 
-    def _refuse(
-        self,
-        entry: Entry,
-        error: errors.MJError,
-        meaning: Meaning,
-        now: float,
-        *,
-        together: bool,
-    ) -> None:
-        if not entry.listed and isinstance(error, _UNREADABLE):
-            self.listless = True
+    def _take(self, entry: Entry, error: errors.MJError, meaning: RunMeaning, now: float) -> None:
+        most = self._plan.max_asks
+        if meaning == "directly":
             self._ask_for_seed(entry, None)
+        elif meaning == "singly":
+            self._queues.add(entry)
         elif meaning == "refused":
             entry.refusals += 1
-            exhausted = entry.refusals >= REFUSALS * self._plan.max_asks
-            self._put_back(entry, error, now, exhausted=exhausted)
+            self._put_back(entry, error, now, exhausted=entry.refusals >= REFUSALS * most)
         elif meaning == "later":
             entry.asks += 1
-            self._put_back(entry, error, now, exhausted=entry.asks >= self._plan.max_asks)
-        elif together:  # it has not been answered itself
-            self._queues.add(entry)
+            self._put_back(entry, error, now, exhausted=entry.asks >= most)
         else:
             self._fail(entry, error)
 
@@ -268,3 +258,16 @@ class Ledger:
         for due, entry, _ in self._spent:
             self._queues.put_back(entry, due)
         self._doubtful, self._spent = [], []
+
+
+def _meaning_for(entries: Sequence[Entry], error: errors.MJError) -> RunMeaning:
+    """Tell what an error means for those who were asked for together.
+
+    "directly": there is no list to be read, so their seeds are asked for. "singly": a refusal of
+    many is not known to be that of one.
+    """
+    listed = entries[0].listed
+    if not listed and isinstance(error, _UNREADABLE):
+        return "directly"
+    meaning = meaning_of(error)
+    return "singly" if meaning == "final" and listed and len(entries) > 1 else meaning
