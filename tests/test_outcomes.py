@@ -8,6 +8,7 @@ import pickle
 import pytest
 
 from mj_async import ImageSeed, SeedOutcome, Task, errors
+from mj_async._outcomes import TaskOutcome
 
 SEED = ImageSeed("1", "636646138", "image-seed")
 DONE = Task("1", status="SUCCESS")
@@ -82,3 +83,12 @@ def test_outcomes_travel(outcome: SeedOutcome) -> None:
         assert (outcome.task_id, outcome.seed) == (other.task_id, other.seed)
         assert str(outcome.error) == str(other.error)
         assert outcome.final == other.final
+
+
+def test_the_outcome_of_a_wait() -> None:
+    """It gives its task, or raises its error."""
+    failed = TaskOutcome("1", error=errors.TaskNotFoundError(task_id="1"))
+
+    assert DONE is TaskOutcome("1", DONE).unwrap()
+    with pytest.raises(errors.TaskNotFoundError):
+        failed.unwrap()
