@@ -109,10 +109,18 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Compare costs with those of others in the same run."""
-    session.install(".[speed]")
+    session.install(".[speed]", "aiohttp>=3.11")
     session.run("python", "benchmarks/fetch.py")
+    session.run("python", "benchmarks/list_tasks.py")
     session.run("python", "benchmarks/waits.py")
     session.run("python", "benchmarks/adaptive.py")
+
+
+@nox.session
+def memory(session: nox.Session) -> None:
+    """Look up 200,000 seeds and a million, and compare the memory of both."""
+    session.install(".[speed]")
+    session.run("python", "benchmarks/seeds_memory.py")
 
 
 @nox.session

@@ -10,8 +10,9 @@ import anyio
 import httpx
 import pytest
 
+from _desk import collect
 from _fakes import Wire, client_on
-from mj_async import Dialect, RetryPolicy, SeedOutcome, Task, errors
+from mj_async import Dialect, SeedOutcome, Task, errors
 from mj_async._bulk import each
 from mj_async.testing import FakeGateway
 
@@ -23,12 +24,7 @@ BEARER = Dialect(auth="bearer")
 
 async def outcomes_of(client: Any, tasks: Any, **options: Any) -> dict[str, SeedOutcome]:
     """Collect all outcomes, of which each id has one."""
-    found: dict[str, SeedOutcome] = {}
-    async with client.image_seeds(tasks, **options) as outcomes:
-        async for outcome in outcomes:
-            assert outcome.task_id not in found
-            found[outcome.task_id] = outcome
-    return found
+    return await collect(client.image_seeds(tasks, **options))
 
 
 def verbs(gateway: FakeGateway) -> list[str]:
@@ -162,8 +158,8 @@ async def test_a_list_that_fails_is_the_error_of_its_ids() -> None:
         return httpx.Response(502) if "0" in ids else httpx.Response(200, json=rows)
 
     ids = [f"{number}" for number in range(150)]
-    async with client_on(Wire(answer), dialect=BEARER, retry=RetryPolicy(attempts=1)) as client:
-        found = await outcomes_of(client, ids)
+    async with client_on(Wire(answer), dialect=BEARER) as client:
+        found = await outcomes_of(client, ids, max_asks=1)
 
     failed = {one: outcome.error for one, outcome in found.items() if outcome.error}
     assert set(ids[:100]) == set(failed)
@@ -182,8 +178,8 @@ async def test_one_error_harms_no_other_id() -> None:
         bad = "/2/" in request.url.path
         return httpx.Response(500) if bad else httpx.Response(200, json={"code": 1, "result": "5"})
 
-    async with client_on(Wire(answer), dialect=BEARER, retry=RetryPolicy(attempts=1)) as client:
-        found = await outcomes_of(client, ["1", "2", "3"])
+    async with client_on(Wire(answer), dialect=BEARER) as client:
+        found = await outcomes_of(client, ["1", "2", "3"], max_asks=1)
 
     assert {"2"} == {one for one, outcome in found.items() if outcome.error}
     assert isinstance(found["2"].error, errors.ServerError)
@@ -342,18 +338,6 @@ async def test_a_cancelled_run_is_cancelled() -> None:
                     pytest.fail("a cancelled run goes on")
         assert scope.cancelled_caught
         assert 1 == len(await outcomes_of(client, ["1"]))
-
-
-async def test_ids_far_back_may_be_asked_again() -> None:
-    """Only the last 100,000 ids are remembered, so that memory stays flat."""
-    gateway = FakeGateway()
-    async with gateway.client() as client:
-        run: Any = client.image_seeds([])
-        new = [run._is_new(f"{number}") for number in range(100_001)]
-
-        assert all(new)
-        assert 100_000 == len(run._recent)
-        assert (True, False) == (run._is_new("0"), run._is_new("100000"))
 
 
 async def test_each_does_all_with_so_many_at_once() -> None:

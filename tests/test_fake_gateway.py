@@ -10,7 +10,7 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
-from mj_async import AsyncMJClient, Polling, errors
+from mj_async import AsyncMJClient, Polling, RetryPolicy, errors
 from mj_async.testing import FakeGateway
 from mj_async.testing._gateway import DialectName
 
@@ -446,3 +446,22 @@ def test_the_transport_may_be_made_before_the_loop_runs() -> None:
     assert gateway.transport is not None
     assert 0.0 == gateway.now
     assert "<FakeGateway('newapi', tasks=0)>" == repr(gateway)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "code"), [("newapi", 5), ("onehub", 5), ("csharp", 9), ("documented", 5)]
+)
+async def test_a_seed_may_come_late(dialect: Any, code: int) -> None:
+    """Until the request at which a seed is there, the gateway says that it had no time."""
+    gateway = FakeGateway(dialect)
+    gateway.add_task(ID, [(0, "SUCCESS", "100%")], seed="5", seed_asks=3)
+    codes = []
+
+    async with gateway.client(retry=RetryPolicy(attempts=1)) as client:
+        for _ in range(2):
+            with pytest.raises((errors.APIError, errors.SeedUnavailableError)) as caught:
+                await client.image_seed(ID)
+            codes.append(vars(caught.value)["code"])
+        seed = await client.image_seed(ID)
+
+    assert ([code, code], "5") == (codes, seed.seed)

@@ -14,6 +14,7 @@ from mj_async._outcomes import failure_of
 SEED = ImageSeed("1", "636646138", "image-seed")
 DONE = Task("1", status="SUCCESS")
 WORKING = Task("1", status="IN_PROGRESS")
+NO_ACCOUNT = "无可用的账号实例"
 
 
 def test_a_good_outcome() -> None:
@@ -45,8 +46,18 @@ def test_a_bad_outcome() -> None:
         (errors.SeedUnavailableError(task_id="1", task=DONE), True),
         (errors.SeedUnavailableError(task_id="1", task=WORKING), False),
         (errors.SeedUnavailableError(task_id="1", task=WORKING, code=4), False),
+        (errors.SeedUnavailableError(task_id="1", code=4), False),
         (errors.SeedUnavailableError(task_id="1", code=5), False),
         (errors.SeedUnavailableError(task_id="1", code=9), False),
+        (errors.SeedUnavailableError(task_id="1", task=DONE, code=4), True),
+        (errors.SeedUnavailableError(task_id="1", task=DONE, code="9"), False),
+        (errors.SeedUnavailableError(task_id="1", task=DONE, code=3, description="no"), True),
+        (errors.SeedUnavailableError(task_id="1", code=3, description="未找到 seed"), True),
+        (errors.SeedUnavailableError(task_id="1", code=3, description=NO_ACCOUNT), False),
+        (
+            errors.SeedUnavailableError(task_id="1", task=DONE, code=3, description=NO_ACCOUNT),
+            False,
+        ),
         (errors.TransportError("reset"), False),
         (errors.RequestTimeoutError("slow"), False),
         (errors.UnexpectedAnswerError("cut short"), False),

@@ -236,10 +236,8 @@ def read_seed(reply: Reply, source: SeedSource) -> ImageSeed:
 def _read_seed(reply: Reply, raw: Any, source: SeedSource) -> ImageSeed:
     if raw is None:
         raise reply.refusal(errors.TaskNotFoundError, {})
-    if isinstance(raw, list) and len(raw) == 1:
-        (raw,) = raw
-    task_id = reply.task_id or ""
-    inner = _unwrap(raw)
+    task_id, raw = reply.task_id or "", _only(raw)
+    inner = _only(_unwrap(raw))
     if _is_task(inner):
         task = _read_own_task(reply, inner, fill=source == "image-seed")
         return ImageSeed(task_id, task.seed, source, task)
@@ -250,6 +248,10 @@ def _read_seed(reply: Reply, raw: Any, source: SeedSource) -> ImageSeed:
     if isinstance(refusal, errors.APIError) and (type(refusal) is errors.APIError or _is_3(raw)):
         raise _no_seed(reply, refusal.code, refusal.description)
     raise refusal
+
+
+def _only(raw: Any) -> Any:
+    return raw[0] if isinstance(raw, list) and len(raw) == 1 else raw
 
 
 def _is_3(raw: Any) -> bool:

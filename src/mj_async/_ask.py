@@ -67,6 +67,11 @@ def image_seed(task_id: str, route: SeedRoute) -> Ask:
     return Ask("GET", f"/mj/task/{quote(task_id, safe='')}/image-seed", task_id=task_id)
 
 
+def image_seeds(task_ids: Sequence[str]) -> Ask:
+    """Ask for several seeds at once, by the documented form."""
+    return Ask("GET", "/mj/task//image-seed", form=tuple(task_ids))
+
+
 def authorization(scheme: Scheme, key: Secret) -> dict[str, str]:
     """Give the one header that carries the key; two at once break the C# gateway."""
     if scheme == "none":

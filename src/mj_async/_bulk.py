@@ -1,38 +1,37 @@
-"""A few at once over an iterator, over plain callables."""
+"""A few at once over an iterator, over plain callables; and runs of seeds over a gateway."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable
-from copy import copy
-from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import anyio
 import attrs
+from anyio.lowlevel import checkpoint
 
 from . import errors
-from ._checks import check_id
+from ._bell import Bell
+from ._intake import Intake, TaskIds
 from ._landing import Landing
+from ._ledger import Ledger, Plan
 from ._models import ImageSeed, Task, TaskList
-from ._outcomes import SeedOutcome, failure_of
+from ._outcomes import SeedOutcome
 
 if TYPE_CHECKING:
-    from anyio.abc import ObjectReceiveStream, ObjectSendStream, TaskGroup
+    from anyio.abc import TaskGroup
 
+    from ._clock import Clock
     from ._life import Life
+    from ._queues import Entry
 
 T = TypeVar("T")
-TaskIds: TypeAlias = Iterable[str | Task] | AsyncIterable[str | Task]
 
-# Ids behind the last so many may be asked again; remembering all would cost memory.
-_REMEMBERED = 100_000
 _ENDS_RUN = (
     errors.AuthenticationError,
     errors.PermissionDeniedError,
     errors.ConfigurationError,
     errors.ClientStateError,
 )
-_NO_LIST = (errors.UnsupportedError, errors.UnexpectedAnswerError)
 
 
 async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int) -> None:
@@ -60,45 +59,24 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_o
         raise failures[0]
 
 
-_END = object()
+class Asked(Protocol):
+    """What a run asks: each call sends once, and waits as long as the gate holds it."""
 
+    @property
+    def list_size(self) -> int:
+        """How many ids may be listed in one request."""
 
-class _Source:
-    """The user's ids one by one, from whatever can be iterated.
+    async def poll(self, task_id: str) -> Task:
+        """Ask for one task."""
 
-    No generator of ours: one that is cut off in the middle would be left unfinished.
-    """
+    async def list_once(self, task_ids: list[str]) -> TaskList:
+        """List some tasks."""
 
-    def __init__(self, tasks: TaskIds) -> None:
-        self._asynchronous = aiter(tasks) if isinstance(tasks, AsyncIterable) else None
-        self._plain = iter(() if isinstance(tasks, AsyncIterable) else tasks)
+    async def seed_once(self, task_id: str) -> ImageSeed:
+        """Ask for one seed."""
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_exception: object) -> None:
-        if isinstance(self._asynchronous, AsyncGenerator):
-            with anyio.CancelScope(shield=True):
-                await self._asynchronous.aclose()
-
-    async def next(self) -> Any:
-        """Give the next item, which may be no id, or `_END` after the last."""
-        if self._asynchronous is None:
-            return next(self._plain, _END)
-        return await anext(self._asynchronous, _END)
-
-
-def classify(task_id: str, task: Task) -> SeedOutcome | None:
-    """Tell what a listed task says of its seed; None: it must be asked for."""
-    if task.seed is not None:
-        return SeedOutcome(task_id, ImageSeed(task_id, task.seed, "list", task))
-    failure = failure_of(task_id, task)
-    if failure is not None:
-        return SeedOutcome(task_id, error=failure)
-    if not task.succeeded:
-        unfinished = errors.SeedUnavailableError(task_id=task_id, task=task)
-        return SeedOutcome(task_id, error=unfinished)
-    return None
+    async def seeds_once(self, task_ids: list[str]) -> Sequence[ImageSeed]:
+        """Ask for several seeds in the documented form."""
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -107,34 +85,29 @@ class SeedRun:
 
     Args:
         tasks: Ids, or tasks, which are not listed.
-        list_tasks: Lists up to `batch_size` ids.
-        image_seed: Asks for one seed.
-        concurrency: How many seeds are asked for at once.
-        batch_size: How many ids are listed at once.
+        gateway: Who is asked.
+        plan: How.
+        clock: The client's time.
         life: Ends the run when the client is closed.
     """
 
-    tasks: TaskIds
-    list_tasks: Callable[[list[str]], Awaitable[TaskList]]
-    image_seed: Callable[[str], Awaitable[ImageSeed]]
-    concurrency: int
-    batch_size: int
-    life: Life
-    _landing: Landing[SeedOutcome] = attrs.field(init=False)
-    _group: TaskGroup | None = attrs.field(default=None, init=False)
+    tasks: TaskIds = attrs.field(repr=False)
+    gateway: Asked = attrs.field(repr=False)
+    plan: Plan
+    clock: Clock = attrs.field(repr=False)
+    life: Life = attrs.field(repr=False)
+    _intake: Intake = attrs.field(init=False, repr=False)
+    _ledger: Ledger = attrs.field(init=False, repr=False)
+    _landing: Landing[SeedOutcome] = attrs.field(init=False, repr=False)
+    _bell: Bell = attrs.field(init=False, repr=False)
+    _group: TaskGroup | None = attrs.field(default=None, init=False, repr=False)
     _fatal: Exception | None = attrs.field(default=None, init=False)
-    _broken: Exception | None = attrs.field(default=None, init=False)
-    _recent: dict[str, None] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._landing = Landing(2 * self.concurrency)
-        is_many = isinstance(self.tasks, Iterable | AsyncIterable)
-        if not is_many or isinstance(self.tasks, str | bytes):
-            kind = type(self.tasks).__name__
-            raise errors.ConfigurationError(f"tasks must be ids or tasks, not one {kind}: use [ ]")
-        if isinstance(self.tasks, Collection):  # what can be looked at twice
-            for task in self.tasks:
-                _id_of(task)
+        self._intake = Intake(self.tasks)
+        self._landing = Landing(2 * self.plan.concurrency)
+        self._ledger = Ledger(self.plan, self._landing.land)
+        self._bell = Bell(self.clock)
 
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
@@ -167,110 +140,107 @@ class SeedRun:
         if self._fatal is not None:
             raise self._fatal
         self.life.check_open()
+        if self._intake.error is not None:
+            raise self._intake.error
         raise StopAsyncIteration
 
+    # --- who works on it ------------------------------------------------------------------
+
     async def _run(self) -> None:
-        send, receive = anyio.create_memory_object_stream[tuple[str, Task | None]]()
-
-        async def guard(work: Callable[[], Awaitable[None]]) -> None:
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001  # raised at the end of the iteration
-                self._fatal = self._fatal or error
-                crew.cancel_scope.cancel()
-
         try:
-            with send, receive, self.life.cut(None):
+            with self.life.cut(None):
                 async with anyio.create_task_group() as crew:
-                    crew.start_soon(guard, partial(self._feed, send))
-                    for _ in range(self.concurrency):
-                        crew.start_soon(guard, partial(self._work, receive.clone()))
+                    for work in (self._read, self._list, *[self._ask] * self.plan.concurrency):
+                        crew.start_soon(self._guard, work, crew)
         finally:
             self._landing.close()
 
-    async def _feed(self, queue: ObjectSendStream[tuple[str, Task | None]]) -> None:
-        """List the ids and queue those whose seed must be asked for."""
-        async with queue, _Source(self.tasks) as source:
-            while batch := await self._next_batch(source):
-                await self._landing.room()
-                for task_id, task in await self._look_up(batch):
-                    outcome = None if task is None else classify(task_id, task)
-                    if outcome is None:
-                        await queue.send((task_id, task))
-                    else:
-                        self._landing.land(outcome)
-
-    async def _work(self, queue: ObjectReceiveStream[tuple[str, Task | None]]) -> None:
-        async with queue:
-            async for task_id, task in queue:
-                await self._landing.room()
-                self._landing.land(await self._ask(task_id, task))
-
-    async def _ask(self, task_id: str, task: Task | None) -> SeedOutcome:
+    async def _guard(self, work: Callable[[], Awaitable[None]], crew: TaskGroup) -> None:
+        """Work to the end; an error ends the run, and cuts off what is under way."""
         try:
-            seed = await self.image_seed(task_id)
+            await work()
+        except Exception as error:  # noqa: BLE001  # raised at the end of the iteration
+            self._fatal = self._fatal or error
+            crew.cancel_scope.cancel()
+
+    async def _read(self) -> None:
+        async with self._intake as intake:
+            while not intake.ended:
+                await self._landing.room()
+                wanted = self._ledger.wanted
+                if not wanted:
+                    await self._bell.wait(None)
+                    continue
+                if self._ledger.add_all(await intake.read(wanted)):
+                    self._bell.ring()
+                await checkpoint()  # an input of nothing new must not stop all else
+        self._ledger.input_ended = True
+        self._bell.ring()
+
+    async def _list(self) -> None:
+        while await self._is_on():
+            now, size = self.clock.now(), self.gateway.list_size
+            entries = self._ledger.take_list(now, size)
+            await self._do(entries, self._list_these, self._ledger.list_due(now))
+
+    async def _ask(self) -> None:
+        while await self._is_on():
+            entries = self._ledger.take_seeds(self.clock.now())
+            await self._do(entries, self._ask_for_these, self._ledger.due)
+
+    async def _is_on(self) -> bool:
+        """Whether the run goes on, when there is room; and the gateway's pulse is felt first."""
+        await self._landing.room()
+        task_id = self._ledger.take_pulse(self.clock.now())
+        if task_id is not None:
+            await self._feel_pulse(task_id)
+            self._bell.ring()
+        return not self._ledger.done
+
+    async def _do(
+        self,
+        entries: list[Entry],
+        ask: Callable[[list[Entry]], Awaitable[None]],
+        due: float | None,
+    ) -> None:
+        if not entries:
+            await self._bell.wait(due)
+            return
+        self._bell.ring()  # there is room for more of the input
+        try:
+            await ask(entries)
         except _ENDS_RUN:
+            self._ledger.settle()
             raise
         except errors.MJError as error:
-            if isinstance(error, errors.SeedUnavailableError):
-                error.task = error.task or task
-            return SeedOutcome(task_id, error=error)
-        if seed.seed is None:  # the documented answer, a task without one
-            missing = errors.SeedUnavailableError(task_id=task_id, task=seed.task)
-            return SeedOutcome(task_id, error=missing)
-        return SeedOutcome(task_id, attrs.evolve(seed, task=seed.task or task))
+            self._ledger.failed(entries, error, self.clock.now())
+        self._bell.ring()
 
-    async def _look_up(self, batch: list[str | Task]) -> list[tuple[str, Task | None]]:
-        """Find the tasks of a batch; None for what has to be asked for unseen."""
-        found = {_id_of(item): item if isinstance(item, Task) else None for item in batch}
-        ids = [task_id for task_id, task in found.items() if task is None]
-        try:
-            listed = await self.list_tasks(ids) if ids else TaskList()
-        except _NO_LIST:
-            return list(found.items())
-        except _ENDS_RUN:
-            raise
-        except errors.MJError as error:
-            listed = TaskList(missing=ids)
-            self._land_all(ids, error)
+    # --- what is asked --------------------------------------------------------------------
+
+    async def _list_these(self, entries: list[Entry]) -> None:
+        tasks = await self.gateway.list_once([entry.task_id for entry in entries])
+        self._ledger.listed(entries, tasks)
+
+    async def _ask_for_these(self, entries: list[Entry]) -> None:
+        ids = [entry.task_id for entry in entries]
+        if len(ids) == 1:
+            self._ledger.seeded(entries, [await self.gateway.seed_once(ids[0])])
         else:
-            for task_id in listed.missing:
-                unknown = errors.TaskNotFoundError(task_id=task_id)
-                self._landing.land(SeedOutcome(task_id, error=unknown))
-        found.update({task.id: task for task in listed})
-        return [(task_id, task) for task_id, task in found.items() if task is not None]
+            self._ledger.seeded(entries, await self.gateway.seeds_once(ids))
 
-    def _land_all(self, task_ids: list[str], error: errors.MJError) -> None:
-        for task_id in task_ids:
-            own = copy(error)
-            own.task_id, own.partial = task_id, None
-            self._landing.land(SeedOutcome(task_id, error=own))
+    async def _feel_pulse(self, task_id: str) -> None:
+        """Ask whether the gateway lives.
 
-    async def _next_batch(self, source: _Source) -> list[str | Task]:
-        """Give the next ids; an error of the source comes after those before it."""
-        batch: list[str | Task] = []
-        while len(batch) < self.batch_size and self._broken is None:
-            try:
-                item = await source.next()
-                if item is _END:
-                    break
-                task_id = _id_of(item)
-            except Exception as error:  # noqa: BLE001  # raised below, or at the next call
-                self._broken = error
-            else:
-                batch.extend([item] if self._is_new(task_id) else [])
-        if self._broken is not None and not batch:
-            raise self._broken
-        return batch
-
-    def _is_new(self, task_id: str) -> bool:
-        if task_id in self._recent:
-            return False
-        self._recent[task_id] = None
-        if len(self._recent) > _REMEMBERED:
-            del self._recent[next(iter(self._recent))]
-        return True
-
-
-def _id_of(task: object) -> str:
-    return check_id(task.id if isinstance(task, Task) else task)
+        Raises:
+            MJError: It has been silent too often, or refuses the key.
+        """
+        ledger, gateway = self._ledger, self.gateway
+        try:
+            await (gateway.poll(task_id) if ledger.listless else gateway.list_once([task_id]))
+        except errors.MJError as error:
+            ledger.probed(error)
+            if ledger.pulse.gone or isinstance(error, _ENDS_RUN):
+                raise
+        else:
+            ledger.probed(None)

@@ -15,13 +15,15 @@ import httpx
 
 from . import _checks, errors
 from ._agenda import Agenda
-from ._bulk import SeedRun, TaskIds
+from ._bulk import SeedRun
 from ._clock import Clock
 from ._driver import Driver
 from ._durations import Durations
 from ._exchange import Exchange
 from ._gateway import BATCH_SIZE, Gateway
+from ._intake import TaskIds
 from ._lanes import make_http_client
+from ._ledger import Plan
 from ._life import Life
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
@@ -375,42 +377,73 @@ class AsyncMJClient:
         return self._waits.watch(task_id, timeout, polling, follow)
 
     def image_seeds(
-        self, tasks: TaskIds, *, concurrency: int = 4
+        self,
+        tasks: TaskIds,
+        *,
+        concurrency: int = 4,
+        batch_size: int = 1,
+        ask_again_after: float = 30.0,
+        max_asks: int = 3,
     ) -> AbstractAsyncContextManager[AsyncIterator[SeedOutcome]]:
         """Look up the seeds of many tasks.
 
         `async with client.image_seeds(ids) as outcomes`, then `async for outcome in outcomes`.
         The ids are listed first, a hundred a call: a task that carries its seed costs nothing
         more, one that is unfinished, failed or unknown is reported without a slow call, and
-        only the rest are asked for.
+        only the rest are asked for. What may be had later is asked again: no answer, a failure
+        of the server, a 429, and an answer that the gateway had no time (code 5), no luck
+        (code 9) or no account (code 3 and 无可用的账号实例). Each of these requests is sent
+        once: `RetryPolicy` does not apply.
+
+        Where `concurrency` requests in a row had no answer or a 5xx, the run asks whether the
+        gateway lives, by a list of one id. If it does not, the run holds until it does, and
+        nothing of this counts against an id.
 
         Args:
             tasks: Ids or tasks, to iterate or to iterate asynchronously, as many as you like;
-                tasks are not listed. An id repeated within the last 100,000 is asked once.
-            concurrency: How many seeds are asked for at once.
+                tasks are not listed. They are read as fast as outcomes are taken. An id
+                repeated within the last 100,000 is asked once.
+            concurrency: How many requests for seeds are under way at once.
+            batch_size: How many seeds are asked for in one request; what its answer leaves out
+                is asked for singly. Above 1 it needs `Dialect(seed="multipart")`.
+            ask_again_after: Seconds after which an id that may be had later is asked again: no
+                sooner than 20 s after a time-out, or than a Retry-After says. Also the seconds
+                between two questions whether the gateway lives.
+            max_asks: How often an id is listed, and then asked for its seed, at most; a 429
+                does not count, but ten times as many end the id, too. Also how many questions
+                in a row a silent gateway is asked.
 
         Returns:
-            A context manager that yields a `SeedOutcome` for each id, as they land.
+            A context manager that yields an iterator over a `SeedOutcome` for each id, as they
+            land. Its `error` is a TaskNotFoundError, TaskFailedError, TaskCancelledError or
+            SeedUnavailableError (not finished, or without a seed), or the last of the errors
+            that `image_seed` may raise.
 
         Raises:
-            ConfigurationError: An argument cannot be used; while iterating, an id.
+            ConfigurationError: An argument cannot be used. While iterating: an id cannot, and
+                all before it have their outcome.
             AuthenticationError: While iterating, after all that was received: the key was
-                refused, and the run is over.
+                refused, or its quota is used up, and the run is over.
             PermissionDeniedError: The same for a 403.
+            TransportError: The same: the gateway has not answered `max_asks` questions in a
+                row whether it lives.
+            ServerError: The same, where it answered the last one with a 5xx.
+            ClientStateError: The same: the client was closed.
         """
         _checks.check_count("concurrency", concurrency)
-
-        async def list_tasks(task_ids: list[str]) -> TaskList:
-            return await self._gateway.list_tasks(task_ids, 60.0)
-
-        async def image_seed(task_id: str) -> ImageSeed:
-            return await self._gateway.image_seed(task_id, _SEED_TIMEOUT)
-
-        return SeedRun(
-            tasks=tasks,
-            list_tasks=list_tasks,
-            image_seed=image_seed,
+        _checks.check_count("batch_size", batch_size)
+        _checks.check_option("ask_again_after", ask_again_after, _checks.zero_or_more)
+        _checks.check_count("max_asks", max_asks)
+        if batch_size > 1 and self._settings.dialect.seed != "multipart":
+            raise errors.ConfigurationError(
+                'batch_size above 1 needs Dialect(seed="multipart"): only that form takes many ids'
+            )
+        plan = Plan(
             concurrency=concurrency,
-            batch_size=BATCH_SIZE,
-            life=self._life,
+            batch_size=batch_size,
+            ask_again_after=ask_again_after,
+            max_asks=max_asks,
+        )
+        return SeedRun(
+            tasks=tasks, gateway=self._gateway, plan=plan, clock=self._clock, life=self._life
         )

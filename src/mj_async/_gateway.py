@@ -302,6 +302,33 @@ class Gateway:
 
         return await self._signer.attempt(_ask.image_seed(task_id, route), read, turn)
 
+    # --- once, however long the gate is held: for runs of seeds -----------------------------
+
+    @property
+    def list_size(self) -> int:
+        """How many ids a list call may have."""
+        return 1 if self._lists_one else BATCH_SIZE
+
+    async def list_once(self, task_ids: list[str]) -> TaskList:
+        """List up to `list_size` ids."""
+        found: dict[str, Task] = {}
+        turn = Turn(limit=_LIST_LIMIT, patient=True)
+        _merge(found, task_ids, await self._list(task_ids, turn))
+        return _in_order(task_ids, found)
+
+    async def seed_once(self, task_id: str) -> ImageSeed:
+        """Ask for a seed."""
+        turn = Turn(limit=_TASK_LIMIT, slow=True, patient=True)
+        with _about(task_id):
+            return await self._ask_seed(task_id, turn)
+
+    async def seeds_once(self, task_ids: list[str]) -> list[ImageSeed]:
+        """Ask for several seeds by the documented form, which is answered by tasks."""
+        turn = Turn(limit=_LIST_LIMIT, slow=True, patient=True)
+        ask = _ask.image_seeds(task_ids)
+        listing = await self._signer.attempt(ask, _answer.read_tasks, turn)
+        return [ImageSeed(task.id, task.seed, "documented", task) for task in listing.tasks]
+
 
 @contextmanager
 def _about(task_id: str) -> Iterator[None]:

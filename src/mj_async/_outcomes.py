@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import attrs
 
 from . import errors
-from ._models import Task, TaskStatus
-
-if TYPE_CHECKING:
-    from ._models import ImageSeed
+from ._models import ImageSeed, Task, TaskStatus
 
 _FAILURES: dict[str, type[errors.TaskError]] = {
     TaskStatus.FAILURE: errors.TaskFailedError,
@@ -23,10 +20,17 @@ _FINAL_ERRORS = (errors.TaskNotFoundError, errors.TaskFailedError, errors.TaskCa
 _NO_ACCOUNT = "无可用的账号实例"
 
 
-def _may_come_later(error: errors.SeedUnavailableError) -> bool:
+def may_come_later(error: errors.SeedUnavailableError) -> bool:
     """Whether the gateway only had no time (5), no luck (9) or no account (3)."""
     no_account = str(error.code) == "3" and _NO_ACCOUNT in error.description
     return no_account or str(error.code) in ("5", "9")
+
+
+def _is_finished(error: errors.SeedUnavailableError) -> bool:
+    """Whether the task has ended; unseen, code 3 says so: C# gives unfinished ones code 4."""
+    if error.task is None:
+        return str(error.code) == "3"
+    return error.task.succeeded
 
 
 def failure_of(
@@ -93,8 +97,7 @@ class SeedOutcome:
         are final; an unfinished task and a gateway in trouble are not.
         """
         if isinstance(self.error, errors.SeedUnavailableError):
-            finished = self.error.task is not None and self.error.task.succeeded
-            return finished and not _may_come_later(self.error)
+            return _is_finished(self.error) and not may_come_later(self.error)
         return self.error is None or isinstance(self.error, _FINAL_ERRORS)
 
     def unwrap(self) -> ImageSeed:
@@ -109,3 +112,16 @@ class SeedOutcome:
         if self.error is not None:
             raise self.error
         return cast("ImageSeed", self.seed)
+
+
+def classify(task_id: str, task: Task) -> SeedOutcome | None:
+    """Tell what a task says of its seed; None: it must be asked for."""
+    if task.seed is not None:
+        return SeedOutcome(task_id, ImageSeed(task_id, task.seed, "list", task))
+    return None if task.succeeded else SeedOutcome(task_id, error=seedless(task_id, task))
+
+
+def seedless(task_id: str, task: Task | None) -> errors.MJError:
+    """Make the error of a task that shows no seed."""
+    failure = None if task is None else failure_of(task_id, task)
+    return failure or errors.SeedUnavailableError(task_id=task_id, task=task)

@@ -7,9 +7,13 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Literal, TypeAlias
 
 from . import errors
+from ._outcomes import may_come_later
 from ._settings import RetryPolicy
+
+Meaning: TypeAlias = Literal["refused", "silence", "later", "final"]
 
 # The gateway's first request goes on behind its time-out and its result is kept, so a second
 # one that comes too soon only waits beside it (gateways page, "The image's seed").
@@ -42,10 +46,12 @@ def _is_temporary_status(status: int | None) -> bool:
     return status is None or status >= 500 or status in (408, 425)
 
 
-def _is_timeout(error: errors.MJError) -> bool:
+def is_timeout(error: errors.MJError) -> bool:
     """Whether it was a time-out: ours, the gateway's (code 5) or that of a proxy before it."""
-    kinds = errors.RequestTimeoutError | errors.SeedUnavailableError
-    return isinstance(error, kinds) or getattr(error, "status_code", None) in _TIMEOUT_STATUSES
+    if isinstance(error, errors.SeedUnavailableError):
+        return str(error.code) == _GATEWAY_TIMEOUT
+    ours = isinstance(error, errors.RequestTimeoutError)
+    return ours or getattr(error, "status_code", None) in _TIMEOUT_STATUSES
 
 
 def delay_before_retry(
@@ -73,7 +79,41 @@ def delay_before_retry(
         return stretched(retry_after)
     longest = min(policy.max_delay, policy.first_delay * 2.0 ** min(attempt - 1, 64))
     delay = random.uniform(0.0, longest)
-    return max(delay, pause) if _is_timeout(error) else delay
+    return max(delay, pause) if is_timeout(error) else delay
+
+
+def meaning_of(error: errors.MJError) -> Meaning:
+    """Tell what an error says of an id that a run of seeds has asked for.
+
+    "refused" is a 429, "silence" says that nobody may be there, "later" may be had later.
+    """
+    match error:
+        case errors.RateLimitError():
+            return "refused"
+        case errors.TransportError():
+            return "silence"
+        case errors.ServerError() if (error.status_code or 0) >= 500:
+            return "silence"
+        case errors.SeedUnavailableError() if may_come_later(error):
+            return "later"
+    return "later" if is_temporary(error) else "final"
+
+
+def delay_before_next_ask(
+    error: errors.MJError, ask_again_after: float, *, for_seed: bool
+) -> float:
+    """Say how long a run of seeds leaves an id alone that may be had later.
+
+    Args:
+        error: What was heard of it.
+        ask_again_after: The run's.
+        for_seed: Whether the seed was asked for, and not the list.
+
+    Returns:
+        Seconds: longer than the run's after a time-out, or for a Retry-After.
+    """
+    pause = SEED_PAUSE if for_seed and is_timeout(error) else 0.0
+    return max(ask_again_after, pause, getattr(error, "retry_after", None) or 0.0)
 
 
 def stretched(retry_after: float) -> float:

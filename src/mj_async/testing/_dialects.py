@@ -107,6 +107,7 @@ class GatewayDialect:
         no_route: The answer to an unknown path or a wrong method.
         seed_by_path: Whether there is `/mj/task/{id}/image-seed`.
         seed_content_type: What image-seed calls its JSON.
+        late: What image-seed answers where the seed is not yet there.
     """
 
     accepts: Callable[[Mapping[str, str], str], bool]
@@ -120,6 +121,7 @@ class GatewayDialect:
     no_route: Callable[[str], Answer]
     seed_by_path: bool = True
     seed_content_type: str = "application/json"
+    late: Answer = _upstream_error("do_request_failed", code=5)
 
 
 _TASK_NO_FOUND = {
@@ -168,6 +170,7 @@ DIALECTS: Mapping[str, GatewayDialect] = {
             "image-seed": envelope(404, 3, "关联任务不存在或已失效", None),
         },
         no_route=lambda path: Answer(404),
+        late=envelope(200, 9, "超时，未找到 seed messageId", None),
     ),
     "documented": GatewayDialect(
         accepts=accepts_documented,

@@ -125,6 +125,7 @@ class FakeGateway:
         id: str,  # noqa: A002  # the task's own word for it
         timeline: Timeline = DEFAULT_TIMELINE,
         seed: str | None = None,
+        seed_asks: int = 1,
         **fields: Any,
     ) -> None:
         """Add a task, or replace it.
@@ -133,6 +134,8 @@ class FakeGateway:
             id: Its id.
             timeline: (seconds from now, status, progress), in order.
             seed: What image-seed answers, once the task has succeeded.
+            seed_asks: At which such request it does; before, the gateway says that it had no
+                time, as gateways do whose own request takes longer.
             fields: Keys of the answer, as on the wire or as attributes of `Task`.
 
         Raises:
@@ -141,7 +144,7 @@ class FakeGateway:
         if not timeline:
             raise ConfigurationError("a timeline has at least one (seconds, status, progress)")
         with self._lock:
-            self._tasks[id] = FakeTask(id, self.now, tuple(timeline), seed, fields)
+            self._tasks[id] = FakeTask(id, self.now, tuple(timeline), seed, seed_asks, fields)
 
     def fail_next(
         self,

@@ -63,6 +63,7 @@ class FakeTask:
         added_at: `FakeGateway.now` when it was added.
         timeline: (seconds since then, status, progress), in order.
         seed: Its seed, or None.
+        seed_asks: At which request for it the seed is there.
         fields: Keys of the wire that stand above what the dialect writes.
     """
 
@@ -70,6 +71,7 @@ class FakeTask:
     added_at: float
     timeline: Timeline
     seed: str | None
+    seed_asks: int
     fields: Mapping[str, Any]
 
     def at(self, now: float) -> Moment:

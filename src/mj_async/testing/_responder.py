@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -28,12 +29,14 @@ class Responder:
         api_key: The key that is accepted.
         tasks: What it knows, by id.
         known_seeds: Ids whose seed has been asked for; C# tells those unasked.
+        seed_asks: How often that was in vain.
     """
 
     dialect: GatewayDialect
     api_key: str
     tasks: Mapping[str, FakeTask]
     known_seeds: set[str] = attrs.field(factory=set)
+    seed_asks: Counter[str] = attrs.field(factory=Counter)
 
     def answer(self, request: FakeRequest) -> Answer:
         """Answer as the gateway would."""
@@ -86,8 +89,15 @@ class Responder:
             return envelope(400, 4, "关联任务状态错误", None, content_type)
         if task.seed is None:
             return envelope(200, 3, "未找到 seed", None, content_type)
+        if self._is_late(task):
+            return self.dialect.late
         self.known_seeds.add(task_id)
         return envelope(200, 1, "成功", task.seed, content_type)
+
+    def _is_late(self, task: FakeTask) -> bool:
+        late = self.seed_asks[task.id] < task.seed_asks - 1
+        self.seed_asks[task.id] += late
+        return late
 
     def _documented_seed(self, request: FakeRequest) -> Answer:
         """Answer with a task; the documents' example has no seed, ours has one where it can."""
@@ -95,6 +105,8 @@ class Responder:
         if not ids:
             return self.dialect.unknown["image-seed"]
         task = self.tasks[ids[0]]
+        if self._is_late(task):
+            return self.dialect.late
         seed = {} if task.seed is None or not task.at(request.at).succeeded else {"seed": task.seed}
         return as_json({**self._write(task.id, request.at), **seed})
 

@@ -1,0 +1,59 @@
+"""Waking those who wait for a change or for a time."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from mj_async._bell import Bell
+from mj_async.testing._clock import GatewayClock
+
+pytestmark = pytest.mark.anyio
+
+
+def virtual_clock() -> GatewayClock:
+    """Make a clock that jumps."""
+    clock = GatewayClock()
+    clock.follow("virtual")
+    return clock
+
+
+async def test_it_wakes_all_who_wait() -> None:
+    """Those without a time, and those whose time has not come."""
+    clock = virtual_clock()
+    bell = Bell(clock)
+    woken: list[float | None] = []
+
+    async def wait(until: float | None) -> None:
+        await bell.wait(until)
+        woken.append(until)
+
+    async with anyio.create_task_group() as group:
+        for until in (None, 100.0, None):
+            group.start_soon(wait, until)
+        await clock.sleep(7.0)
+        bell.ring()
+
+    assert (3, 7.0) == (len(woken), clock.now())
+
+
+@pytest.mark.parametrize("until", [5.0, 0.0, -3.0])
+async def test_a_time_wakes_as_well(until: float) -> None:
+    """At that time, or at once where it is over."""
+    clock = virtual_clock()
+    bell = Bell(clock)
+    await bell.wait(until)
+    bell.ring()
+
+    assert max(0.0, until) == clock.now()
+
+
+async def test_who_waits_may_be_cancelled() -> None:
+    """A cancellation is not taken for a ring."""
+    clock = virtual_clock()
+    bell = Bell(clock)
+    with clock.cut(3.0) as scope:
+        await bell.wait(10.0)
+    bell.ring()
+
+    assert (True, 3.0) == (scope.cancelled_caught, clock.now())

@@ -1,0 +1,85 @@
+"""What a user gives a bulk call: checked, and each id once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from mj_async import Task, errors
+from mj_async._intake import Intake, Recent
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_only_the_last_hundred_thousand_are_remembered() -> None:
+    """Behind them an id is new again, so that memory stays flat."""
+    recent = Recent()
+    new = [recent.add(f"{number}") for number in range(100_001)]
+
+    assert all(new)
+    assert 100_000 == len(recent)
+    assert (True, False) == (recent.add("0"), recent.add("100000"))
+
+
+def plain() -> Iterator[str]:
+    """Give ids, one of them twice."""
+    yield from ("1", "2", "1", "3")
+
+
+async def asynchronous() -> AsyncIterator[str]:
+    """Give the same asynchronously."""
+    for task_id in plain():
+        yield task_id
+
+
+class Both:
+    """An input that can be iterated in both ways."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("it is to be iterated asynchronously")
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return asynchronous()
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: ["1", "2", "1", "3"], [["1", "2"], ["3"]]),
+        (plain, [["1", "2"], ["3"]]),
+        (lambda: {"1": 0, "2": 0, "3": 0}, [["1", "2", "3"], []]),
+        (Both, [["1"], ["2"], [], ["3"], []]),
+    ],
+    ids=["list", "generator", "keys", "asynchronous"],
+)
+async def test_it_is_read_in_pieces(make: Any, expected: list[list[str]]) -> None:
+    """So many at a time of what is at hand, and one of what is awaited, repeated ones left out."""
+    pieces = []
+    async with Intake(make()) as intake:
+        while not intake.ended:
+            pieces.append(await intake.read(3))
+
+    assert expected == pieces
+    assert intake.error is None
+
+
+async def test_what_is_wrong_ends_it_and_is_kept() -> None:
+    """What came before a bad id is given with it."""
+    async with Intake(iter(["1", "", "2"])) as intake:
+        given = await intake.read(9)
+
+    assert (["1"], True) == (given, intake.ended)
+    assert isinstance(intake.error, errors.ConfigurationError)
+
+
+async def test_an_input_that_can_be_looked_at_twice_is_checked_at_once() -> None:
+    """A list with a bad id is refused before the run begins; an iterator is not looked at."""
+    given = iter(["1", ""])
+    Intake(given)
+
+    assert "1" == next(given)
+    for bad in (["1", ""], [Task("1"), Task("a/b")], {"": 1}):
+        with pytest.raises(errors.ConfigurationError, match="the task id"):
+            Intake(bad)

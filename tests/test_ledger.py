@@ -1,0 +1,180 @@
+"""What a run of seeds asks next, and what an answer means, without asking and without waiting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from _desk import down, later, listing, seed
+from mj_async import ImageSeed, SeedOutcome, Task, TaskList, errors
+from mj_async._ledger import Ledger, Plan
+from mj_async._queues import Entry
+
+DONE = Task("0", status="SUCCESS")
+
+
+@attrs.define
+class Run:
+    """A ledger, and what has landed from it."""
+
+    landed: list[SeedOutcome] = attrs.field(factory=list)
+    plan: dict[str, Any] = attrs.field(factory=dict)
+    ledger: Ledger = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        plan = {"concurrency": 2, "batch_size": 1, "ask_again_after": 30.0, "max_asks": 2}
+        self.ledger = Ledger(Plan(**{**plan, **self.plan}), self.landed.append)
+
+    def begin(self, ids: str, *, listed: bool = True) -> list[Entry]:
+        """Give the ids in, and take those to be asked for one by one."""
+        tasks = [attrs.evolve(DONE, id=one) if listed else one for one in ids]
+        self.ledger.add_all(tasks)
+        self.ledger.input_ended = True
+        return [entry for _ in ids for entry in self.ledger.take_seeds(0.0)]
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Name what has landed."""
+        return {
+            one.task_id: "seed" if one.seed else type(one.error).__name__ for one in self.landed
+        }
+
+
+def test_a_listed_id_lands_or_is_asked_for() -> None:
+    """Only what has succeeded without showing its seed is left."""
+    run = Run()
+    run.begin("abcde", listed=False)
+    entries = run.ledger.take_list(0.0, 100)
+    tasks = [
+        Task("a", status="SUCCESS", seed="5"),
+        Task("b", status="FAILURE"),
+        Task("c", status="IN_PROGRESS"),
+        Task("d", status="SUCCESS"),
+    ]
+    run.ledger.listed(entries, TaskList(tasks, ["e"]))
+
+    assert {
+        "a": "seed",
+        "b": "TaskFailedError",
+        "c": "SeedUnavailableError",
+        "e": "TaskNotFoundError",
+    } == run.outcomes
+    (left,) = run.ledger.take_seeds(0.0)
+    run.ledger.seeded([left], [seed("d")])
+
+    assert ("seed", True) == (run.outcomes["d"], run.ledger.done)
+
+
+def test_an_id_that_may_be_had_later_is_due_later() -> None:
+    """It is not given out before, and its last error is its outcome."""
+    run = Run()
+    (entry,) = run.begin("a")
+    run.ledger.failed([entry], later("a"), 10.0)
+
+    assert (40.0, []) == (run.ledger.due, run.ledger.take_seeds(39.9))
+    assert [entry] == run.ledger.take_seeds(40.0)
+    run.ledger.failed([entry], later("a"), 45.0)
+
+    assert {"a": "SeedUnavailableError"} == run.outcomes
+    assert run.ledger.done
+
+
+def test_failures_in_a_row_hold_everything() -> None:
+    """Nothing is given out any more but the question whether the gateway lives."""
+    run = Run()
+    first, second, _third = run.begin("abc")
+    run.ledger.add_all(["x"])
+    run.ledger.failed([first], down(), 1.0)
+
+    assert run.ledger.take_pulse(1.0) is None
+    run.ledger.failed([second], down(), 2.0)
+
+    assert ([], [], 2.0) == (
+        run.ledger.take_list(99.0, 1),
+        run.ledger.take_seeds(99.0),
+        run.ledger.due,
+    )
+    assert ("b", None) == (run.ledger.take_pulse(2.0), run.ledger.take_pulse(2.0))
+    assert (None, None) == (run.ledger.due, run.ledger.list_due(2.0))
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_whether_failures_count_is_known_afterwards(lives: bool) -> None:  # noqa: FBT001
+    """With one ask in all, they are outcomes where the gateway lives, and else forgotten."""
+    run = Run(plan={"max_asks": 1})
+    first, second = run.begin("ab")
+    run.ledger.failed([first], down(), 1.0)
+    run.ledger.failed([second], down(), 2.0)
+
+    assert {} == run.outcomes
+    run.ledger.take_pulse(2.0)
+    run.ledger.probed(None if lives else down())
+
+    assert ({"a": "TransportError", "b": "TransportError"} if lives else {}) == run.outcomes
+    assert lives is run.ledger.done
+    assert (not lives) is run.ledger.pulse.gone
+
+
+def test_another_answer_makes_a_failure_count() -> None:
+    """It shows that the gateway lives."""
+    run = Run(plan={"max_asks": 1})
+    first, second = run.begin("ab")
+    run.ledger.failed([first], down(), 1.0)
+    run.ledger.seeded([second], [seed("b")])
+
+    assert {"a": "TransportError", "b": "seed"} == run.outcomes
+
+
+def test_an_outcome_has_an_error_of_its_own() -> None:
+    """A list's error is copied for each of its ids, and a seed's gets the task that was seen."""
+    run = Run(plan={"max_asks": 1, "concurrency": 9})
+    run.begin("ab", listed=False)
+    error = errors.APIError(status_code=400)
+    run.ledger.failed(run.ledger.take_list(0.0, 9), error, 0.0)
+
+    assert ["a", "b"] == [one.error.task_id for one in run.landed if one.error]
+    assert error.task_id is None
+    other = Run()
+    (entry,) = other.begin("c")
+    other.ledger.failed([entry], errors.SeedUnavailableError(task_id="c", code=4), 0.0)
+
+    assert "SUCCESS" == other.landed[0].error.task.status  # type: ignore[union-attr]
+
+
+def test_the_input_is_wanted_as_far_as_there_is_room() -> None:
+    """A hundred are read ahead, and ten thousand are under way at most."""
+    run = Run(plan={"concurrency": 20_000})
+    wanted = []
+    while run.ledger.wanted:
+        wanted.append(run.ledger.wanted)
+        run.ledger.add_all([str(number) for number in range(100)])
+        entries = run.ledger.take_list(0.0, 100)
+        run.ledger.listed(entries, listing([entry.task_id for entry in entries]))
+        for _ in entries:
+            run.ledger.failed(run.ledger.take_seeds(0.0), later("0"), 0.0)
+
+    assert [100] * 100 == wanted
+    run.ledger.input_ended = True
+
+    assert 0 == run.ledger.wanted
+
+
+def test_who_reads_is_told_whether_somebody_can_go_on() -> None:
+    """With the first id, when there are enough, and with each task."""
+    ledger = Run().ledger
+    told = [ledger.add_all(["a"]), ledger.add_all(["b"]), ledger.add_all([DONE])]
+    told.append(ledger.add_all([str(number) for number in range(98)]))
+
+    assert [True, False, True, True] == told
+
+
+def test_a_seed_of_another_id_is_nobodys() -> None:
+    """What was not asked for is left aside."""
+    run = Run(plan={"batch_size": 2})
+    run.ledger.add_all([attrs.evolve(DONE, id=one) for one in "ab"])
+    run.ledger.seeded(run.ledger.take_seeds(0.0), [ImageSeed("x", "5", "documented"), seed("a")])
+
+    assert {"a": "seed"} == run.outcomes
+    assert ["b"] == [entry.task_id for entry in run.ledger.take_seeds(0.0)]
