@@ -10,7 +10,7 @@ from mj_async import errors
 
 from ._terminal import OutputError, say
 
-DONE, PARTLY, USAGE, GATEWAY, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, PARTLY, USAGE, GATEWAY = 0, 1, 2, 3
 
 # The first class that fits; everything else is the gateway's trouble.
 _CODES: tuple[tuple[type[errors.MJError], int], ...] = (
@@ -51,16 +51,22 @@ def code_of_end(error: Exception | None, codes: Iterable[int]) -> int:
     return code_of_all(codes) if error is None else PARTLY
 
 
+class _OneLine:
+    """Ends the process with one line on stderr, where it would end with a traceback."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, errors.MJError | OutputError):
+            say(str(error))
+            sys.exit(code_of_end(error, ()))
+
+
 def run(work: Callable[[], int]) -> NoReturn:
-    """Do a command's work, and end the process with its exit code."""
-    try:
-        code = work()
-    except errors.MJError as error:
-        say(str(error))
-        code = code_of(error)
-    except OutputError as error:
-        say(str(error))
-        code = PARTLY
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    sys.exit(code)
+    """Do a command's work, and end the process with its exit code.
+
+    An interrupt ends it with 130, which cyclopts sees to.
+    """
+    with _OneLine():
+        sys.exit(work())

@@ -10,6 +10,7 @@ from mj_async import errors
 from ._id_reader import IdReader
 from ._id_set import IdSet
 from ._input import Input
+from ._terminal import say
 
 
 class Ids:
@@ -28,6 +29,8 @@ class Ids:
         seen: What is not given (again); what is done already is put in beforehand.
         total: How many there are, or None where only the end will tell. What `seen` holds back
             is taken off when it is met.
+        problem: What is wrong with a line that was read late, or None. It was told when it was
+            read; no ids come after it, but those before it are not given up.
 
     Raises:
         ConfigurationError: There are none, or they cannot be read, or one of them is bad.
@@ -42,6 +45,7 @@ class Ids:
             check(task_id)
         self.seen = IdSet()
         self.total: int | None = len(given)
+        self.problem: errors.ConfigurationError | None = None
         self._ready: Iterator[str] = iter(given)
         self._input = None if source is None else Input.open(source)
         if self._input is not None:
@@ -65,11 +69,16 @@ class Ids:
         return self
 
     async def __anext__(self) -> str:
-        """Give the next id that has not been seen.
+        """Give the next id that has not been seen."""
+        try:
+            return await self._next()
+        except errors.ConfigurationError as error:
+            self.problem = error
+            say(str(error))
+            self._close()
+            raise StopAsyncIteration from None
 
-        Raises:
-            ConfigurationError: A line is no id, or cannot be read.
-        """
+    async def _next(self) -> str:
         while True:
             for task_id in self._ready:
                 if self.seen.add(task_id):
@@ -84,5 +93,9 @@ class Ids:
         chunk = await self._input.read_later()
         self._ready = self._reader.feed(chunk)
         if not chunk:
+            self._close()
+
+    def _close(self) -> None:
+        if self._input is not None:
             self._input.close()
             self._input = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -42,9 +43,11 @@ class Input:
         """Open a path, or standard input for "-".
 
         Raises:
-            ConfigurationError: It cannot be read, or is a directory.
+            ConfigurationError: It cannot be read, is closed, or is a directory.
         """
         if source == "-":
+            if sys.__stdin__ is None:  # else we would read what has got its number since
+                raise errors.ConfigurationError("cannot read standard input: it is closed")
             return cls("standard input", _STANDARD_INPUT, is_ours=False)
         if os.path.isdir(source):  # noqa: PTH112  # a path as the user wrote it
             raise errors.ConfigurationError(f"cannot read {source}: it is a directory")

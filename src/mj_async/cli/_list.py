@@ -6,7 +6,6 @@ from typing import NoReturn
 
 from mj_async import AsyncMJClient, TaskList, errors
 
-from ._board import Board
 from ._exit import DONE, PARTLY, run
 from ._ids import Ids
 from ._options import Connection, Source, TaskId
@@ -51,7 +50,7 @@ class ListRun:
     def __init__(self, client: AsyncMJClient, ids: Ids, *, as_json: bool) -> None:
         self._client = client
         self._ids = ids
-        self._report = Report(Board("listed", lambda: ids.total), as_json)
+        self._report = Report("listed", ids, as_json)
 
     def run(self) -> int:
         """List them all, and give the exit code."""

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 # Beyond any line, for on Windows nobody else can read what is locked.
-_FAR = 2**62
+_FAR = 2**40
 _HELD = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 
 

@@ -17,6 +17,7 @@ from ._terminal import Terminal
 
 def fetch(
     task_id: TaskId,
+    /,
     *,
     json: bool = False,
     connection: Connection = Connection(),  # noqa: B008
@@ -50,7 +51,7 @@ async def _fetch(task_id: str, json: bool, client: AsyncMJClient) -> int:  # noq
     return DONE
 
 
-def seed(task_id: TaskId, *, connection: Connection = Connection()) -> NoReturn:  # noqa: B008
+def seed(task_id: TaskId, /, *, connection: Connection = Connection()) -> NoReturn:  # noqa: B008
     """Print the seed of a finished task's image, and nothing else.
 
     Args:

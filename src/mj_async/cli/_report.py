@@ -14,6 +14,7 @@ from mj_async import Task, errors
 
 from ._board import Board
 from ._exit import PARTLY, code_of_end
+from ._ids import Ids
 from ._rows import row_of, status_of
 from ._seed_line import error_of
 from ._terminal import OutputError, Terminal, View, say
@@ -51,20 +52,47 @@ async def run_shown(
     return None
 
 
+@attrs.frozen
+class OnInterrupt:
+    """Tells how far a run has come when it is interrupted, on its way out.
+
+    Args:
+        tell: Tells it.
+    """
+
+    tell: Callable[[], None]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
+        if kind is KeyboardInterrupt:
+            self.tell()
+
+
 @attrs.define
 class Report:
     """The report of one run of `list` or `wait`.
 
     Args:
-        board: What is shown of it.
+        verb: What becomes of the ids, such as "ended".
+        ids: The ids.
         as_json: Whether each line is JSON.
+
+    Attributes:
+        board: What is shown of it.
     """
 
-    board: Board
+    verb: str
+    ids: Ids
     as_json: bool
+    board: Board = attrs.field(init=False)
     terminal: Terminal = attrs.field(factory=Terminal, init=False)
     _codes: set[int] = attrs.field(factory=set, init=False)
     _held_back: list[Text] = attrs.field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.board = Board(self.verb, lambda: self.ids.total)
 
     def tell(
         self, task_id: str, task: Task | None, error: errors.MJError | None, code: int
@@ -95,8 +123,8 @@ class Report:
     def _tell_as_json(self, task_id: str, task: Task | None, error: errors.MJError | None) -> None:
         if error is not None:
             self.terminal.put_json({"id": task_id, "error": error_of(error)})
-        elif task is not None:
-            self.terminal.put_json(task.to_dict())
+        else:
+            self.terminal.put_json((task or Task(task_id)).to_dict())
 
     def tell_unanswered(self, task_ids: list[str], error: errors.MJError) -> None:
         """Tell machines which ids have no answer, since the run has ended; humans are told once.
@@ -116,16 +144,16 @@ class Report:
         Raises:
             OutputError: What was held back cannot be written.
         """
-        try:
-            ended_by = anyio.run(run_shown, self.terminal, self.board, work)
-        except KeyboardInterrupt:
-            say(f"interrupted: {self.board.speak()}")
-            raise
+        with OnInterrupt(lambda: say(f"interrupted: {self.board.speak()}")):
+            return self._conclude(anyio.run(run_shown, self.terminal, self.board, work))
+
+    def _conclude(self, ended_by: Exception | None) -> int:
         if isinstance(ended_by, OutputError) and not str(ended_by):
             return PARTLY  # nobody reads any more
         for row in self._held_back:
             self.terminal.put_row(row)
         say("" if ended_by is None else str(ended_by))
-        if ended_by is not None or self.board.total() != 1:
+        ended_by = ended_by or self.ids.problem
+        if ended_by is not None or self.ids.total != 1:
             say(self.board.speak())
         return code_of_end(ended_by, self._codes)

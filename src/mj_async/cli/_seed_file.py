@@ -179,6 +179,14 @@ class SeedFile:
                 raise self._failure(error) from None
         self._synced = end
 
+    def try_to_sync(self) -> OutputError | None:
+        """Do the same, and give the error."""
+        try:
+            self.sync()
+        except OutputError as error:
+            return error
+        return None
+
     def _failure(self, error: OSError) -> OutputError:
         return OutputError(f"cannot write {self.path}: {error.strerror}; its lines are kept")
 

@@ -13,9 +13,9 @@ from anyio import to_thread
 
 from mj_async import AsyncMJClient, SeedOutcome, errors
 
-from ._exit import DONE, code_of_end
+from ._exit import DONE, PARTLY, code_of_end
 from ._ids import Ids
-from ._report import run_shown
+from ._report import OnInterrupt, run_shown
 from ._seed_count import SeedCount
 from ._seed_file import SeedFile
 from ._seed_line import line_of
@@ -69,20 +69,25 @@ class SeedRun:
 
     def run(self) -> int:
         """Look them all up, and give the exit code."""
-        beside = () if self._file is None else (self._keep_synced,)
-        try:
-            ended_by = anyio.run(run_shown, self._terminal, self._count, self._look_up_all, *beside)
-        except KeyboardInterrupt:
-            self._say_how_it_went("interrupted: ")
+        with OnInterrupt(self._say_interrupted):
+            return self._conclude(
+                anyio.run(
+                    run_shown, self._terminal, self._count, self._look_up_all, self._keep_synced
+                )
+            )
+
+    def _say_interrupted(self) -> None:
+        self._say_how_it_went("interrupted: ")
+        self._say_how_to_go_on()
+
+    def _conclude(self, ended_by: Exception | None) -> int:
+        if isinstance(ended_by, OutputError) and not str(ended_by):
+            return PARTLY  # nobody reads any more
+        say("" if ended_by is None else str(ended_by))
+        ended_by = ended_by or self._ids.problem
+        self._say_how_it_went()
+        if ended_by is not None or self._count.later:
             self._say_how_to_go_on()
-            raise
-        if ended_by is not None:
-            say(str(ended_by))
-        # Without a message nobody reads any more.
-        if ended_by is None or str(ended_by):
-            self._say_how_it_went()
-            if ended_by is not None or self._count.later:
-                self._say_how_to_go_on()
         return code_of_end(ended_by, self._count.codes)
 
     async def _look_up_all(self) -> None:
@@ -109,10 +114,7 @@ class SeedRun:
     async def _keep_synced(self) -> None:
         while self._file is not None and self._unsynced is None:
             await anyio.sleep(_SYNC_EVERY)
-            try:
-                await to_thread.run_sync(self._file.sync)
-            except OutputError as error:
-                self._unsynced = error
+            self._unsynced = await to_thread.run_sync(self._file.try_to_sync)
 
     def _say_how_it_went(self, before: str = "") -> None:
         there = 0 if self._file is None else self._file.done

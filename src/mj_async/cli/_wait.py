@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import NoReturn
 
 import anyio
-from anyio.abc import TaskGroup
 
 from mj_async import AsyncMJClient, Polling, Task, errors
 
-from ._board import Board
 from ._exit import DONE, PARTLY, code_of, run
 from ._ids import Ids
 from ._options import Connection, Source, TaskId
@@ -68,8 +66,8 @@ class WaitRun:
         self._ids = ids
         self._polling = polling
         self._timeout = timeout
-        self._board = Board("ended", lambda: ids.total)
-        self._report = Report(self._board, as_json)
+        self._report = Report("ended", ids, as_json)
+        self._board = self._report.board
         self._room = anyio.Semaphore(_AT_ONCE)
         self._ended_by: Exception | None = None
 
@@ -82,20 +80,14 @@ class WaitRun:
         async with self._client as client, anyio.create_task_group() as group:
             self._watch = client.watch_task
             self._scope = group.cancel_scope
-            await self._start_all(group)
-        if isinstance(self._ended_by, _ENDS_ALL):
-            self._report.tell_unanswered(list(self._board.unfinished), self._ended_by)
-        if self._ended_by is not None:
-            raise self._ended_by
-
-    async def _start_all(self, group: TaskGroup) -> None:
-        try:
             async for task_id in self._ids:
                 await self._room.acquire()
                 self._board.update(task_id, None)
                 group.start_soon(self._wait_for, task_id)
-        except errors.ConfigurationError as error:
-            self._end(error)
+        if isinstance(self._ended_by, _ENDS_ALL):
+            self._report.tell_unanswered(list(self._board.unfinished), self._ended_by)
+        if self._ended_by is not None:
+            raise self._ended_by
 
     def _end(self, error: Exception) -> None:
         self._ended_by = self._ended_by or error
