@@ -39,6 +39,7 @@ def gateway(serve: Serve) -> FakeGateway:
 
 IDS = [f"17306218000000{number:02}" for number in range(12)]
 STUCK = IDS[10]
+OFTEN = ["--interval", "0.2"]
 
 
 def interrupt_when(text: str) -> Callable[[str, int], None]:
@@ -60,7 +61,9 @@ def interrupt_when(text: str) -> Callable[[str, int], None]:
 @pytest.mark.parametrize("columns", [80, 40])
 def test_a_wait_is_a_live_table(columns: int) -> None:
     """Those that have ended are rows above it; ^C takes it away, and tells how far it came."""
-    shown = on_terminal("wait", *IDS, columns=columns, act=interrupt_when(f"{STUCK} IN_PROGRESS"))
+    shown = on_terminal(
+        "wait", *IDS, *OFTEN, columns=columns, act=interrupt_when(f"{STUCK} IN_PROGRESS")
+    )
     lines = [line.rstrip() for line in shown.text.splitlines()]
 
     assert 130 == shown.code
@@ -83,7 +86,7 @@ def test_a_thousand_waits_fit_a_screen(serve: Serve, tmp_path: Path) -> None:
     serve(gateway)
     (tmp_path / "ids").write_text("\n".join(ids))
     act = interrupt_when("1000 IN_PROGRESS")
-    shown = on_terminal("wait", "--from", str(tmp_path / "ids"), rows=12, act=act)
+    shown = on_terminal("wait", "--from", str(tmp_path / "ids"), *OFTEN, rows=12, act=act)
     last = shown.text[shown.text.rindex("ID  ") :]
 
     assert 130 == shown.code
@@ -96,7 +99,7 @@ def test_a_thousand_waits_fit_a_screen(serve: Serve, tmp_path: Path) -> None:
 def test_results_of_a_wait_can_be_piped_while_it_is_shown() -> None:
     """Where only stderr is a terminal, results go to stdout and the table to the terminal."""
     reading, writing = os.pipe()
-    shown = on_terminal("wait", *IDS, "--timeout", "1", stdout=writing)
+    shown = on_terminal("wait", *IDS, *OFTEN, "--timeout", "1", stdout=writing)
     os.close(writing)
     with os.fdopen(reading) as piped:
         rows = piped.read().splitlines()
@@ -271,7 +274,7 @@ def test_elsewhere_a_line_is_written_now_and_then(capsys: pytest.CaptureFixture[
 @pytest.mark.usefixtures("gateway")
 def test_a_dumb_terminal_is_not_redrawn() -> None:
     """It gets rows and totals, and nothing moves."""
-    shown = on_terminal("wait", *IDS[:3], environment={"TERM": "dumb"})
+    shown = on_terminal("wait", *IDS[:3], *OFTEN, environment={"TERM": "dumb"})
 
     assert (0, False) == (shown.code, "\x1b" in shown.raw)
     assert "mj-async: 3 of 3 ended: 3 SUCCESS" in shown.text
@@ -293,7 +296,8 @@ def test_a_dumb_terminal_is_not_redrawn() -> None:
 @pytest.mark.parametrize("command", ["list", "wait", "seeds"])
 def test_streams_may_be_missing_or_full(redirect: str, code: int, said: str, command: str) -> None:
     """A result that cannot be written is a 1; what is said aside is only said."""
-    ended = run_redirected(redirect, command, *IDS[:2])
+    often = OFTEN if command == "wait" else []
+    ended = run_redirected(redirect, command, *IDS[:2], *often)
 
     assert code == ended.code
     assert ended.err.startswith(said)

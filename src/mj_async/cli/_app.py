@@ -13,8 +13,8 @@ from rich.console import Console
 import mj_async
 
 from ._demo import Demo
-from ._gallery import gallery
 from ._exit import USAGE
+from ._gallery import gallery
 from ._list import list_
 from ._one import fetch, seed
 from ._seeds import seeds
