@@ -10,16 +10,21 @@ import resource
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 from subprocess import PIPE
 
 import pytest
 
 from _commands import COMMAND, DONE, Ended, run, run_redirected, start
+from mj_async import AsyncMJClient
 from mj_async.testing import FakeGateway, FakeRequest
 
 Call = Callable[..., Ended]
 Serve = Callable[[FakeGateway], str]
+OPTIONS = signature(AsyncMJClient.image_seeds).parameters
+asks_again = pytest.mark.skipif("ask_again_after" not in OPTIONS, reason="not there yet")
+QUICKLY = ["--ask-again-after", "0.1"] if "ask_again_after" in OPTIONS else []
 FINAL = ["0", "1", "2", "4", "5", "6"]
 
 
@@ -114,6 +119,42 @@ def test_an_empty_file_is_nothing_to_do(gateway: FakeGateway, call: Call, tmp_pa
 
     assert (0, "") == (ended.code, ended.out)
     assert {} == read(tmp_path / "seeds")
+    assert () == gateway.requests
+
+
+@asks_again
+def test_what_is_in_trouble_is_asked_for_again(gateway: FakeGateway, call: Call) -> None:
+    """It is so after as many seconds as the option says."""
+    gateway.fail_next(2, status=502)
+    ended = call("seeds", "0", "1", *QUICKLY)
+
+    assert (0, 2) == (ended.code, len(ended.lines))
+
+
+@asks_again
+def test_several_seeds_may_be_one_request(serve: Serve, call: Call) -> None:
+    """In the documented form `--batch-size` puts several ids into one."""
+    gateway = FakeGateway("documented")
+    for task_id in ("1", "2", "3"):
+        gateway.add_task(task_id, DONE, seed=task_id)
+    serve(gateway)
+    ended = call("seeds", "1", "2", "3", "--batch-size", "3", "--seed-form", "multipart")
+    bodies = [one.body for one in gateway.requests if "image-seed" in one.target]
+
+    assert (0, 3) == (ended.code, len(ended.lines))
+    assert 3 == bodies[0].count(b'name="ids"')
+
+
+@asks_again
+def test_several_seeds_need_the_documented_form(
+    gateway: FakeGateway, call: Call, tmp_path: Path
+) -> None:
+    """Else it is refused before the first request, and before anything is overwritten."""
+    (tmp_path / "seeds").write_text("mine\n")
+    output = ["--output", str(tmp_path / "seeds"), "--overwrite"]
+    ended = call("seeds", "1", "--batch-size", "3", *output)
+
+    assert (2, "mine\n") == (ended.code, (tmp_path / "seeds").read_text())
     assert () == gateway.requests
 
 
@@ -255,9 +296,8 @@ def test_a_gateway_that_is_down_ends_with_3(
     call: Call, tmp_path: Path, gateway: FakeGateway
 ) -> None:
     """Nothing usable came for any id, and nothing is written."""
-    ended = call(
-        "seeds", "1", "--output", str(tmp_path / "seeds"), "--base-url", "http://127.0.0.1:1"
-    )
+    nowhere = ["--base-url", "http://127.0.0.1:1", *QUICKLY]
+    ended = call("seeds", "1", "--output", str(tmp_path / "seeds"), *nowhere)
 
     assert (3, "") == (ended.code, ended.out)
     assert not (tmp_path / "seeds").exists()

@@ -188,35 +188,47 @@ def test_seeds_have_a_bar(tmp_path: Path, columns: int, unicode: dict[str, str])
     assert 11 == (tmp_path / "seeds").read_bytes().count(b"\n")
 
 
-def interrupted_seeds(gateway: FakeGateway, tmp_path: Path, *output: str) -> tuple[int, str]:
-    """Interrupt a run on a terminal whose ids come from a pipe that stays open."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    feeding = os.open(pipe, os.O_RDWR)
-    os.write(feeding, "".join(f"{task_id}\n" for task_id in IDS * 10).encode())
-    act = interrupt_when("nothing yet")
-    shown = on_terminal("seeds", "--from", str(pipe), *output, act=act)
+def interrupted_seeds(tmp_path: Path, when: str, fed: int, *output: str) -> tuple[int, str]:
+    """Interrupt a run on a terminal, whose ids come from a pipe that stays open."""
+    os.mkfifo(tmp_path / "pipe")
+    feeding = os.open(tmp_path / "pipe", os.O_RDWR)
+    os.write(feeding, b"".join(b"%d\n" % number for number in range(fed)))
+    arguments = ["--from", str(tmp_path / "pipe"), *output]
+    shown = on_terminal("seeds", *arguments, act=interrupt_when(when))
     os.close(feeding)
     assert shown.raw.rindex(SHOW_CURSOR) > shown.raw.rindex(HIDE_CURSOR)
-    return shown.code, shown.text
+    assert "Traceback" not in shown.text
+    return shown.code, shown.text.replace("\n", "")
 
 
 def test_an_interrupted_run_tells_how_to_go_on(gateway: FakeGateway, tmp_path: Path) -> None:
-    """^C while the bar is drawn and ids are awaited: the counts so far, and a command line."""
+    """^C while the bar is drawn: the counts so far, and a command line; what is written stays."""
+    for number in range(100):
+        gateway.add_task(str(number), DONE, seed="5")
     output = tmp_path / "seeds"
-    code, text = interrupted_seeds(gateway, tmp_path, "--output", str(output))
+    code, text = interrupted_seeds(tmp_path, "found 100", 100, "--output", str(output))
 
     assert 130 == code
-    assert "mj-async: interrupted: 0 ids in " in text
+    assert "mj-async: interrupted: 100 ids in " in text
     line = f"to go on: mj-async seeds --resume --from {tmp_path / 'pipe'} --output {output}"
-    assert line in text.replace("\n", "")
-    assert "Traceback" not in text
-    assert not output.exists()
+    assert line in text
+    assert 100 == output.read_bytes().count(b"\n")
 
 
-def test_an_interrupted_run_without_an_output_says_so(gateway: FakeGateway, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("gateway")
+def test_a_run_that_is_interrupted_at_once_leaves_nothing(tmp_path: Path) -> None:
+    """An empty file would be in the way of the same command."""
+    output = tmp_path / "seeds"
+    code, text = interrupted_seeds(tmp_path, "nothing yet", 0, "--output", str(output))
+
+    assert (130, False) == (code, output.exists())
+    assert "mj-async: interrupted: 0 ids in " in text
+
+
+@pytest.mark.usefixtures("gateway")
+def test_an_interrupted_run_without_an_output_says_so(tmp_path: Path) -> None:
     """There is nothing to go on with."""
-    code, text = interrupted_seeds(gateway, tmp_path)
+    code, text = interrupted_seeds(tmp_path, "nothing yet", 0)
 
     assert (130, True) == (code, "mj-async: with --output FILE a run can be resumed" in text)
 
