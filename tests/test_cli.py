@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from subprocess import PIPE
 
 import pytest
@@ -77,8 +78,8 @@ def test_the_version_is_told() -> None:
 
 
 def test_a_wrong_command_is_a_usage_error() -> None:
-    """What does not exist is refused with a code that is not 0."""
-    assert 0 != run("nonsense").returncode
+    """What does not exist is refused with 2."""
+    assert 2 == run("nonsense").returncode
 
 
 def test_without_the_extra_it_says_what_to_install(
@@ -104,3 +105,11 @@ def test_an_interrupt_ends_with_130() -> None:
         _, said = process.communicate(timeout=30)
 
     assert (130, "") == (process.returncode, said)
+
+
+def test_an_interrupt_while_it_is_loaded_ends_with_130(tmp_path: Path) -> None:
+    """Loading takes a moment, in which ^C is no traceback either; here a library is hit by it."""
+    (tmp_path / "cyclopts.py").write_text("raise KeyboardInterrupt")
+    ended = run("--version", PYTHONPATH=str(tmp_path))
+
+    assert (130, "", "") == (ended.returncode, ended.stdout, ended.stderr)

@@ -234,7 +234,9 @@ class TaskPoller:
         """
         if self._left is not None:
             return self._left
-        found = [_describe(list(crowd)) for crowd in self._crowds.values() if any(crowd)]
+        # One look at each crowd: between two of them a collection of garbage may empty it.
+        crowds = [list(crowd) for crowd in self._crowds.values()]
+        found = [_describe(watches) for watches in crowds if watches]
         return tuple(sorted(found, key=lambda one: one["first_seen_at"]))
 
     # --- who drives -----------------------------------------------------------------------

@@ -17,6 +17,9 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    from ._app import app  # noqa: PLC0415  # only now is it known to be there
+    try:
+        from ._app import start  # noqa: PLC0415  # only now is it known to be there
 
-    app()
+        start(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)

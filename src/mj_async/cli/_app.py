@@ -1,25 +1,62 @@
-"""The commands. An interrupt ends each with 130, which cyclopts sees to."""
+"""The commands, and what is said where a command line is none."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
 import anyio
-from cyclopts import App
+from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 import mj_async
 
 from ._demo import Demo
+from ._exit import USAGE
 from ._gallery import gallery
+from ._list import list_
+from ._one import fetch, seed
+from ._seeds import seeds
+from ._terminal import say
+from ._wait import wait
 
 app = App(
     name="mj-async",
     help="Ask Midjourney-proxy gateways about tasks and seeds.",
     version=lambda: mj_async.__version__,
+    default_parameter=Parameter(negative=()),
 )
 app.command(gallery)
+app.command(fetch)
+app.command(list_, name="list")
+app.command(seed)
+app.command(wait)
+app.command(seeds)
 
 
 @app.command
 def demo() -> None:
     """Show the main job on a gateway of our own, on loopback: fetch, list, wait, seeds."""
     anyio.run(Demo(Console(highlight=False)).run)
+
+
+def start(arguments: Sequence[str]) -> None:
+    """Run a command line, and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # not None, as where the shell has closed it
+            # What the terminal has no characters for must not end a run.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        say(f"{without_values(str(error), arguments)} See mj-async --help.")
+        sys.exit(USAGE)
+
+
+def without_values(message: str, arguments: Sequence[str]) -> str:
+    """PURE: leave the values of options out of a complaint: somebody may have given a key."""
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        message = message.replace(argument, name) if equals and name.startswith("-") else message
+    return message

@@ -1,0 +1,101 @@
+"""The ids that a command was given: read as late as possible, and each one once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self
+
+from mj_async import errors
+
+from ._id_reader import IdReader
+from ._id_set import IdSet
+from ._input import Input
+from ._terminal import say
+
+
+class Ids:
+    """The ids among the arguments, then those of a file, to iterate asynchronously.
+
+    A regular file is looked through when this is made, so that a bad line in it is found before
+    the first request; it is then read again, so that a million ids take no memory. What cannot
+    be read twice, such as a pipe, is read as the ids are asked for.
+
+    Args:
+        given: The ids among the arguments.
+        source: A path, "-" for standard input, or None.
+        check: Raises `ConfigurationError` for what cannot be an id.
+
+    Attributes:
+        seen: What is not given (again); what is done already is put in beforehand.
+        total: How many there are, or None where only the end will tell. What `seen` holds back
+            is taken off when it is met.
+        problem: What is wrong with a line that was read late, or None. It was told when it was
+            read; no ids come after it, but those before it are not given up.
+
+    Raises:
+        ConfigurationError: There are none, or they cannot be read, or one of them is bad.
+    """
+
+    def __init__(
+        self, given: Sequence[str], source: str | None, check: Callable[[str], object]
+    ) -> None:
+        if not given and source is None:
+            raise errors.ConfigurationError("no ids: give some, or --from FILE, or --from -")
+        for task_id in given:
+            check(task_id)
+        self.seen = IdSet()
+        self.total: int | None = len(given)
+        self.problem: errors.ConfigurationError | None = None
+        self._ready: Iterator[str] = iter(given)
+        self._input = None if source is None else Input.open(source)
+        if self._input is not None:
+            self._reader = IdReader(self._input.name, check)
+            self._look_through(self._input)
+
+    def _look_through(self, opened: Input) -> None:
+        if not opened.can_be_read_twice:
+            self.total = None
+            return
+        reader = IdReader(opened.name, self._reader.check)
+        count = sum(1 for chunk in opened.chunks() for _ in reader.feed(chunk))
+        self.total = (self.total or 0) + count
+        opened.rewind()
+
+    def is_same_file(self, file: int) -> bool:
+        """Whether an open file is the one that the ids are read from."""
+        return self._input is not None and self._input.is_same_file(file)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        """Give the next id that has not been seen."""
+        try:
+            return await self._next()
+        except errors.ConfigurationError as error:
+            self.problem = error
+            say(str(error))
+            self._close()
+            raise StopAsyncIteration from None
+
+    async def _next(self) -> str:
+        while True:
+            for task_id in self._ready:
+                if self.seen.add(task_id):
+                    return task_id
+                if self.total is not None:
+                    self.total -= 1
+            await self._read_on()
+
+    async def _read_on(self) -> None:
+        if self._input is None:
+            raise StopAsyncIteration
+        chunk = await self._input.read_later()
+        self._ready = self._reader.feed(chunk)
+        if not chunk:
+            self._close()
+
+    def _close(self) -> None:
+        if self._input is not None:
+            self._input.close()
+            self._input = None

@@ -1,0 +1,87 @@
+"""`mj-async list`: many tasks as they are now."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from mj_async import AsyncMJClient, TaskList, errors
+
+from ._exit import DONE, PARTLY, run
+from ._ids import Ids
+from ._options import Connection, Source, TaskId
+from ._report import Report
+
+# Four calls of a hundred, which the client makes at once.
+_AT_ONCE = 400
+
+
+def list_(
+    *task_ids: TaskId,
+    source: Source = None,
+    json: bool = False,
+    connection: Connection = Connection(),  # noqa: B008
+) -> NoReturn:
+    """Show many tasks as they are now, a line each, in the order asked.
+
+    Args:
+        task_ids: The tasks' ids.
+        source: A file with ids, one a line; "-" reads standard input.
+        json: Print each task in one line, under the gateway's own names.
+        connection: How the gateway is reached.
+    """
+
+    def work() -> int:
+        client = connection.client()
+        ids = Ids(task_ids, source, client.watch_task)
+        return ListRun(client, ids, as_json=json).run()
+
+    run(work)
+
+
+class ListRun:
+    """One run of the command.
+
+    Args:
+        client: Lists them.
+        ids: The ids.
+        as_json: Whether each line is JSON.
+    """
+
+    def __init__(self, client: AsyncMJClient, ids: Ids, *, as_json: bool) -> None:
+        self._client = client
+        self._ids = ids
+        self._report = Report("listed", ids, as_json)
+
+    def run(self) -> int:
+        """List them all, and give the exit code."""
+        return self._report.conduct(self._list_all)
+
+    async def _list_all(self) -> None:
+        async with self._client:
+            batch: list[str] = []
+            async for task_id in self._ids:
+                batch.append(task_id)
+                if len(batch) == _AT_ONCE:
+                    await self._list(batch)
+                    batch = []
+            if batch:
+                await self._list(batch)
+
+    async def _list(self, batch: list[str]) -> None:
+        try:
+            self._tell(batch, await self._client.list_tasks(batch))
+        except errors.MJError as error:
+            told = error.partial or TaskList()
+            self._tell(batch, told)
+            known = {task.id for task in told}.union(told.missing)
+            self._report.tell_unanswered([one for one in batch if one not in known], error)
+            raise
+
+    def _tell(self, batch: list[str], tasks: TaskList) -> None:
+        missing = frozenset(tasks.missing)
+        for task_id in batch:
+            if task_id in tasks:
+                self._report.tell(task_id, tasks[task_id], None, DONE)
+            elif task_id in missing:
+                unknown = errors.TaskNotFoundError(task_id=task_id)
+                self._report.tell(task_id, None, unknown, PARTLY)

@@ -1,0 +1,70 @@
+"""`mj-async fetch` and `mj-async seed`: one request about one task."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import anyio
+
+from mj_async import AsyncMJClient, errors
+
+from ._exit import DONE, code_of, run
+from ._options import Connection, TaskId
+from ._rows import details_of
+from ._seed_line import error_of
+from ._terminal import Terminal
+
+
+def fetch(
+    task_id: TaskId,
+    /,
+    *,
+    json: bool = False,
+    connection: Connection = Connection(),  # noqa: B008
+) -> NoReturn:
+    """Show one task as it is now.
+
+    Args:
+        task_id: The task's id.
+        json: Print the task in one line, under the gateway's own names.
+        connection: How the gateway is reached.
+    """
+    run(lambda: anyio.run(_fetch, task_id, json, connection.client()))
+
+
+async def _fetch(task_id: str, json: bool, client: AsyncMJClient) -> int:  # noqa: FBT001
+    terminal = Terminal()
+    try:
+        async with client:
+            task = await client.fetch_task(task_id)
+    except errors.ConfigurationError:
+        raise
+    except errors.MJError as error:
+        if not json:
+            raise
+        terminal.put_json({"id": task_id, "error": error_of(error)})
+        return code_of(error)
+    if json:
+        terminal.put_json(task.to_dict())
+    for line in [] if json else details_of(task):
+        terminal.put(line)
+    return DONE
+
+
+def seed(task_id: TaskId, /, *, connection: Connection = Connection()) -> NoReturn:  # noqa: B008
+    """Print the seed of a finished task's image, and nothing else.
+
+    Args:
+        task_id: The task's id.
+        connection: How the gateway is reached.
+    """
+    run(lambda: anyio.run(_seed, task_id, connection.client()))
+
+
+async def _seed(task_id: str, client: AsyncMJClient) -> int:
+    async with client:
+        found = await client.image_seed(task_id)
+    if found.seed is None:  # the documented answer: a task, without one
+        raise errors.SeedUnavailableError(task_id=task_id, task=found.task)
+    Terminal().put(found.seed)
+    return DONE

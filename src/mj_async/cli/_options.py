@@ -1,0 +1,80 @@
+"""The options that all commands share: which gateway, which key, which dialect."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import attrs
+from cyclopts import Parameter
+
+from mj_async import AsyncMJClient, Dialect, errors
+
+from ._terminal import say
+
+_LONGEST_KEY = 65_536
+
+TaskId: TypeAlias = Annotated[str, Parameter(name="ID")]
+# A lone "-" looks like an option otherwise.
+Source: TypeAlias = Annotated[str | None, Parameter(name="--from", allow_leading_hyphen=True)]
+
+
+@Parameter(name="*", group="Gateway")
+@attrs.frozen(kw_only=True)
+class Connection:
+    """How the gateway is reached. There is no option for the key: others would see it.
+
+    Args:
+        base_url: The gateway's address; else MJ_BASE_URL.
+        api_key_file: A file that holds the key; else MJ_API_KEY.
+        auth: How the key is sent.
+        ids: How a list of ids is sent.
+        seed_form: How a seed is asked for.
+    """
+
+    base_url: str | None = None
+    api_key_file: Path | None = None
+    auth: Literal["auto", "bearer", "raw", "mj-api-secret", "none"] = "auto"
+    ids: Literal["auto", "json", "multipart"] = "auto"
+    seed_form: Literal["auto", "path", "multipart"] = "auto"
+
+    def client(self, *, max_connections: int = 64) -> AsyncMJClient:
+        """Make the client.
+
+        Raises:
+            ConfigurationError: Key, address or dialect cannot work.
+        """
+        if self.base_url is None and not os.environ.get("MJ_BASE_URL"):
+            raise errors.ConfigurationError("no gateway: give --base-url, or set MJ_BASE_URL")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            client = AsyncMJClient(
+                self._read_key(),
+                base_url=self.base_url,
+                dialect=Dialect(auth=self.auth, ids=self.ids, seed=self.seed_form),
+                max_connections=max_connections,
+            )
+        for warning in caught:
+            say(f"warning: {warning.message}")
+        return client
+
+    def _read_key(self) -> str | None:
+        if self.api_key_file is not None:
+            return _read_key_file(self.api_key_file)
+        if self.auth != "none" and not os.environ.get("MJ_API_KEY"):
+            raise errors.ConfigurationError("no key: set MJ_API_KEY, or give --api-key-file")
+        return None
+
+
+def _read_key_file(path: Path) -> str:
+    """Read the key; the path is not shown, for it may be the key, given in the wrong place."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_LONGEST_KEY).decode().strip()
+    except UnicodeDecodeError:
+        problem = "it is no text"
+    except OSError as error:
+        problem = str(error.strerror)
+    raise errors.ConfigurationError(f"cannot read the key file: {problem}")

@@ -1,0 +1,200 @@
+"""The file that `mj-async seeds` writes: whole lines, that a later run goes on with."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from typing import Any, Literal, Self, TypeAlias
+
+import attrs
+
+from mj_async import errors
+
+from ._id_set import IdSet
+from ._input import AS_BYTES, cannot
+from ._lock import lock
+from ._seed_line import read_id
+from ._terminal import OutputError
+from ._text import as_json
+
+Mode: TypeAlias = Literal["new", "resume", "overwrite"]
+
+_READ_AND_WRITE = os.O_RDWR | os.O_CREAT | os.O_APPEND | AS_BYTES
+# What has no disk behind it, such as a pipe, cannot be synced, and need not be.
+_NO_DISK = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EROFS})
+# No task is that long, so that a file of something else is not read into memory.
+_LONGEST_LINE = 2**25
+
+
+@attrs.define
+class SeedFile:
+    """An output that is this process's alone; what stands in it is left alone until `begin()`.
+
+    Args:
+        path: As the user wrote it.
+        mode: What is done where it exists.
+        file: The open file's number.
+
+    Attributes:
+        done: How many lines were there.
+        is_complete: Whether the run has come to its end.
+    """
+
+    path: str
+    mode: Mode
+    file: int
+    done: int = attrs.field(default=0, init=False)
+    is_complete: bool = attrs.field(default=False, init=False)
+    _is_regular: bool = attrs.field(init=False)
+    _end: int = attrs.field(default=0, init=False)
+    _synced: int = attrs.field(default=0, init=False)
+    _lacks_break: bool = attrs.field(default=False, init=False)
+
+    @_is_regular.default
+    def _find_kind(self) -> bool:
+        return stat.S_ISREG(os.fstat(self.file).st_mode)
+
+    @classmethod
+    def open(cls, path: str, mode: Mode) -> Self:
+        """Open it, and lock it against others.
+
+        Raises:
+            ConfigurationError: It exists and `mode` is "new"; it cannot be written; another
+                process is writing it; it is nothing that can be resumed.
+        """
+        only_new = os.O_EXCL if mode == "new" else 0
+        try:
+            opened = cls(path, mode, os.open(path, _READ_AND_WRITE | only_new, 0o666))
+        except FileExistsError:
+            problem = "exists: --resume goes on with it, --overwrite begins anew"
+            raise errors.ConfigurationError(f"{path} {problem}") from None
+        except OSError as error:
+            raise cannot(f"write {path}", error) from None
+        problem = opened._find_problem()
+        if problem:
+            os.close(opened.file)
+            raise errors.ConfigurationError(problem)
+        return opened
+
+    def _find_problem(self) -> str:
+        if self._is_regular and not lock(self.file):
+            return f"another process is writing {self.path}"
+        resumable = self._is_regular or self.mode != "resume"
+        return "" if resumable else f"cannot resume {self.path}: it is no regular file"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Close it; one that was made in vain is removed, for it would be in the way.
+
+        Raises:
+            OutputError: What was written has not reached the disk.
+        """
+        try:
+            self.sync()
+        finally:
+            if self.mode == "new" and not self._end and not self.is_complete:
+                with suppress(OSError):
+                    os.unlink(self.path)  # noqa: PTH108
+            os.close(self.file)
+
+    def read_done(self, done: IdSet) -> None:
+        """Put the ids of all lines into a set; a torn last line does not count.
+
+        Raises:
+            ConfigurationError: A line is none of ours; its number is told.
+        """
+        if self.mode != "resume":
+            return
+        try:
+            with open(self.file, "rb", closefd=False) as lines:
+                while line := lines.readline(_LONGEST_LINE):
+                    if not self._read_line(line, done):
+                        break
+        except OSError as error:
+            raise cannot(f"read {self.path}", error) from None
+
+    def _read_line(self, line: bytes, done: IdSet) -> bool:
+        task_id = read_id(line)
+        if task_id is None and _is_torn(line):
+            return False
+        self.done += 1
+        if task_id is None:
+            problem = "it is no line of mj-async seeds"
+            raise errors.ConfigurationError(f"{self.path}, line {self.done}: {problem}")
+        done.add(task_id)
+        self._end += len(line)
+        self._lacks_break = not line.endswith(b"\n")
+        return True
+
+    def begin(self) -> None:
+        """Cut off what is not to stay: a torn line, or with `mode` "overwrite" everything.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        if self._is_regular:
+            try:
+                os.ftruncate(self.file, self._end)
+            except OSError as error:
+                raise self._failure(error) from None
+        if self._lacks_break:
+            self._write(b"\n")
+
+    def put(self, value: Any) -> None:
+        """Write one line.
+
+        Raises:
+            OutputError: It cannot be written; only whole lines are kept.
+        """
+        self._write(f"{as_json(value)}\n".encode())
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self.file, rest) :]
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self.file, self._end)
+            raise self._failure(error) from None
+        self._end += len(data)
+
+    def sync(self) -> None:
+        """See to it that what was written survives a loss of power.
+
+        Raises:
+            OutputError: It has not reached the disk.
+        """
+        end = self._end
+        if end == self._synced:
+            return
+        try:
+            os.fsync(self.file)
+        except OSError as error:
+            if error.errno not in _NO_DISK:
+                raise self._failure(error) from None
+        self._synced = end
+
+    def try_to_sync(self) -> OutputError | None:
+        """Do the same, and give the error."""
+        try:
+            self.sync()
+        except OutputError as error:
+            return error
+        return None
+
+    def _failure(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot write {self.path}: {error.strerror}; its lines are kept")
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether a process that wrote our lines may have been killed in this one.
+
+    A loss of power leaves zeros, too. A file of something else is not to be cut.
+    """
+    ended = line.endswith(b"\n") or len(line) == _LONGEST_LINE
+    return not ended and (line.startswith(b"{") or not line.strip(b"\0"))

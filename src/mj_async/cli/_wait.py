@@ -1,0 +1,122 @@
+"""`mj-async wait`: many tasks until each has ended."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import anyio
+
+from mj_async import AsyncMJClient, Polling, Task, errors
+
+from ._exit import DONE, PARTLY, code_of, run
+from ._ids import Ids
+from ._options import Connection, Source, TaskId
+from ._report import Report
+from ._terminal import OutputError
+
+# A hundred lists a tick; the input waits, so that memory stays flat.
+_AT_ONCE = 10_000
+# They would meet every other id, too.
+_ENDS_ALL = (errors.AuthenticationError, errors.PermissionDeniedError)
+
+
+def wait(  # options
+    *task_ids: TaskId,
+    source: Source = None,
+    timeout: float = 600.0,
+    interval: float = 3.0,
+    json: bool = False,
+    connection: Connection = Connection(),  # noqa: B008
+) -> NoReturn:
+    """Wait until tasks have ended, and show each as it does.
+
+    Args:
+        task_ids: The tasks' ids.
+        source: A file with ids, one a line; "-" reads standard input.
+        timeout: Seconds for the whole command.
+        interval: Seconds from the first question to the second; they grow to 10.
+        json: Print each task in one line, under the gateway's own names.
+        connection: How the gateway is reached.
+    """
+
+    def work() -> int:
+        client, polling = connection.client(), Polling(interval=interval)
+        client.watch_task("1", timeout=timeout, polling=polling)  # refuses what cannot work
+        ids = Ids(task_ids, source, client.watch_task)
+        return WaitRun(client, ids, polling, timeout=timeout, as_json=json).run()
+
+    run(work)
+
+
+class WaitRun:
+    """One run of the command.
+
+    Args:
+        client: Asks.
+        ids: The ids.
+        polling: When it asks for each.
+        timeout: Seconds for all of it.
+        as_json: Whether each line is JSON.
+    """
+
+    def __init__(
+        self, client: AsyncMJClient, ids: Ids, polling: Polling, *, timeout: float, as_json: bool
+    ) -> None:
+        self._client = client
+        self._ids = ids
+        self._polling = polling
+        self._timeout = timeout
+        self._report = Report("ended", ids, as_json)
+        self._board = self._report.board
+        self._room = anyio.Semaphore(_AT_ONCE)
+        self._ended_by: Exception | None = None
+
+    def run(self) -> int:
+        """Wait for them all, and give the exit code."""
+        return self._report.conduct(self._wait_for_all)
+
+    async def _wait_for_all(self) -> None:
+        self._deadline = anyio.current_time() + self._timeout
+        async with (
+            self._client as client,
+            client.task_poller(polling=self._polling) as poller,
+            anyio.create_task_group() as group,
+        ):
+            self._watch = poller.watch_task
+            self._scope = group.cancel_scope
+            async for task_id in self._ids:
+                await self._room.acquire()
+                self._board.update(task_id, None)
+                group.start_soon(self._wait_for, task_id)
+        if isinstance(self._ended_by, _ENDS_ALL):
+            self._report.tell_unanswered(list(self._board.unfinished), self._ended_by)
+        if self._ended_by is not None:
+            raise self._ended_by
+
+    def _end(self, error: Exception) -> None:
+        self._ended_by = self._ended_by or error
+        self._scope.cancel()
+
+    async def _wait_for(self, task_id: str) -> None:
+        try:
+            task, error = await self._follow(task_id)
+            succeeded = task is not None and task.succeeded
+            code = code_of(error) or (DONE if succeeded else PARTLY)
+            self._report.tell(task_id, task, error, code)
+        except (*_ENDS_ALL, OutputError) as failure:
+            self._end(failure)
+        finally:
+            self._room.release()
+
+    async def _follow(self, task_id: str) -> tuple[Task | None, errors.MJError | None]:
+        left, task = self._deadline - anyio.current_time(), None
+        if left <= 0:
+            return None, errors.WaitTimeoutError(task_id=task_id, task=None)
+        try:
+            async for task in self._watch(task_id, timeout=left):
+                self._board.update(task_id, task)
+        except _ENDS_ALL:
+            raise
+        except errors.MJError as error:
+            return task, error
+        return task, None

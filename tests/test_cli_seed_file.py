@@ -1,0 +1,279 @@
+"""The file that `mj-async seeds` writes: nothing is lost, nothing of anybody's is destroyed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mj_async import errors
+from mj_async.cli._id_set import IdSet
+from mj_async.cli._seed_file import Mode, SeedFile
+from mj_async.cli._terminal import OutputError
+
+LINE = json.dumps({"task_id": "1", "prompt": "小猪"}, ensure_ascii=False).encode() + b"\n"
+OTHER = LINE.replace(b'"1"', b'"2"')
+
+
+def resumed(path: Path) -> list[str]:
+    """Resume a file, put one line into it, and name the ids out of 1, 2, 3 that it held."""
+    done = IdSet()
+    with SeedFile.open(str(path), "resume") as file:
+        file.read_done(done)
+        file.begin()
+        file.put({"task_id": "3"})
+    return [task_id for task_id in "123" if task_id in done]
+
+
+@pytest.mark.parametrize(
+    ("content", "kept", "ids"),
+    [
+        (None, b"", []),
+        (b"", b"", []),
+        (LINE, LINE, ["1"]),
+        (LINE + OTHER, LINE + OTHER, ["1", "2"]),
+        (LINE + OTHER[:-1], LINE + OTHER, ["1", "2"]),
+        (LINE + b"\0\0\0", LINE, ["1"]),
+        (b"{", b"", []),
+    ],
+)
+def test_a_file_is_gone_on_with(
+    tmp_path: Path, content: bytes | None, kept: bytes, ids: list[str]
+) -> None:
+    """Whole lines stay, also one that only lacks its line break; a torn one is cut off."""
+    path = tmp_path / "seeds"
+    if content is not None:
+        path.write_bytes(content)
+
+    assert ids == resumed(path)
+    assert kept + b'{"task_id": "3"}\n' == path.read_bytes()
+
+
+@pytest.mark.parametrize("length", range(1, len(OTHER) - 1))
+def test_a_line_may_be_torn_anywhere(tmp_path: Path, length: int) -> None:
+    """Inside of a character, too."""
+    (tmp_path / "seeds").write_bytes(LINE + OTHER[:length])
+
+    assert ["1"] == resumed(tmp_path / "seeds")
+    assert LINE + b'{"task_id": "3"}\n' == (tmp_path / "seeds").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "number"),
+    [
+        (LINE + b'{"torn\n' + OTHER, 2),
+        (LINE + b'{"torn\n', 2),
+        (LINE + b"\n" + OTHER, 2),
+        (LINE + b"\0\0\n" + OTHER, 2),
+        (b"\xff\xfe\n", 1),
+        (b"1730621826053455", 1),
+        (LINE + b"{" * 2**25, 2),
+    ],
+    ids=["torn inside", "torn and ended", "blank", "zeros", "binary", "a list of ids", "endless"],
+)
+def test_what_is_none_of_ours_is_left_alone(tmp_path: Path, content: bytes, number: int) -> None:
+    """The number of the line is told."""
+    path = tmp_path / "seeds"
+    path.write_bytes(content)
+
+    with pytest.raises(errors.ConfigurationError, match=rf"seeds, line {number}: it is no line of"):
+        resumed(path)
+    assert content == path.read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["new", "resume", "overwrite"])
+@pytest.mark.parametrize("path", ["/nowhere/seeds", "/usr", "/proc/seeds"])
+def test_what_cannot_be_written_is_refused(mode: Mode, path: str) -> None:
+    """A missing directory, a directory, and a place where no file can be made."""
+    with pytest.raises(errors.ConfigurationError, match=path):
+        SeedFile.open(path, mode)
+
+
+def test_what_cannot_be_read_is_refused() -> None:
+    """An error of the system while reading is told in one sentence."""
+    file = SeedFile.open("/proc/self/mem", "resume")
+
+    with pytest.raises(
+        errors.ConfigurationError, match=r"cannot read /proc/self/mem: Input/output"
+    ):
+        file.read_done(IdSet())
+    os.close(file.file)
+
+
+def test_an_output_that_exists_is_not_touched(tmp_path: Path) -> None:
+    """Neither is a link, even one that leads nowhere."""
+    (tmp_path / "seeds").write_bytes(LINE)
+    (tmp_path / "link").symlink_to("nowhere")
+
+    for name in ("seeds", "link"):
+        with pytest.raises(errors.ConfigurationError, match=f"{name} exists: --resume goes on"):
+            SeedFile.open(str(tmp_path / name), "new")
+    assert LINE == (tmp_path / "seeds").read_bytes()
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    """Going on writes into the file that the link leads to."""
+    (tmp_path / "seeds").write_bytes(LINE)
+    (tmp_path / "link").symlink_to("seeds")
+
+    assert ["1"] == resumed(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "seeds").read_bytes().startswith(LINE)
+
+
+def test_overwriting_waits_for_the_beginning(tmp_path: Path) -> None:
+    """What was there is there until the first request is about to be made."""
+    path = tmp_path / "seeds"
+    path.write_bytes(LINE)
+    with SeedFile.open(str(path), "overwrite") as file:
+        file.read_done(IdSet())
+        assert LINE == path.read_bytes()
+        file.begin()
+        assert b"" == path.read_bytes()
+    assert path.exists()
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_a_file_made_in_vain_is_removed(tmp_path: Path, *, is_complete: bool) -> None:
+    """It would be in the way of the next try; that of a run that had nothing to write stays."""
+    with SeedFile.open(str(tmp_path / "seeds"), "new") as file:
+        file.begin()
+        file.is_complete = is_complete
+
+    assert is_complete == (tmp_path / "seeds").exists()
+
+
+@pytest.mark.parametrize("mode", ["resume", "overwrite"])
+def test_two_cannot_write_one_file(tmp_path: Path, mode: Mode) -> None:
+    """The second is refused before it touches anything; the lock ends with the first."""
+    path = str(tmp_path / "seeds")
+    with SeedFile.open(path, "new") as first:
+        first.put({"task_id": "1"})
+        with pytest.raises(errors.ConfigurationError, match="another process is writing"):
+            SeedFile.open(path, mode)
+    assert b'{"task_id": "1"}\n' == (tmp_path / "seeds").read_bytes()
+    SeedFile.open(path, mode).__exit__()
+
+
+# --- other systems ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "is_refused"), [(errno.EACCES, True), (None, False), (errno.ENOSYS, False)]
+)
+def test_on_windows_a_far_byte_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None, *, is_refused: bool
+) -> None:
+    """Others can go on reading what was written; where there are no locks nothing is refused."""
+    places: list[int] = []
+
+    def locking(file: int, _kind: int, _length: int) -> None:
+        places.append(os.lseek(file, 0, os.SEEK_CUR))
+        if number is not None:
+            raise OSError(number, "no")
+
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2))
+    if is_refused:
+        with pytest.raises(errors.ConfigurationError, match="another process is writing"):
+            resumed(tmp_path / "seeds")
+    else:
+        assert [] == resumed(tmp_path / "seeds")
+    assert [2**40] == places
+
+
+def test_without_any_locks_one_writes_unlocked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system that has none is no reason to refuse the work."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setitem(sys.modules, "msvcrt", None)
+
+    assert [] == resumed(tmp_path / "seeds")
+
+
+# --- what goes wrong while writing ------------------------------------------------------------
+
+
+def test_what_has_no_disk_is_written_to(tmp_path: Path) -> None:
+    """A device or a pipe is neither locked nor cut nor synced, and cannot be resumed."""
+    for _ in range(2):
+        with (
+            SeedFile.open("/dev/null", "overwrite") as file,
+            SeedFile.open("/dev/null", "overwrite"),
+        ):
+            file.begin()
+            file.put({"task_id": "1"})
+            file.sync()
+    with pytest.raises(
+        errors.ConfigurationError, match="cannot resume /dev/null: it is no regular"
+    ):
+        SeedFile.open("/dev/null", "resume")
+
+
+def test_a_full_disk_is_told() -> None:
+    """The device that is always full says so."""
+    file = SeedFile.open("/dev/full", "overwrite")
+    file.begin()
+
+    with pytest.raises(OutputError, match=r"cannot write /dev/full: No space left on device"):
+        file.put({"task_id": "1"})
+    os.close(file.file)
+
+
+def test_a_write_that_is_cut_off_leaves_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills up in the middle of a line takes the line's beginning, which goes."""
+    write, room = os.write, [30]
+
+    def write_what_fits(file: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fits = data[: room[0]]
+        room[0] -= len(fits)
+        return write(file, fits)
+
+    monkeypatch.setattr(os, "write", write_what_fits)
+    with SeedFile.open(str(tmp_path / "seeds"), "new") as file:
+        file.put({"task_id": "1"})
+        with pytest.raises(OutputError, match="No space left on device; its lines are kept"):
+            file.put({"task_id": "2"})
+    assert b'{"task_id": "1"}\n' == (tmp_path / "seeds").read_bytes()
+
+
+def test_what_cannot_be_cut_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that may only grow cannot lose its torn line."""
+
+    def refuse(_file: int, _length: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "ftruncate", refuse)
+    with (
+        SeedFile.open(str(tmp_path / "seeds"), "resume") as file,
+        pytest.raises(OutputError, match="Operation not permitted"),
+    ):
+        file.begin()
+
+
+def test_what_does_not_reach_the_disk_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed sync is a failed write."""
+
+    def fail(_file: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with (
+        pytest.raises(OutputError, match="Input/output error"),
+        SeedFile.open(str(tmp_path / "seeds"), "new") as file,
+    ):
+        file.put({"task_id": "1"})
+    assert b'{"task_id": "1"}\n' == (tmp_path / "seeds").read_bytes()

@@ -1,0 +1,344 @@
+"""What the command line looks like: on terminals wide and narrow, in pipes, when interrupted."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import DEVNULL, PIPE
+
+import anyio
+import pytest
+from rich.text import Text
+
+from _commands import DONE, on_terminal, run, run_redirected, start
+from mj_async.cli._terminal import Terminal, say
+from mj_async.testing import FakeGateway
+
+Serve = Callable[[FakeGateway], str]
+NOW = round(time.time() * 1000)
+SHOW_CURSOR = "\x1b[?25h"
+HIDE_CURSOR = "\x1b[?25l"
+NO_UNICODE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.fixture
+def gateway(serve: Serve) -> FakeGateway:
+    """Serve tasks that have ended, one that never does, and one that markup and escapes are in."""
+    gateway = FakeGateway()
+    for number in range(10):
+        gateway.add_task(f"173062180000000{number}", DONE, seed=str(number), submit_time=NOW)
+    gateway.add_task("1730621800000010", [(0, "IN_PROGRESS", "40%")], submit_time=NOW)
+    gateway.add_task("1730621800000011", DONE, seed="11", prompt="小猪 [bold]x[/] \x1b[31m\x9b")
+    serve(gateway)
+    return gateway
+
+
+IDS = [f"17306218000000{number:02}" for number in range(12)]
+STUCK = IDS[10]
+OFTEN = ["--interval", "0.2"]
+
+
+def interrupt_when(text: str) -> Callable[[str, int], None]:
+    """Type ^C, once, when the terminal has shown a text."""
+    typed: list[str] = []
+
+    def act(seen: str, terminal: int) -> None:
+        if text in seen and not typed:
+            typed.append("^C")
+            os.write(terminal, b"\x03")
+
+    return act
+
+
+# --- wait -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize("columns", [80, 40])
+def test_a_wait_is_a_live_table(columns: int) -> None:
+    """Those that have ended are rows above it; ^C takes it away, and tells how far it came."""
+    shown = on_terminal(
+        "wait", *IDS, *OFTEN, columns=columns, act=interrupt_when(f"{STUCK} IN_PROGRESS")
+    )
+    lines = [line.rstrip() for line in shown.text.splitlines()]
+
+    assert 130 == shown.code
+    assert any(line.split() == ["ID", "STATUS", "%", "TIME"] for line in lines)
+    assert any(line.startswith(f"{STUCK} IN_PROGRESS  40%") for line in lines)
+    assert all(len(line) <= columns for line in lines if line.startswith("1730"))
+    assert "11 of 12 ended: 11 SUCCESS" in shown.text
+    said = "mj-async: interrupted: 11 of 12 ended: 11 SUCCESS; 1 under way: 1 IN_PROGRESS"
+    assert said in shown.text
+    assert shown.raw.rindex(SHOW_CURSOR) > shown.raw.rindex(HIDE_CURSOR)
+    assert "Traceback" not in shown.text
+
+
+def test_a_thousand_waits_fit_a_screen(serve: Serve, tmp_path: Path) -> None:
+    """The table has the terminal's height, and tells how many more there are."""
+    gateway = FakeGateway()
+    ids = [f"17306218{number:08}" for number in range(1000)]
+    for task_id in ids:
+        gateway.add_task(task_id, [(0, "IN_PROGRESS", "40%")], submit_time=NOW)
+    serve(gateway)
+    (tmp_path / "ids").write_text("\n".join(ids))
+    act = interrupt_when("1000 IN_PROGRESS")
+    shown = on_terminal("wait", "--from", str(tmp_path / "ids"), *OFTEN, rows=12, act=act)
+    last = shown.text[shown.text.rindex("ID  ") :]
+
+    assert 130 == shown.code
+    assert "and 992 more" in last
+    assert 8 == last.count("IN_PROGRESS  40%")
+    assert "0 of 1000 ended; 1000 under way: 1000 IN_PROGRESS" in last
+
+
+@pytest.mark.usefixtures("gateway")
+def test_results_of_a_wait_can_be_piped_while_it_is_shown() -> None:
+    """Where only stderr is a terminal, results go to stdout and the table to the terminal."""
+    reading, writing = os.pipe()
+    shown = on_terminal("wait", *IDS, *OFTEN, "--timeout", "1", stdout=writing)
+    os.close(writing)
+    with os.fdopen(reading) as piped:
+        rows = piped.read().splitlines()
+
+    assert 1 == shown.code
+    assert sorted(IDS) == sorted(row.split()[0] for row in rows)
+    assert not any("\x1b" in row for row in rows)
+    assert f"{STUCK} IN_PROGRESS  40%" in shown.text
+    assert "SUCCESS     100%" not in shown.text
+
+
+# --- list and fetch ---------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("gateway")
+def test_a_list_ends_with_what_is_unfinished() -> None:
+    """On a terminal those rows stand last, above the totals; each row is one line."""
+    shown = on_terminal("list", STUCK, *IDS, columns=60)
+    lines = [line.rstrip() for line in shown.text.splitlines() if line.strip()]
+
+    assert 0 == shown.code
+    assert lines[-2].startswith(f"{STUCK} IN_PROGRESS  40%")
+    assert "mj-async: 12 of 12 listed: 11 SUCCESS, 1 IN_PROGRESS" == lines[-1]
+    assert any(line.startswith(f"{IDS[0]} SUCCESS     100%") for line in lines)
+    assert all(len(line) <= 60 for line in lines)
+    assert "\x1b[32mSUCCESS" in shown.raw
+
+
+@pytest.mark.usefixtures("gateway")
+def test_no_color_is_respected() -> None:
+    """With NO_COLOR there is none, and the rest is the same."""
+    shown = on_terminal("list", *IDS, environment={"NO_COLOR": "1"})
+
+    assert 0 == shown.code
+    assert "\x1b[32m" not in shown.raw
+    assert f"{IDS[0]} SUCCESS" in shown.text
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize("arguments", [["fetch"], ["fetch", "--json"], ["seeds"]])
+def test_nothing_of_a_gateways_reaches_the_terminal_raw(arguments: list[str]) -> None:
+    """Neither escape sequences nor markup in a prompt have an effect."""
+    shown = on_terminal(*arguments, IDS[11])
+
+    assert 0 == shown.code
+    assert "小猪 [bold]x[/]" in shown.raw
+    assert "\x1b[31m" not in shown.raw
+    assert "\x9b" not in shown.raw
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize("command", ["fetch", "list", "seeds", "wait"])
+def test_a_terminal_without_unicode_is_enough(command: str) -> None:
+    """What it has no characters for is written as an escape, and nothing breaks."""
+    shown = on_terminal(command, IDS[11], columns=40, environment=NO_UNICODE)
+
+    assert 0 == shown.code
+    assert shown.raw.isascii()
+
+
+@pytest.mark.usefixtures("gateway")
+def test_json_in_a_pipe_without_unicode_is_json() -> None:
+    """It has the escapes of JSON, and not those of Python."""
+    ended = run("seeds", IDS[11], **NO_UNICODE)
+
+    assert ended.out.isascii()
+    assert "小猪 [bold]x[/] \x1b[31m\x9b" == ended.lines[0]["prompt"]
+
+
+# --- seeds ------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize(("columns", "unicode"), [(80, {}), (40, {}), (40, NO_UNICODE)])
+def test_seeds_have_a_bar(tmp_path: Path, columns: int, unicode: dict[str, str]) -> None:
+    """A bar, how many of how many, the rate, and counts; none of it is left at the end."""
+    pipe = tmp_path / "ids"
+    pipe.write_text("\n".join(IDS))
+    output = ["--output", str(tmp_path / "seeds")]
+    shown = on_terminal("seeds", "--from", str(pipe), *output, columns=columns, environment=unicode)
+
+    assert 1 == shown.code
+    assert ("━━━━" if not unicode else "----") in shown.text
+    assert "0/12 0.0/s" in shown.text
+    assert "mj-async: 12 ids in 0s: found 11, unfinished 1" in shown.text.replace("\n", " ")
+    assert 11 == (tmp_path / "seeds").read_bytes().count(b"\n")
+
+
+def interrupted_seeds(tmp_path: Path, when: str, fed: int, *output: str) -> tuple[int, str]:
+    """Interrupt a run on a terminal, whose ids come from a pipe that stays open."""
+    os.mkfifo(tmp_path / "pipe")
+    feeding = os.open(tmp_path / "pipe", os.O_RDWR)
+    os.write(feeding, b"".join(b"%d\n" % number for number in range(fed)))
+    arguments = ["--from", str(tmp_path / "pipe"), *output]
+    shown = on_terminal("seeds", *arguments, act=interrupt_when(when))
+    os.close(feeding)
+    assert shown.raw.rindex(SHOW_CURSOR) > shown.raw.rindex(HIDE_CURSOR)
+    assert "Traceback" not in shown.text
+    return shown.code, shown.text.replace("\n", "")
+
+
+def test_an_interrupted_run_tells_how_to_go_on(gateway: FakeGateway, tmp_path: Path) -> None:
+    """^C while the bar is drawn: the counts so far, and a command line; what is written stays."""
+    for number in range(100):
+        gateway.add_task(str(number), DONE, seed="5")
+    output = tmp_path / "seeds"
+    code, text = interrupted_seeds(tmp_path, "found 100", 100, "--output", str(output))
+
+    assert 130 == code
+    assert "mj-async: interrupted: 100 ids in " in text
+    line = f"to go on: mj-async seeds --resume --from {tmp_path / 'pipe'} --output {output}"
+    assert line in text
+    assert 100 == output.read_bytes().count(b"\n")
+
+
+@pytest.mark.usefixtures("gateway")
+def test_a_run_that_is_interrupted_at_once_leaves_nothing(tmp_path: Path) -> None:
+    """An empty file would be in the way of the same command."""
+    output = tmp_path / "seeds"
+    code, text = interrupted_seeds(tmp_path, "nothing yet", 0, "--output", str(output))
+
+    assert (130, False) == (code, output.exists())
+    assert "mj-async: interrupted: 0 ids in " in text
+
+
+@pytest.mark.usefixtures("gateway")
+def test_an_interrupted_run_without_an_output_says_so(tmp_path: Path) -> None:
+    """There is nothing to go on with."""
+    code, text = interrupted_seeds(tmp_path, "nothing yet", 0)
+
+    assert (130, True) == (code, "mj-async: with --output FILE a run can be resumed" in text)
+
+
+def test_an_interrupt_before_anything_has_begun_is_quiet(tmp_path: Path) -> None:
+    """While a pipe is opened that nobody writes to, ^C ends it at once."""
+    os.mkfifo(tmp_path / "pipe")
+    with start(
+        "seeds",
+        "--from",
+        str(tmp_path / "pipe"),
+        "--auth",
+        "none",
+        stderr=PIPE,
+        environment={"MJ_BASE_URL": "http://127.0.0.1:1"},
+    ) as process:
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+
+    assert (130, "") == (process.returncode, said)
+
+
+# --- no terminal ------------------------------------------------------------------------------
+
+
+class Speaker:
+    """A view that counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.spoken = 0
+
+    def draw(self, width: int, height: int) -> Text:
+        """Draw nothing much."""
+        return Text(f"{width} x {height}")
+
+    def speak(self) -> str:
+        """Say a number."""
+        self.spoken += 1
+        return f"line {self.spoken}"
+
+
+def test_elsewhere_a_line_is_written_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    """Plain lines, some seconds apart, go to stderr."""
+
+    async def show() -> None:
+        with anyio.move_on_after(0.25):
+            await Terminal().show(Speaker(), speak_every=0.1)
+
+    anyio.run(show)
+
+    assert ("", "line 1\nline 2\n") == capsys.readouterr()
+
+
+@pytest.mark.usefixtures("gateway")
+def test_a_dumb_terminal_is_not_redrawn() -> None:
+    """It gets rows and totals, and nothing moves."""
+    shown = on_terminal("wait", *IDS[:3], *OFTEN, environment={"TERM": "dumb"})
+
+    assert (0, False) == (shown.code, "\x1b" in shown.raw)
+    assert "mj-async: 3 of 3 ended: 3 SUCCESS" in shown.text
+
+
+# --- streams that are not there ---------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize(
+    ("redirect", "code", "said"),
+    [
+        (">&-", 1, "mj-async: standard output is closed\n"),
+        (">/dev/full", 1, "mj-async: cannot write to standard output: No space left on device\n"),
+        ("2>&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+    ],
+)
+@pytest.mark.parametrize("command", ["list", "wait", "seeds"])
+def test_streams_may_be_missing_or_full(redirect: str, code: int, said: str, command: str) -> None:
+    """A result that cannot be written is a 1; what is said aside is only said."""
+    often = OFTEN if command == "wait" else []
+    ended = run_redirected(redirect, command, *IDS[:2], *often)
+
+    assert code == ended.code
+    assert ended.err.startswith(said)
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.usefixtures("gateway")
+def test_a_terminal_that_goes_away_ends_nothing(tmp_path: Path) -> None:
+    """A run whose output is a file goes on without its terminal, as with nohup."""
+    pipe, output = tmp_path / "pipe", tmp_path / "seeds"
+    os.mkfifo(pipe)
+    feeding = os.open(pipe, os.O_RDWR)
+    ours, theirs = pty.openpty()
+    arguments = ["--from", str(pipe), "--output", str(output)]
+    with start("seeds", *arguments, stderr=theirs, stdin=DEVNULL) as process:
+        os.close(theirs)
+        assert os.read(ours, 100)
+        os.close(ours)
+        time.sleep(0.6)  # it is redrawn in the meantime
+        os.write(feeding, "".join(f"{task_id}\n" for task_id in IDS[:10]).encode())
+        os.close(feeding)
+        assert 0 == process.wait(30)
+
+    assert 10 == output.read_bytes().count(b"\n")
+
+
+def test_nothing_is_said_for_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty text is no line; a long one stays one line."""
+    say("")
+    say("two\nlines")
+
+    assert "mj-async: two lines\n" == capsys.readouterr().err
