@@ -33,6 +33,7 @@ LEVELS = [
     ["_answer", "_gate", "_ledger", "_schedule"],
     ["_exchange", "_waiting", "_bulk"],
     ["_scheme"],
+    ["_lists"],
     ["_gateway", "_agenda"],
     ["_driver"],
     ["_poller", "_task_run"],

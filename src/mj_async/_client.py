@@ -360,13 +360,13 @@ class AsyncMJClient:
             interval=schedule.interval,
             jitter=schedule.jitter,
             batch_size=batch_size,
-            has_list=lambda: self._gateway.has_list,
+            has_list=lambda: self._gateway.lists.usable,
         )
         driver = Driver(
             agenda=agenda,
             clock=self._clock,
             poll=self._gateway.poll,
-            poll_list=self._gateway.poll_list,
+            poll_list=self._gateway.lists.poll,
         )
         # A batch may be asked half a tick early, and at the end of its tick.
         slack = 1.5 * schedule.interval

@@ -1,0 +1,228 @@
+"""Lists of tasks: their encoding, what gateways have instead of them, and what they leave out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from . import _answer, _ask, errors
+from ._exchange import Turn
+from ._models import Task
+from ._stages import is_further
+
+if TYPE_CHECKING:
+    from ._answer import Listing
+    from ._ask import Encoding
+    from ._clock import Clock
+    from ._scheme import Signer
+
+# A list of 100 has some 200 kB; masks and previews may be in it.
+LIST_LIMIT = 16 * 2**20
+_NOT_UNDERSTOOD = frozenset({400, 415, 422})
+_FOR_ALL = (errors.AuthenticationError, errors.RateLimitError)
+_TOO_LARGE = frozenset({413, 414})
+# So many failures in a row are taken for trouble that passes.
+_TOLERATED = 3
+# When to try a list again that was refused; an unknown route stays unknown.
+_LIST_PAUSE = 60.0
+
+
+@attrs.define(eq=False)
+class Lists:
+    """The list of one gateway, as a client has come to know it.
+
+    Args:
+        signer: Sends.
+        clock: The client's time.
+        encoding: That of the ids; None: it is found out.
+    """
+
+    _signer: Signer
+    _clock: Clock
+    _encoding: Encoding | None
+    lists_one: bool = attrs.field(default=False, init=False)
+    _works: bool = attrs.field(default=False, init=False)
+    _pause: float | None = attrs.field(default=None, init=False)
+    _asked_from: float = attrs.field(default=-math.inf, init=False)
+    _failures: int = attrs.field(default=0, init=False)
+
+    async def ask(self, task_ids: list[str], turn: Turn) -> list[Task]:
+        """List one batch, also where a gateway answers one id a call."""
+        if self.lists_one and len(task_ids) > 1:
+            return await self._list_singly(task_ids, turn)
+        listing = await self._list_part(task_ids, turn)
+        if not listing.bare:
+            await self._check_answer(task_ids, listing.tasks, turn)
+            return list(listing.tasks)
+        return [*listing.tasks, *await self._list_rest(task_ids, listing.tasks[0].id, turn)]
+
+    async def _list_part(self, task_ids: list[str], turn: Turn) -> Listing:
+        """List some; where the answer is too large, in halves."""
+        try:
+            return await self._list_in_known_encoding(task_ids, turn)
+        except (errors.APIError, errors.UnexpectedAnswerError) as error:
+            if not _is_too_large(error) or len(task_ids) == 1:
+                raise
+        middle = len(task_ids) // 2
+        halves = task_ids[:middle], task_ids[middle:]
+        parts = [await self._list_part(half, turn) for half in halves]
+        return _answer.Listing(tuple(task for part in parts for task in part.tasks))
+
+    async def _list_rest(self, task_ids: list[str], answered: str, turn: Turn) -> list[Task]:
+        """Ask singly for the others where a gateway answers one task, as is documented."""
+        others = [task_id for task_id in task_ids if task_id != answered]
+        if len(others) in (0, len(task_ids)):
+            return []
+        self.lists_one = True
+        return [task for one in others for task in await self.ask([one], turn)]
+
+    async def _list_singly(self, task_ids: list[str], turn: Turn) -> list[Task]:
+        tasks = [task for one in task_ids for task in await self.ask([one], turn)]
+        await self._check_answer(task_ids, tasks, turn)
+        return tasks
+
+    async def _check_answer(self, task_ids: list[str], tasks: Sequence[Task], turn: Turn) -> None:
+        """Refuse an answer that lies: new-api gives an empty one when its database fails."""
+        answered = any(task.id in task_ids for task in tasks)
+        if answered or len(task_ids) == 1:
+            return
+        try:
+            await self._signer.attempt(_ask.fetch(task_ids[0]), _answer.read_task, turn)
+        except errors.TaskNotFoundError:
+            return
+        raise errors.ServerError(
+            description=f"the list has none of the ids, and yet the gateway knows {task_ids[0]}"
+        )
+
+    async def _list_in_known_encoding(self, task_ids: list[str], turn: Turn) -> Listing:
+        if self._encoding is not None:
+            return await self._list_as(self._encoding, task_ids, turn)
+        refusal: errors.MJError | None = None
+        try:
+            listing = await self._list_as("json", task_ids, turn)
+        except (errors.APIError, errors.UnexpectedAnswerError) as error:
+            if not _not_understood(error):
+                raise
+            listing, refusal = _answer.Listing(), error
+        if listing.tasks or (refusal is None and len(task_ids) == 1):
+            self._encoding = "json" if listing.tasks else None
+            return listing
+        return await self._list_as_multipart(task_ids, refusal, turn)
+
+    async def _list_as_multipart(
+        self, task_ids: list[str], refusal: errors.MJError | None, turn: Turn
+    ) -> Listing:
+        """Try the documented encoding once; if it fares no better, the first answer holds."""
+        try:
+            listing = await self._list_as("multipart", task_ids, turn)
+        except (errors.APIError, errors.UnexpectedAnswerError) as error:
+            if not _not_understood(error):
+                raise
+            if refusal is not None:
+                raise refusal from None
+            self._encoding = "json"
+            return _answer.Listing()
+        if listing.tasks or refusal is not None:
+            self._encoding = "multipart"
+        return listing
+
+    async def _list_as(self, encoding: Encoding, task_ids: list[str], turn: Turn) -> Listing:
+        ask = _ask.list_tasks(task_ids, encoding)
+        return await self._signer.attempt(ask, _answer.read_tasks, turn)
+
+    # --- for polls --------------------------------------------------------------------------
+
+    def gateway_lives(self) -> None:
+        """Believe a refusal, now that `/fetch` has worked: before, it may have been maintenance."""
+        if self._pause is not None and not self._works:
+            self._asked_from = self._clock.now() + self._pause
+            self._pause = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is worth asking a list for several ids."""
+        return not self.lists_one and self._clock.now() >= self._asked_from
+
+    async def poll(self, task_ids: list[str]) -> list[Task]:
+        """Ask once for several tasks; a wait's schedule is its retry.
+
+        Returns:
+            What was found. A gateway without a list finds nothing, and so does one that refuses
+            this list: one id in it may be to blame, and is none of the others' business.
+
+        Raises:
+            MJError: The list has failed, and may work the next time.
+        """
+        turn = Turn(limit=LIST_LIMIT, patient=True)
+        try:
+            listing = await self._list_part(task_ids, turn)
+        except (errors.APIError, errors.UnexpectedAnswerError) as error:
+            self._failures += 1
+            if not await self._is_refusal(error, task_ids[0], turn):
+                raise
+            self._pause = _pause_after(error)
+            return []
+        found: dict[str, Task] = {}
+        merge(found, task_ids, listing.tasks)
+        self.lists_one = self.lists_one or (listing.bare and len(task_ids) > 1)
+        self._works = self._works or bool(found)
+        self._failures, self._pause = 0, None
+        return list(found.values())
+
+    async def _is_refusal(self, error: errors.MJError, task_id: str, turn: Turn) -> bool:
+        """Whether the list, and not the gateway, is in the way, so that `/fetch` will do."""
+        if isinstance(error, _FOR_ALL):
+            return False
+        if isinstance(error, errors.APIError) and not isinstance(error, errors.ServerError):
+            return True
+        if _is_elsewhere(error) and not self._works:
+            return True
+        return self._failures > _TOLERATED and await self._knows(task_id, turn)
+
+    async def _knows(self, task_id: str, turn: Turn) -> bool:
+        try:
+            await self._signer.attempt(_ask.fetch(task_id), _answer.read_task, turn)
+        except errors.MJError as error:
+            return isinstance(error, errors.TaskNotFoundError)
+        return True
+
+
+def merge(found: dict[str, Task], batch: list[str], tasks: Sequence[Task]) -> None:
+    """Keep the tasks that were asked for; of two with one id, the one that is further on.
+
+    new-api has two rows for an id that was submitted twice.
+    """
+    wanted = set(batch)
+    for task in tasks:
+        if task.id in wanted and is_further(task, found.get(task.id)):
+            found[task.id] = task
+
+
+def _not_understood(error: errors.MJError) -> bool:
+    """Whether an answer says that the encoding of the ids was not understood."""
+    if type(error) is errors.APIError:
+        return error.status_code in _NOT_UNDERSTOOD
+    return _is_html(error)
+
+
+def _is_too_large(error: errors.MJError) -> bool:
+    reason, status = getattr(error, "reason", None), getattr(error, "status_code", None)
+    return reason == "too large" or status in _TOO_LARGE
+
+
+def _pause_after(error: errors.MJError) -> float:
+    unknown_route = isinstance(error, errors.UnsupportedError) and error.code is None
+    return math.inf if unknown_route else _LIST_PAUSE
+
+
+def _is_elsewhere(error: errors.MJError) -> bool:
+    """Whether the answer is that of an unknown route, or of a page shown for maintenance."""
+    redirected = isinstance(error, errors.UnexpectedAnswerError) and error.reason == "redirect"
+    return redirected or _is_html(error)
+
+
+def _is_html(error: errors.MJError) -> bool:
+    return isinstance(error, errors.UnexpectedAnswerError) and error.reason == "html"
