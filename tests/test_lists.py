@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any, get_args
 
-import anyio
 import httpx
 import pytest
 
+from _crowd import Way, for_lists
 from _fakes import Wire, client_on
 from mj_async import AsyncMJClient, Dialect, errors
 from mj_async.testing import FakeGateway
@@ -210,16 +210,21 @@ async def test_where_a_fetch_fails_too_the_gateway_is_to_blame(fetch: httpx.Resp
                 await ids_of(client, "1", "2")
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, "Authentication"), (429, "RateLimit")])
-async def test_what_is_said_to_all_is_never_the_lists_fault(status: int, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, errors.AuthenticationError), (429, errors.RateLimitError)]
+)
+async def test_what_is_said_to_all_is_never_the_lists_fault(
+    status: int, error: type[errors.MJError]
+) -> None:
     """A refused key and a request to slow down are for everybody, however often."""
-    async with client_on(Wire(answering([httpx.Response(status)])), dialect=SPOKEN) as client:
-        for _ in range(5):
-            with pytest.raises(errors.APIError) as caught:
-                with anyio.move_on_after(0.001):
-                    await ids_of(client, "1", "2")
-                raise errors.RateLimitError  # it was held back
-            assert f"{kind}Error" == type(caught.value).__name__
+    way = Way(detour=for_lists(httpx.Response(status)))
+    async with way.client() as client:
+        for _ in range(6):
+            with pytest.raises(error):
+                await ids_of(client, "1", "2")
+
+        assert client._gateway.lists.usable
+    assert ["list"] * 6 == [one.verb for one in way.asked]
 
 
 async def test_a_list_may_say_that_nobody_was_found() -> None:
@@ -230,18 +235,12 @@ async def test_a_list_may_say_that_nobody_was_found() -> None:
         assert ["1"] == await ids_of(client, "1", "9")
 
 
-async def test_one_task_for_several_ids_is_no_list() -> None:
-    """As documented, a gateway may answer one id a call: that task counts, and is the last one."""
+@pytest.mark.parametrize(("asked", "usable"), [(["1", "2"], False), (["2"], True)])
+async def test_one_task_for_several_ids_is_no_list(asked: list[str], usable: bool) -> None:  # noqa: FBT001
+    """As documented, a gateway may answer one id a call; where one was asked for, it may be all."""
     async with client_on(Wire(lambda _: one("2")), dialect=SPOKEN) as client:
-        assert ["2"] == await ids_of(client, "1", "2")
-        assert not client._gateway.lists.usable
-
-
-async def test_one_task_for_one_id_says_nothing() -> None:
-    """Where one id was asked for, one task may be the whole list."""
-    async with client_on(Wire(lambda _: one("1")), dialect=SPOKEN) as client:
-        assert ["1"] == await ids_of(client, "1")
-        assert client._gateway.lists.usable
+        assert ["2"] == await ids_of(client, *asked)
+        assert usable == client._gateway.lists.usable
 
 
 async def test_an_empty_list_finds_nobody() -> None:
