@@ -339,13 +339,14 @@ async def test_so_many_are_asked_at_once() -> None:
     assert [0.0] * 3 + [10.0] * 3 + [20.0] * 3 == desk.at("seed")
 
 
-async def test_lists_go_on_while_seeds_are_asked_for() -> None:
-    """The next hundred are listed when there are fewer left than can be asked for at once."""
+@pytest.mark.parametrize(("concurrency", "second"), [(50, 10.0), (60, 0.0)])
+async def test_lists_go_on_while_seeds_are_asked_for(concurrency: int, second: float) -> None:
+    """The next hundred are listed as soon as fewer are left than can be asked for at once."""
     desk = Desk(on_seed=lambda task_id, _: After(10.0, seed(task_id)))
-    await desk.outcomes_of([str(number) for number in range(200)], concurrency=50)
+    await desk.outcomes_of([str(number) for number in range(200)], concurrency=concurrency)
 
-    assert [0.0, 10.0] == desk.at("list")
-    assert [0.0] * 50 + [10.0] * 50 + [20.0] * 50 + [30.0] * 50 == desk.at("seed")
+    assert [0.0, second] == desk.at("list")
+    assert [10.0 * (number // concurrency) for number in range(200)] == desk.at("seed")
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,16 @@ async def test_the_input_is_read_no_further_than_needed() -> None:
     assert ahead <= 210
 
 
+async def test_the_next_hundred_are_read_while_a_list_is_under_way() -> None:
+    """A source that is slow does not have to wait for the gateway as well."""
+    source = Counting(str(number) for number in range(1_000))
+    desk = Desk(on_list=lambda ids, nth: After(10.0, carrying(ids, nth)))
+    async with desk.run(source):
+        await desk.clock.sleep(5.0)
+
+        assert 200 == source.read
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 async def test_seeds_are_asked_no_further_than_needed(concurrency: int) -> None:
     """No more requests than can land: two times as many as at once, and those under way."""

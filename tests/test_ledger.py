@@ -91,13 +91,10 @@ def test_failures_in_a_row_hold_everything() -> None:
     assert run.ledger.take_pulse(1.0) is None
     run.ledger.failed([second], down(), 2.0)
 
-    assert ([], [], 2.0) == (
-        run.ledger.take_list(99.0, 1),
-        run.ledger.take_seeds(99.0),
-        run.ledger.due,
-    )
+    assert ([], []) == (run.ledger.take_list(2.0, 1), run.ledger.take_seeds(99.0))
+    assert 2.0 == run.ledger.due
     assert ("b", None) == (run.ledger.take_pulse(2.0), run.ledger.take_pulse(2.0))
-    assert (None, None) == (run.ledger.due, run.ledger.list_due(2.0))
+    assert [None, None] == [run.ledger.due, run.ledger.list_due(2.0)]
 
 
 @pytest.mark.parametrize("lives", [True, False])
@@ -115,6 +112,52 @@ def test_whether_failures_count_is_known_afterwards(lives: bool) -> None:  # noq
     assert ({"a": "TransportError", "b": "TransportError"} if lives else {}) == run.outcomes
     assert lives is run.ledger.done
     assert (not lives) is run.ledger.pulse.gone
+
+
+def test_what_does_not_count_is_forgotten() -> None:
+    """After a silence an id has all its asks again."""
+    run = Run()
+    first, second = run.begin("ab")
+    run.ledger.failed([first], down(), 1.0)
+    run.ledger.failed([second], down(), 2.0)
+    run.ledger.take_pulse(2.0)
+    run.ledger.probed(down())
+    run.ledger.probed(None)
+    (again,) = run.ledger.take_seeds(31.0)
+    run.ledger.failed([again], down(), 31.0)
+    (other,) = run.ledger.take_seeds(32.0)
+    run.ledger.seeded([other], [seed("b")])
+
+    assert {"b": "seed"} == run.outcomes
+    assert 61.0 == run.ledger.due
+
+
+def test_an_answer_while_it_is_asked_does_not_make_them_count() -> None:
+    """The gateway may have sent it before it went."""
+    run = Run(plan={"max_asks": 1, "concurrency": 2})
+    first, second, third = run.begin("abc")
+    run.ledger.failed([first], down(), 1.0)
+    run.ledger.failed([second], down(), 2.0)
+    run.ledger.take_pulse(2.0)
+    run.ledger.seeded([third], [seed("c")])
+
+    assert {"c": "seed"} == run.outcomes
+    run.ledger.probed(down())
+
+    assert {"c": "seed"} == run.outcomes
+
+
+def test_a_list_that_can_be_read_again_is_a_list() -> None:
+    """By it the gateway is asked whether it lives, and by /fetch where the last was not read."""
+    ledger = Run().ledger
+    ledger.add_all([str(number) for number in range(3)])
+    seen = []
+    ledger.failed(ledger.take_list(0.0, 1), errors.UnsupportedError(status_code=404), 0.0)
+    seen.append(ledger.listless)
+    ledger.listed(ledger.take_list(0.0, 1), TaskList([], ["1"]))
+    seen.append(ledger.listless)
+
+    assert [True, False] == seen
 
 
 def test_another_answer_makes_a_failure_count() -> None:
