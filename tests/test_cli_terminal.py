@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -250,6 +252,56 @@ def test_an_interrupt_before_anything_has_begun_is_quiet(tmp_path: Path) -> None
         _, said = process.communicate(timeout=30)
 
     assert (130, "") == (process.returncode, said)
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize("gap", [0.0, 0.002, 0.05])
+def test_an_impatient_interrupt_is_one(tmp_path: Path, gap: float) -> None:
+    """Who types ^C several times gets the same end, and no traceback."""
+    arguments = [*OFTEN, "--json", *IDS]
+    with start("wait", *arguments, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(11):
+            process.stdout.readline()
+        for _ in range(4):
+            process.send_signal(signal.SIGINT)
+            time.sleep(gap)
+        _, said = process.communicate(timeout=30)
+
+    assert 130 == process.returncode
+    assert said.startswith("mj-async: interrupted: 11 of 12 ended")
+    assert 1 == said.count("\n")
+
+
+HANGING = """
+import os, time
+os.fsync = lambda file: (print("syncing", flush=True), time.sleep(30))
+from mj_async.cli import main
+main()
+"""
+
+
+def test_an_end_that_hangs_can_be_cut_off(gateway: FakeGateway, tmp_path: Path) -> None:
+    """A disk that does not answer holds the end up; ^C after some seconds ends it at once."""
+    for number in range(100):
+        gateway.add_task(str(number), DONE, seed="5")
+    os.mkfifo(tmp_path / "pipe")
+    feeding = os.open(tmp_path / "pipe", os.O_RDWR)
+    os.write(feeding, b"".join(b"%d\n" % number for number in range(100)))
+    arguments = ["--from", str(tmp_path / "pipe"), "--output", str(tmp_path / "seeds")]
+    command = [sys.executable, "-c", HANGING, "seeds", *arguments]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "syncing\n" == process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        time.sleep(2.2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    os.close(feeding)
+
+    assert (130, "") == (process.returncode, said)
+    assert 100 == (tmp_path / "seeds").read_bytes().count(b"\n")
 
 
 # --- no terminal ------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
@@ -61,6 +62,9 @@ class _OneLine:
         if isinstance(error, errors.MJError | OutputError):
             say(str(error))
             sys.exit(code_of_end(error, ()))
+        if isinstance(error, KeyboardInterrupt):
+            # Everything is said and written; a further one would only spoil the exit code.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run(work: Callable[[], int]) -> NoReturn:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-import anyio
-
 from mj_async import AsyncMJClient, errors
 
 from ._exit import DONE, code_of, run
+from ._interrupt import run_async
 from ._options import Connection, TaskId
 from ._rows import details_of
 from ._seed_line import error_of
@@ -29,7 +28,7 @@ def fetch(
         json: Print the task in one line, under the gateway's own names.
         connection: How the gateway is reached.
     """
-    run(lambda: anyio.run(_fetch, task_id, json, connection.client()))
+    run(lambda: run_async(_fetch, task_id, json, connection.client()))
 
 
 async def _fetch(task_id: str, json: bool, client: AsyncMJClient) -> int:  # noqa: FBT001
@@ -58,7 +57,7 @@ def seed(task_id: TaskId, /, *, connection: Connection = Connection()) -> NoRetu
         task_id: The task's id.
         connection: How the gateway is reached.
     """
-    run(lambda: anyio.run(_seed, task_id, connection.client()))
+    run(lambda: run_async(_seed, task_id, connection.client()))
 
 
 async def _seed(task_id: str, client: AsyncMJClient) -> int:

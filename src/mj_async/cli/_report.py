@@ -15,6 +15,7 @@ from mj_async import Task, errors
 from ._board import Board
 from ._exit import PARTLY, code_of_end
 from ._ids import Ids
+from ._interrupt import run_async
 from ._rows import row_of, status_of
 from ._seed_line import error_of
 from ._terminal import OutputError, Terminal, View, say
@@ -145,7 +146,7 @@ class Report:
             OutputError: What was held back cannot be written.
         """
         with OnInterrupt(lambda: say(f"interrupted: {self.board.speak()}")):
-            return self._conclude(anyio.run(run_shown, self.terminal, self.board, work))
+            return self._conclude(run_async(run_shown, self.terminal, self.board, work))
 
     def _conclude(self, ended_by: Exception | None) -> int:
         if isinstance(ended_by, OutputError) and not str(ended_by):

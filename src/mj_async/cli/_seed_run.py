@@ -15,6 +15,7 @@ from mj_async import AsyncMJClient, SeedOutcome, errors
 
 from ._exit import DONE, PARTLY, code_of_end
 from ._ids import Ids
+from ._interrupt import run_async
 from ._report import OnInterrupt, run_shown
 from ._seed_count import SeedCount
 from ._seed_file import SeedFile
@@ -71,7 +72,7 @@ class SeedRun:
         """Look them all up, and give the exit code."""
         with OnInterrupt(self._say_interrupted):
             return self._conclude(
-                anyio.run(
+                run_async(
                     run_shown, self._terminal, self._count, self._look_up_all, self._keep_synced
                 )
             )
