@@ -59,7 +59,8 @@ def tests(session: nox.Session) -> None:
     coverage_file = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
     session.run("coverage", "erase", env=coverage_file)
     # Not pytest-cov: a pytest plugin imports the package before it begins to measure.
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=coverage_file)
+    parallel = () if session.posargs else ("-n", "auto")
+    session.run("coverage", "run", "-m", "pytest", *parallel, *session.posargs, env=coverage_file)
     session.run("coverage", "combine", "--quiet", env=coverage_file)
     if not session.posargs:
         session.run("coverage", "report", env=coverage_file)

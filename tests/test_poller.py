@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from _crowd import EVEN, WORKING, Crowd, Way, done_at, numbered
@@ -50,6 +51,38 @@ async def test_four_requests_at_once_at_most() -> None:
     assert [0, 0.3, 0.6, 0.9, 10] == pytest.approx(way.at()[:5])
     assert 10 == len(way.asked)
     assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "seconds", "has_list"),
+    [
+        (3, 100, 1.0, True),
+        (250, 100, 0.5, True),
+        (250, 100, 1.5, True),
+        (1000, 100, 0.6, True),
+        (10, 10, 0.5, False),
+        (10, 10, 1.0, False),
+    ],
+)
+async def test_an_answer_that_takes_its_time_costs_no_tick(
+    count: int,
+    batch_size: int,
+    seconds: float,
+    has_list: bool,  # noqa: FBT001
+) -> None:
+    """Who is under way when a tick begins is asked for in that tick, too, when it has ended."""
+    way, ids = Way(seconds=seconds), numbered(count)
+    for task_id in ids:
+        way.gateway.add_task(task_id, WORKING)
+    missing = httpx.Response(404)
+    way.detour = lambda asked: missing if asked.verb == "list" and not has_list else None
+    async with way.client() as client, client.task_poller(batch_size=batch_size) as poller:
+        await Crowd(way, poller).wait_for(ids, timeout=60.0)
+
+    verb = "list" if has_list else "fetch"
+    asked = Counter(one for each in way.asked if each.verb == verb for one in each.task_ids)
+    assert set(ids) == asked.keys()
+    assert {19, 20} >= set(asked.values())
 
 
 async def test_nothing_is_asked_when_nobody_waits() -> None:

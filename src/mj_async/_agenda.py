@@ -156,8 +156,10 @@ class Agenda:
         self._hinted.clear()
         # What the last tick did not come to is among the due, and the first of them.
         self._jobs.clear()
-        due = [one for one in self._places if self._is_wanted(one, now)]
-        due.sort(key=self._due)
+        # Those whose answer is still to come are asked last, if it leaves them due: it is
+        # looked at again before each request.
+        due = [one for one in self._places if one in self._under_way or self._is_wanted(one, now)]
+        due.sort(key=lambda one: (one in self._under_way, self._due(one)))
         if self.has_list():
             batches = (due[at : at + self.batch_size] for at in range(0, len(due), self.batch_size))
             self._spread([Job(now, tuple(batch)) for batch in batches], now)

@@ -97,6 +97,7 @@ class GatewayClock(Clock):
             await self._settle()
         finally:
             self._held = False
+            self.stir()  # whoever called has its turn before the clock goes on
 
     async def sleep(self, seconds: float) -> None:
         await checkpoint()
