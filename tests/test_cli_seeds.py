@@ -87,7 +87,7 @@ def test_lines_go_to_standard_output(call: Call, ids: str) -> None:
     assert "TaskFailedError" == lines["2"]["error"]["type"]
     assert not {"\x1b", "\x9b"} & set(ended.out)
     assert "found 2" in ended.err
-    assert "mj-async: 1 of them have no final answer yet, and no line\n" in ended.err
+    assert "mj-async: no final answer yet, and so no line, for 1 of them\n" in ended.err
     assert "mj-async: with --output FILE a run can be resumed\n" in ended.err
 
 
@@ -164,7 +164,7 @@ def test_several_seeds_need_the_documented_form(
 def test_resuming_asks_only_for_the_rest(
     gateway: FakeGateway, call: Call, ids: str, tmp_path: Path
 ) -> None:
-    """What stands in the file is asked for never again, whatever it says."""
+    """What stands in the file is asked for never again; it counts as if this run had written it."""
     output = tmp_path / "seeds"
     call("seeds", "--from", ids, "--output", str(output))
     before = output.read_bytes()
@@ -172,8 +172,9 @@ def test_resuming_asks_only_for_the_rest(
     gateway.add_task("3", DONE, seed="3")
     ended = call("seeds", "--from", ids, "--output", str(output), "--resume")
 
-    assert 0 == ended.code
-    assert "1 ids in 0s: found 1; 6 lines were there already" in ended.err
+    assert 1 == ended.code
+    said = "1 id in 0s: found 1; already there 6, of these without a seed 4\n"
+    assert ended.err.endswith(said)
     assert output.read_bytes().startswith(before)
     assert "3" == read(output)["3"]["seed"]
     assert {"3"} == asked_for(gateway.requests[asked:])
@@ -196,7 +197,7 @@ def test_resuming_takes_ids_from_standard_input(ids: str, tmp_path: Path) -> Non
         ended = run("seeds", "--from", "-", "--output", str(output), "--resume", given=given)
 
     assert 1 == ended.code
-    assert "1 ids in 0s: unfinished 1; 6 lines were there already" in ended.err
+    assert "1 id in 0s: unfinished 1; already there 6, of these without a seed 4" in ended.err
     assert ended.err.endswith(
         "--resume --from - --output x (the same ids on standard input)\n".replace("x", str(output))
     )

@@ -19,7 +19,7 @@ from mj_async.cli._exit import code_of, code_of_all, code_of_end
 from mj_async.cli._pace import Pace
 from mj_async.cli._rows import details_of, row_of
 from mj_async.cli._seed_count import SeedCount, word_of
-from mj_async.cli._seed_line import line_of, read_id
+from mj_async.cli._seed_line import line_of, read_line
 from mj_async.cli._seed_run import resuming
 from mj_async.cli._seeds import mode_of
 from mj_async.cli._terminal import OutputError
@@ -285,10 +285,11 @@ def test_a_line_without_a_seed_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "task_id"),
+    ("line", "found"),
     [
-        (as_json(line_of(FOUND)).encode(), "1"),
-        (b'{"task_id": "2"}\r\n', "2"),
+        (as_json(line_of(FOUND)).encode(), ("1", True)),
+        (as_json(line_of(UNKNOWN)).encode(), ("1", False)),
+        (b'{"task_id": "2"}\r\n', ("2", True)),
         (b"", None),
         (b"1\n", None),
         (b'{"task_id": 1}\n', None),
@@ -298,9 +299,9 @@ def test_a_line_without_a_seed_says_why() -> None:
         (b"[" * 100_000, None),
     ],
 )
-def test_a_line_tells_its_id(line: bytes, task_id: str | None) -> None:
-    """Whatever is no object with an id is none of our lines."""
-    assert task_id == read_id(line)
+def test_a_line_tells_its_id(line: bytes, found: tuple[str, bool] | None) -> None:
+    """And whether it has a seed; whatever is no object with an id is none of our lines."""
+    assert found == read_line(line)
 
 
 def test_the_pace_is_that_of_the_last_two_minutes() -> None:

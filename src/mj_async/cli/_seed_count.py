@@ -68,7 +68,8 @@ class SeedCount:
     def summary(self) -> str:
         """Tell in one line what has come of all."""
         took = as_duration(self.clock() - self._began)
-        return f"{self.done} ids in {took}{self._counts(': ')}"
+        ids = "1 id" if self.done == 1 else f"{self.done} ids"
+        return f"{ids} in {took}{self._counts(': ')}"
 
     def speak(self) -> str:
         """Tell in one line how far it has come."""

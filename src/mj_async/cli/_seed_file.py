@@ -15,7 +15,7 @@ from mj_async import errors
 from ._id_set import IdSet
 from ._input import AS_BYTES, cannot
 from ._lock import lock
-from ._seed_line import read_id
+from ._seed_line import read_line
 from ._terminal import OutputError
 from ._text import as_json
 
@@ -39,6 +39,7 @@ class SeedFile:
 
     Attributes:
         done: How many lines were there.
+        seedless: How many of those have no seed.
         is_complete: Whether the run has come to its end.
     """
 
@@ -46,6 +47,7 @@ class SeedFile:
     mode: Mode
     file: int
     done: int = attrs.field(default=0, init=False)
+    seedless: int = attrs.field(default=0, init=False)
     is_complete: bool = attrs.field(default=False, init=False)
     _is_regular: bool = attrs.field(init=False)
     _end: int = attrs.field(default=0, init=False)
@@ -118,14 +120,16 @@ class SeedFile:
             raise cannot(f"read {self.path}", error) from None
 
     def _read_line(self, line: bytes, done: IdSet) -> bool:
-        task_id = read_id(line)
-        if task_id is None and _is_torn(line):
+        found = read_line(line)
+        if found is None and _is_torn(line):
             return False
         self.done += 1
-        if task_id is None:
+        if found is None:
             problem = "it is no line of mj-async seeds"
             raise errors.ConfigurationError(f"{self.path}, line {self.done}: {problem}")
+        task_id, has_seed = found
         done.add(task_id)
+        self.seedless += not has_seed
         self._end += len(line)
         self._lacks_break = not line.endswith(b"\n")
         return True

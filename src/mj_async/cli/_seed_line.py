@@ -1,4 +1,4 @@
-"""PURE: a line of `mj-async seeds` from an outcome, and the id back from a line."""
+"""PURE: a line of `mj-async seeds` from an outcome, and back what a resumed run needs of it."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ def _task_of(outcome: SeedOutcome) -> Task | None:
     return task if isinstance(task, Task) else None
 
 
-def read_id(line: bytes) -> str | None:
-    """Give the id that a line is about, or None where it is no line of ours."""
+def read_line(line: bytes) -> tuple[str, bool] | None:
+    """Give the id that a line is about, and whether it has a seed; None for no line of ours."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):  # no UTF-8 is a ValueError, too
         return None
     task_id = value.get("task_id") if isinstance(value, dict) else None
-    return task_id if isinstance(task_id, str) and task_id else None
+    if not isinstance(task_id, str) or not task_id:
+        return None
+    return task_id, value.get("error") is None

@@ -64,9 +64,7 @@ class SeedRun:
             raise errors.ConfigurationError("--from and --output are one file")
         file.read_done(self._ids.seen)
         self._file = file
-        code = self.run()
-        file.is_complete = code == DONE
-        return code
+        return self.run()
 
     def run(self) -> int:
         """Look them all up, and give the exit code."""
@@ -86,10 +84,14 @@ class SeedRun:
             return PARTLY  # nobody reads any more
         say("" if ended_by is None else str(ended_by))
         ended_by = ended_by or self._ids.problem
+        if self._file is not None:
+            self._file.is_complete = ended_by is None and not self._count.later
         self._say_how_it_went()
         if ended_by is not None or self._count.later:
             self._say_how_to_go_on()
-        return code_of_end(ended_by, self._count.codes)
+        code = code_of_end(ended_by, self._count.codes)
+        # As if one run had written them all.
+        return PARTLY if code == DONE and self._file and self._file.seedless else code
 
     async def _look_up_all(self) -> None:
         async with self._client as client:
@@ -118,13 +120,16 @@ class SeedRun:
             self._unsynced = await to_thread.run_sync(self._file.try_to_sync)
 
     def _say_how_it_went(self, before: str = "") -> None:
-        there = 0 if self._file is None else self._file.done
-        already = f"; {there} lines were there already" if there else ""
+        already = ""
+        if self._file is not None and self._file.done:
+            already = f"; already there {self._file.done}"
+        if self._file is not None and self._file.seedless:
+            already += f", of these without a seed {self._file.seedless}"
         say(f"{before}{self._count.summary()}{already}")
 
     def _say_how_to_go_on(self) -> None:
         if self._count.later:
-            say(f"{self._count.later} of them have no final answer yet, and no line")
+            say(f"no final answer yet, and so no line, for {self._count.later} of them")
         if self._file is None:
             say("with --output FILE a run can be resumed")
         else:
