@@ -149,6 +149,18 @@ def test_a_file_made_in_vain_is_removed(tmp_path: Path, *, is_complete: bool) ->
     assert is_complete == (tmp_path / "seeds").exists()
 
 
+def test_a_file_that_has_taken_its_place_is_not_removed(tmp_path: Path) -> None:
+    """What somebody else has put there meanwhile is not ours; neither is what is gone."""
+    for content in ("theirs", None):
+        path = tmp_path / "seeds"
+        with SeedFile.open(str(path), "new"):
+            path.unlink()
+            if content is not None:
+                path.write_text(content)
+        assert (content is not None) == path.exists()
+        path.unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize("mode", ["resume", "overwrite"])
 def test_two_cannot_write_one_file(tmp_path: Path, mode: Mode) -> None:
     """The second is refused before it touches anything; the lock ends with the first."""

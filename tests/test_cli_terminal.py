@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -16,7 +17,7 @@ import anyio
 import pytest
 from rich.text import Text
 
-from _commands import DONE, on_terminal, run, run_redirected, start
+from _commands import COMMAND, DONE, on_terminal, run, run_redirected, start
 from mj_async.cli._terminal import Terminal, say
 from mj_async.testing import FakeGateway
 
@@ -150,6 +151,9 @@ def test_nothing_of_a_gateways_reaches_the_terminal_raw(arguments: list[str]) ->
     assert "小猪 [bold]x[/]" in shown.raw
     assert "\x1b[31m" not in shown.raw
     assert "\x9b" not in shown.raw
+    if arguments != ["fetch"]:  # a line of JSON stays one line, however narrow the terminal is
+        (line,) = [line for line in shown.text.splitlines() if line.startswith("{")]
+        assert "小猪 [bold]x[/] \x1b[31m\x9b" == json.loads(line)["prompt"]
 
 
 @pytest.mark.usefixtures("gateway")
@@ -271,6 +275,23 @@ def test_an_impatient_interrupt_is_one(tmp_path: Path, gap: float) -> None:
     assert 130 == process.returncode
     assert said.startswith("mj-async: interrupted: 11 of 12 ended")
     assert 1 == said.count("\n")
+
+
+@pytest.mark.usefixtures("gateway")
+def test_an_ignored_interrupt_is_ignored(tmp_path: Path) -> None:
+    """What was started to live on, as behind nohup, does."""
+    os.mkfifo(tmp_path / "pipe")
+    feeding = os.open(tmp_path / "pipe", os.O_RDWR)
+    command = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh", *COMMAND, "seeds"]
+    options = ["--from", str(tmp_path / "pipe"), "--output", str(tmp_path / "seeds")]
+    with subprocess.Popen([*command, *options], stderr=DEVNULL) as process:
+        while not (tmp_path / "seeds").exists():
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        os.write(feeding, f"{IDS[0]}\n".encode())
+        os.close(feeding)
+        assert 0 == process.wait(30)
 
 
 HANGING = """

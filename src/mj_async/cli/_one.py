@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from mj_async import AsyncMJClient, errors
+from mj_async import AsyncMJClient, Task, errors
 
 from ._exit import DONE, code_of, run
 from ._interrupt import run_async
@@ -43,11 +43,16 @@ async def _fetch(task_id: str, json: bool, client: AsyncMJClient) -> int:  # noq
             raise
         terminal.put_json({"id": task_id, "error": error_of(error)})
         return code_of(error)
+    _show(terminal, task, json=json)
+    return DONE
+
+
+def _show(terminal: Terminal, task: Task, *, json: bool) -> None:
     if json:
         terminal.put_json(task.to_dict())
-    for line in [] if json else details_of(task):
+        return
+    for line in details_of(task):
         terminal.put(line)
-    return DONE
 
 
 def seed(task_id: TaskId, /, *, connection: Connection = Connection()) -> NoReturn:  # noqa: B008

@@ -99,9 +99,14 @@ class SeedFile:
             self.sync()
         finally:
             if self.mode == "new" and not self._end and not self.is_complete:
-                with suppress(OSError):
-                    os.unlink(self.path)  # noqa: PTH108
+                self._remove()
             os.close(self.file)
+
+    def _remove(self) -> None:
+        with suppress(OSError):
+            # By now another file may have that name.
+            if os.path.samestat(os.stat(self.path), os.fstat(self.file)):  # noqa: PTH116
+                os.unlink(self.path)  # noqa: PTH108
 
     def read_done(self, done: IdSet) -> None:
         """Put the ids of all lines into a set; a torn last line does not count.

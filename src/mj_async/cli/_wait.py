@@ -20,7 +20,7 @@ _AT_ONCE = 10_000
 _ENDS_ALL = (errors.AuthenticationError, errors.PermissionDeniedError)
 
 
-def wait(  # options
+def wait(
     *task_ids: TaskId,
     source: Source = None,
     timeout: float = 600.0,
