@@ -10,21 +10,17 @@ import resource
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from inspect import signature
 from pathlib import Path
 from subprocess import PIPE
 
 import pytest
 
 from _commands import COMMAND, DONE, Ended, run, run_redirected, start
-from mj_async import AsyncMJClient
 from mj_async.testing import FakeGateway, FakeRequest
 
 Call = Callable[..., Ended]
 Serve = Callable[[FakeGateway], str]
-OPTIONS = signature(AsyncMJClient.image_seeds).parameters
-asks_again = pytest.mark.skipif("ask_again_after" not in OPTIONS, reason="not there yet")
-QUICKLY = ["--ask-again-after", "0.1"] if "ask_again_after" in OPTIONS else []
+QUICKLY = ["--ask-again-after", "0.1"]
 FINAL = ["0", "1", "2", "4", "5", "6"]
 
 
@@ -122,7 +118,6 @@ def test_an_empty_file_is_nothing_to_do(gateway: FakeGateway, call: Call, tmp_pa
     assert () == gateway.requests
 
 
-@asks_again
 def test_what_is_in_trouble_is_asked_for_again(gateway: FakeGateway, call: Call) -> None:
     """It is so after as many seconds as the option says."""
     gateway.fail_next(2, status=502)
@@ -131,7 +126,6 @@ def test_what_is_in_trouble_is_asked_for_again(gateway: FakeGateway, call: Call)
     assert (0, 2) == (ended.code, len(ended.lines))
 
 
-@asks_again
 def test_several_seeds_may_be_one_request(serve: Serve, call: Call) -> None:
     """In the documented form `--batch-size` puts several ids into one."""
     gateway = FakeGateway("documented")
@@ -145,7 +139,6 @@ def test_several_seeds_may_be_one_request(serve: Serve, call: Call) -> None:
     assert 3 == bodies[0].count(b'name="ids"')
 
 
-@asks_again
 def test_several_seeds_need_the_documented_form(
     gateway: FakeGateway, call: Call, tmp_path: Path
 ) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
 
 import anyio
 from anyio import to_thread
@@ -21,6 +22,8 @@ from ._seed_count import SeedCount
 from ._seed_file import SeedFile
 from ._seed_line import line_of
 from ._terminal import OutputError, Terminal, say
+
+LookUp: TypeAlias = Callable[[Ids], AbstractAsyncContextManager[AsyncIterator[SeedOutcome]]]
 
 _SYNC_EVERY = 1.0
 _LONGEST_ADVICE = 1000
@@ -40,15 +43,15 @@ class SeedRun:
     """One run of the command.
 
     Args:
-        client: Asks.
+        client: Is closed at the end.
         ids: The ids.
-        options: Those of `AsyncMJClient.image_seeds`.
+        look_up: Its `image_seeds`, with the options given.
     """
 
-    def __init__(self, client: AsyncMJClient, ids: Ids, options: dict[str, Any]) -> None:
+    def __init__(self, client: AsyncMJClient, ids: Ids, look_up: LookUp) -> None:
         self._client = client
         self._ids = ids
-        self._options = options
+        self._look_up = look_up
         self._terminal = Terminal()
         self._count = SeedCount(lambda: ids.total, time.monotonic)
         self._file: SeedFile | None = None
@@ -94,8 +97,8 @@ class SeedRun:
         return PARTLY if code == DONE and self._file and self._file.seedless else code
 
     async def _look_up_all(self) -> None:
-        async with self._client as client:
-            run = client.image_seeds(self._ids, **self._options)
+        async with self._client:
+            run = self._look_up(self._ids)
             if self._file is not None:
                 self._file.begin()
             async with run as outcomes:

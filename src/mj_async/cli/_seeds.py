@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,8 +26,8 @@ def seeds(  # noqa: PLR0913  # options
     resume: bool = False,
     overwrite: bool = False,
     concurrency: int = 4,
-    batch_size: int | None = None,
-    ask_again_after: float | None = None,
+    batch_size: int = 1,
+    ask_again_after: float = 30.0,
     connection: Connection = Connection(),  # noqa: B008
 ) -> NoReturn:
     """Look up the seeds of tasks, and write a line of JSON for each answer that is final.
@@ -38,8 +39,8 @@ def seeds(  # noqa: PLR0913  # options
         resume: Go on with an output, without asking again for what stands in it.
         overwrite: Begin an output anew.
         concurrency: How many seeds are asked for at once.
-        batch_size: How many ids are in one request, with --seed-form multipart; else 1.
-        ask_again_after: Seconds until an id in trouble is asked for again; else 30.
+        batch_size: How many ids are in one request, with --seed-form multipart.
+        ask_again_after: Seconds until an id in trouble is asked for again.
         connection: How the gateway is reached.
     """
 
@@ -48,9 +49,13 @@ def seeds(  # noqa: PLR0913  # options
         connections = max(_FEWEST_CONNECTIONS, _CONNECTIONS_PER_SEED * concurrency)
         client = connection.client(max_connections=connections)
         ids = Ids(task_ids, source, client.watch_task)
-        options = {"batch_size": batch_size, "ask_again_after": ask_again_after}
-        given = {name: value for name, value in options.items() if value is not None}
-        seed_run = SeedRun(client, ids, {"concurrency": concurrency, **given})
+        look_up = partial(
+            client.image_seeds,
+            concurrency=concurrency,
+            batch_size=batch_size,
+            ask_again_after=ask_again_after,
+        )
+        seed_run = SeedRun(client, ids, look_up)
         if output is None:
             return seed_run.run()
         with SeedFile.open(str(output), mode) as file:
