@@ -47,6 +47,22 @@ class Connection:
         self.writer.transport.abort()
 
 
+async def end(server: asyncio.Server) -> None:
+    """Close a server and all its connections, those too that have only just been accepted."""
+    server.close()
+    await _turns()
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await _turns()
+
+
+async def _turns() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 Script = Callable[[Connection], Awaitable[None]]
 
 
@@ -88,9 +104,7 @@ class RawServer:
         self._port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
-        server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+        await end(server)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(self.connections, reader, writer)

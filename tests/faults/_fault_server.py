@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from _sockets import Connection, RawServer, Script
+from _sockets import Connection, RawServer, Script, end
 from mj_async import AsyncMJClient, Dialect, RetryPolicy
 
 KEY = "sk-canary-0123456789"
@@ -114,9 +114,7 @@ class TLSServer(RawServer):
         self._port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
-        server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+        await end(server)
 
 
 def client_of(server: RawServer, **options: Any) -> AsyncMJClient:
