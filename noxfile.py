@@ -60,7 +60,9 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "erase", env=coverage_file)
     # Not pytest-cov: a pytest plugin imports the package before it begins to measure.
     # More processes than cores, for many tests wait for a command to start.
-    parallel = () if session.posargs else ("-n", str(2 * (os.cpu_count() or 1)))
+    # By file, for the examples of a page build on each other.
+    processes = ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadfile")
+    parallel = () if session.posargs else processes
     if session.python != PYTHONS[0]:
         session.run("python", "-m", "pytest", *parallel, *session.posargs)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 import attrs
@@ -16,6 +16,7 @@ from ._landing import Landing
 from ._ledger import Ledger, Plan
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome
+from ._run import Run
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -80,7 +81,7 @@ class Asked(Protocol):
 
 
 @attrs.define(kw_only=True, eq=False)
-class SeedRun:
+class SeedRun(Run[SeedOutcome]):
     """The seeds of many tasks, as they land: `async with` it, then `async for` over it.
 
     Args:
@@ -91,6 +92,8 @@ class SeedRun:
         life: Ends the run when the client is closed.
     """
 
+    call = "image_seeds"
+
     tasks: TaskIds = attrs.field(repr=False)
     gateway: Asked = attrs.field(repr=False)
     plan: Plan
@@ -98,10 +101,7 @@ class SeedRun:
     life: Life = attrs.field(repr=False)
     _intake: Intake = attrs.field(init=False, repr=False)
     _ledger: Ledger = attrs.field(init=False, repr=False)
-    _landing: Landing[SeedOutcome] = attrs.field(init=False, repr=False)
     _bell: Bell = attrs.field(init=False, repr=False)
-    _group: TaskGroup | None = attrs.field(default=None, init=False, repr=False)
-    _fatal: Exception | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._intake = Intake(self.tasks)
@@ -109,44 +109,14 @@ class SeedRun:
         self._ledger = Ledger(self.plan, self._landing.land)
         self._bell = Bell(self.clock)
 
-    async def __aenter__(self) -> Self:
-        self._group = anyio.create_task_group()
-        await self._group.__aenter__()
-        self._group.start_soon(self._run)
-        return self
-
-    async def __aexit__(self, *_exception: object) -> None:
-        group, self._group = self._group, None
-        assert group is not None  # noqa: S101  # __aenter__ has set it
-        group.cancel_scope.cancel()
-        # Without the body's exception, which the group would wrap into an exception group.
-        await group.__aexit__(None, None, None)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SeedOutcome:
-        """Give the next outcome.
-
-        Raises:
-            ClientStateError: The run has not been entered, or was left.
-            MJError: What ended the run, after all that had been received was given.
-        """
-        if self._group is None:
-            raise errors.ClientStateError("use it as: async with client.image_seeds(…) as outcomes")
-        outcome = await self._landing.take()
-        if outcome is not None:
-            return outcome
-        if self._fatal is not None:
-            raise self._fatal
+    def _end(self) -> None:
         self.life.check_open()
         if self._intake.error is not None:
             raise self._intake.error
-        raise StopAsyncIteration
 
     # --- who works on it ------------------------------------------------------------------
 
-    async def _run(self) -> None:
+    async def _work(self) -> None:
         try:
             with self.life.cut(None):
                 async with anyio.create_task_group() as crew:
@@ -160,7 +130,7 @@ class SeedRun:
         try:
             await work()
         except Exception as error:  # noqa: BLE001  # raised at the end of the iteration
-            self._fatal = self._fatal or error
+            self._fault = self._fault or error
             crew.cancel_scope.cancel()
 
     async def _read(self) -> None:

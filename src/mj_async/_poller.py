@@ -2,82 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakValueDictionary, ref
+from weakref import WeakValueDictionary
 
 import anyio
 
 from . import _checks
-from ._agenda import Place
 from ._answer import parse_task
+from ._seats import Crowd, Seat
 from ._waiting import Watch, wait
 from .errors import ClientStateError
 
 if TYPE_CHECKING:
-    from ._agenda import Job
     from ._driver import Driver
     from ._models import Task
     from ._settings import Polling
     from ._waiting import WaitContext
-
-
-class _Seat(Place):
-    """The place of one who waits, and what it is doing for all."""
-
-    def __init__(self, watch: Watch) -> None:
-        super().__init__(watch)
-        self.job: Job | None = None
-        self._event: anyio.Event | None = None
-        self._carrying: anyio.CancelScope | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        return self.job is None and not self.watch.has_news
-
-    @property
-    def patience(self) -> float:
-        """The time until which it will wait."""
-        deadline = self.watch.deadline
-        return math.inf if deadline is None else deadline
-
-    def wake(self) -> None:
-        """End what it awaits: there is news, or something to do."""
-        if self._event is not None:
-            self._event.set()
-        if self._carrying is not None:
-            self._carrying.cancel()
-
-    async def wait(self) -> None:
-        self._event = anyio.Event()
-        await self._event.wait()
-
-    async def carry(self, job: Job, driver: Driver) -> None:
-        try:
-            with anyio.CancelScope() as self._carrying:
-                await driver.carry(job)
-        finally:
-            self.job = self._carrying = None
-
-
-class _Crowd:
-    """All watches of one id, as long as somebody holds one of them."""
-
-    def __init__(self) -> None:
-        self._watches: list[ref[Watch]] = []
-
-    def add(self, watch: Watch) -> None:
-        self._watches = [one for one in self._watches if one() is not None]
-        self._watches.append(ref(watch))
-
-    def remove(self, watch: Watch) -> None:
-        self._watches.remove(ref(watch))
-
-    def __iter__(self) -> Iterator[Watch]:
-        watches = (watch() for watch in self._watches)
-        return (watch for watch in watches if watch is not None and watch.is_open)
 
 
 class TaskPoller:
@@ -98,10 +40,10 @@ class TaskPoller:
         self._waits = waits
         self._driver = driver
         self._agenda = driver.agenda
-        self._seats: dict[_Seat, None] = {}
-        self._leader: _Seat | None = None
-        self._heir: _Seat | None = None
-        self._crowds: WeakValueDictionary[str, _Crowd] = WeakValueDictionary()
+        self._seats: dict[Seat, None] = {}
+        self._leader: Seat | None = None
+        self._heir: Seat | None = None
+        self._crowds: WeakValueDictionary[str, Crowd] = WeakValueDictionary()
         self._left: tuple[dict[str, Any], ...] | None = None
 
     async def __aenter__(self) -> Self:
@@ -242,7 +184,7 @@ class TaskPoller:
     # --- who drives -----------------------------------------------------------------------
 
     def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
-        crowd = self._crowds.get(task_id) or _Crowd()
+        crowd = self._crowds.get(task_id) or Crowd()
         # The watches hold their crowd, and nobody else does.
         follow = partial(self._follow, crowd=crowd)
         watch = self._waits.watch(task_id, timeout, polling, follow)
@@ -250,11 +192,11 @@ class TaskPoller:
         crowd.add(watch)
         return watch
 
-    async def _follow(self, watch: Watch, crowd: _Crowd) -> None:  # noqa: ARG002  # see _watch
+    async def _follow(self, watch: Watch, crowd: Crowd) -> None:  # noqa: ARG002  # see _watch
         """Wait for news of a watch, and do meanwhile what has to be done for all."""
         if watch.has_news:
             return
-        seat = _Seat(watch)
+        seat = Seat(watch)
         self._seats[seat] = None
         self._agenda.join(seat, self._driver.clock.now())
         if watch.hinted:
@@ -270,7 +212,7 @@ class TaskPoller:
         finally:
             self._leave(seat)
 
-    async def _lead(self, seat: _Seat) -> None:
+    async def _lead(self, seat: Seat) -> None:
         """Hand out the requests as they come due, until there is one for oneself."""
         self._leader, self._heir = seat, None
         try:
@@ -285,7 +227,7 @@ class TaskPoller:
         """Give each request to the one it is for who will wait longest for the answer."""
         while (job := self._driver.next_job()) is not None:
             places = self._agenda.waiting(job.task_ids)
-            idle = [seat for seat in places if isinstance(seat, _Seat) and seat.is_idle]
+            idle = [seat for seat in places if isinstance(seat, Seat) and seat.is_idle]
             carrier = max(idle, key=lambda seat: (seat.patience, seat is not self._leader))
             carrier.job = job
             carrier.wake()
@@ -296,7 +238,7 @@ class TaskPoller:
         if self._heir is not None:
             self._heir.wake()
 
-    def _leave(self, seat: _Seat) -> None:
+    def _leave(self, seat: Seat) -> None:
         del self._seats[seat]
         self._agenda.leave(seat)
         if seat.job is not None:  # handed to one who was just leaving

@@ -12,6 +12,7 @@ from . import errors
 from ._agenda import Place
 from ._landing import Landing
 from ._outcomes import TaskOutcome
+from ._run import Run
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -39,7 +40,7 @@ class _Pending(Place):
 
 
 @attrs.define(kw_only=True, eq=False)
-class TaskRun:
+class TaskRun(Run[TaskOutcome]):
     """Waits for many tasks: `async with` it, then `async for` over it.
 
     Args:
@@ -50,15 +51,14 @@ class TaskRun:
         driver: Asks for all of them together.
     """
 
+    call = "wait_for_tasks"
+
     task_ids: list[str]
     timeout: float | None
     polling: Polling | None
     waits: WaitContext
     driver: Driver
     _pending: dict[str, Place] = attrs.field(factory=dict, init=False)
-    _landing: Landing[TaskOutcome] = attrs.field(init=False)
-    _group: TaskGroup | None = attrs.field(default=None, init=False)
-    _fault: Exception | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._landing = Landing(math.inf)
@@ -68,40 +68,12 @@ class TaskRun:
 
     async def __aenter__(self) -> Self:
         self.waits.life.check()
-        self._group = anyio.create_task_group()
-        await self._group.__aenter__()
-        self._group.start_soon(self._run)
-        return self
+        return await super().__aenter__()
 
-    async def __aexit__(self, *_exception: object) -> None:
-        group, self._group = self._group, None
-        assert group is not None  # noqa: S101  # __aenter__ has set it
-        group.cancel_scope.cancel()
-        # Without the body's exception, which the group would wrap into an exception group.
-        await group.__aexit__(None, None, None)
+    def _end(self) -> None:
+        """Raise nothing: each id has had its outcome."""
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> TaskOutcome:
-        """Give the next outcome.
-
-        Raises:
-            ClientStateError: The run has not been entered, or was left.
-            Exception: A fault in a hook or transport of the caller's, which ends the run.
-        """
-        if self._group is None:
-            raise errors.ClientStateError(
-                "use it as: async with client.wait_for_tasks(…) as outcomes"
-            )
-        outcome = await self._landing.take()
-        if outcome is not None:
-            return outcome
-        if self._fault is not None:
-            raise self._fault
-        raise StopAsyncIteration
-
-    async def _run(self) -> None:
+    async def _work(self) -> None:
         now = self.driver.clock.now()
         for place in self._pending.values():
             place.watch.begin()
