@@ -111,7 +111,9 @@ class RawServer:
         self.connections += 1
         try:
             await self._script(connection)
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        except asyncio.CancelledError:  # the server ends, and nobody may read the rest
+            writer.transport.abort()
+        except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
