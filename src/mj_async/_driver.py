@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import anyio
 import attrs
 
 from . import errors
+from ._bell import Bell
 
 if TYPE_CHECKING:
     from ._agenda import Agenda, Answers, Job
@@ -31,19 +31,19 @@ class Driver:
     clock: Clock
     poll: Callable[[str], Awaitable[Task]]
     poll_list: Callable[[list[str]], Awaitable[list[Task]]]
-    _sleep: anyio.CancelScope | None = attrs.field(default=None, init=False)
+    _bell: Bell = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._bell = Bell(self.clock)
 
     async def sleep(self) -> None:
         """Sleep until the agenda may have something, or `kick` is called."""
-        seconds = self.agenda.look_again_at() - self.clock.now()
-        with anyio.CancelScope() as self._sleep:
-            # At least one turn of the loop, in which all that come at this instant can join.
-            await self.clock.sleep(max(0.0, seconds))
+        # At least one turn of the loop, in which all that come at this instant can join.
+        await self._bell.wait(self.agenda.look_again_at())
 
     def kick(self) -> None:
         """End the sleep: something has changed."""
-        if self._sleep is not None:
-            self._sleep.cancel()
+        self._bell.ring()
 
     def next_job(self) -> Job | None:
         """Begin the next request, if there is one; it must be carried."""

@@ -11,7 +11,7 @@ import attrs
 from . import _answer, _ask, errors
 from ._bulk import each
 from ._exchange import Turn
-from ._lists import LIST_LIMIT, Lists, merge
+from ._lists import LIST_LIMIT, Lists, is_html, merge
 from ._models import ImageSeed, Task, TaskList
 from ._retry import SEED_PAUSE
 from ._scheme import Signer
@@ -193,11 +193,7 @@ def _route_is_missing(error: errors.MJError) -> bool:
     """Whether the route does not exist; with a code, some upstream answered on it."""
     if isinstance(error, errors.UnsupportedError):
         return error.code is None
-    return _is_html(error)
-
-
-def _is_html(error: errors.MJError) -> bool:
-    return isinstance(error, errors.UnexpectedAnswerError) and error.reason == "html"
+    return is_html(error)
 
 
 def _batches(task_ids: list[str]) -> Iterable[list[str]]:

@@ -205,7 +205,7 @@ def _not_understood(error: errors.MJError) -> bool:
     """Whether an answer says that the encoding of the ids was not understood."""
     if type(error) is errors.APIError:
         return error.status_code in _NOT_UNDERSTOOD
-    return _is_html(error)
+    return is_html(error)
 
 
 def _is_too_large(error: errors.MJError) -> bool:
@@ -221,8 +221,9 @@ def _pause_after(error: errors.MJError) -> float:
 def _is_elsewhere(error: errors.MJError) -> bool:
     """Whether the answer is that of an unknown route, or of a page shown for maintenance."""
     redirected = isinstance(error, errors.UnexpectedAnswerError) and error.reason == "redirect"
-    return redirected or _is_html(error)
+    return redirected or is_html(error)
 
 
-def _is_html(error: errors.MJError) -> bool:
+def is_html(error: errors.MJError) -> bool:
+    """Whether a page came instead of JSON: new-api answers so on unknown routes."""
     return isinstance(error, errors.UnexpectedAnswerError) and error.reason == "html"
