@@ -6,6 +6,7 @@ import gc
 import logging
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import anyio
 import anyio.abc
@@ -27,33 +28,33 @@ def gateway() -> Iterator[SweepGateway]:
         yield gateway
 
 
-async def fetch_task(client: AsyncMJClient, _number: int) -> object:
+async def fetch_task(client: AsyncMJClient) -> object:
     """Ask for one task."""
     return (await client.fetch_task("1")).id
 
 
-async def list_tasks(client: AsyncMJClient, _number: int) -> object:
+async def list_tasks(client: AsyncMJClient) -> object:
     """Ask for two tasks by id."""
     return [task.id for task in await client.list_tasks(["1", "2"])]
 
 
-async def image_seed(client: AsyncMJClient, _number: int) -> object:
+async def image_seed(client: AsyncMJClient) -> object:
     """Look up a seed."""
     return (await client.image_seed("1")).seed
 
 
-async def image_seeds(client: AsyncMJClient, _number: int) -> object:
+async def image_seeds(client: AsyncMJClient) -> object:
     """Look up two seeds: a list, then two requests that share one slot."""
     async with client.image_seeds(["1", "2"]) as outcomes:
         return [outcome.unwrap().seed async for outcome in outcomes]
 
 
-async def wait_for_task(client: AsyncMJClient, number: int) -> object:
+async def wait_for_task(client: AsyncMJClient) -> object:
     """Wait for a task that is not finished at the first poll."""
-    return (await client.wait_for_task(f"wait-{id(client)}-{number}", polling=SOON)).status
+    return (await client.wait_for_task(f"wait-{uuid4()}", polling=SOON)).status
 
 
-async def queued_fetch(client: AsyncMJClient, _number: int) -> object:
+async def queued_fetch(client: AsyncMJClient) -> object:
     """Ask for a task while another request, which is not cancelled, holds the only slot."""
 
     async def hold_slot(*, task_status: anyio.abc.TaskStatus[None]) -> None:
