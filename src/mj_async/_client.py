@@ -113,7 +113,7 @@ class AsyncMJClient:
             raise errors.ConfigurationError("give the proxy to your http_client instead")
         if http_client is None:
             found = find_proxy(proxy, self._settings.base_url, trust_env=trust_env)
-            http_client = make_http_client(found, verify)
+            http_client = make_http_client(self._settings.base_url, found, verify)
         _checks.check_instance("http_client", http_client, httpx.AsyncClient)
         self._assemble(Clock(), http_client, owned=owned)
 

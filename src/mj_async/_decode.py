@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
-from operator import itemgetter
+from itertools import chain
 from typing import Any
 
+import attrs
 import cattrs
 
 from ._models import BUTTON_WIRE_NAMES, EMPTY_VALUES, EPOCH, WIRE_NAMES, Button, Task
@@ -26,7 +27,8 @@ from ._models import BUTTON_WIRE_NAMES, EMPTY_VALUES, EPOCH, WIRE_NAMES, Button,
 _DEEPEST = 64
 _BIGGEST_INTEGER = 2**64
 _LONGEST_SEED = 20
-_LATEST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
+_LATEST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
 _ESCAPES = re.compile(rb"\\(?:u[dD](?:[89abAB]..\\u[dD][c-fC-F]..|[89a-fA-F]..)|.)", re.DOTALL)
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
@@ -38,13 +40,19 @@ _TEXT_NAMES = tuple(
 )
 _TEXT_KEYS = tuple(WIRE_NAMES[name] for name in _TEXT_NAMES)
 _TIME_KEYS = tuple(WIRE_NAMES[name] for name in _TIME_NAMES)
+_STATUS = _TEXT_NAMES.index("status")
+_OTHER_NAMES = ("properties", "seed", "buttons", "image_urls", "video_urls", "extra", "empty_keys")
+# A task that can still be written to: to fill a frozen class takes five times as long, for each of
+# its fields is a call. It has the slots of a task, and so becomes one when it is given its class.
+_Draft: Any = attrs.make_class(
+    "_Draft", ["id", *_TEXT_NAMES, *_TIME_NAMES, *_OTHER_NAMES], slots=True, weakref_slot=False
+)
 _KNOWN_KEYS = frozenset(WIRE_NAMES.values())
 _TEXT_TYPES = frozenset({str, type(None)})
 
 _BUTTON_KEYS = tuple(BUTTON_WIRE_NAMES.values())
 _BUTTON_TYPES = ((str, type(None)),) * 3 + ((int, type(None)),) * 2
 _PLAIN_BUTTON = (str, str, str, int, int)
-_plain_button_values = itemgetter(*_BUTTON_KEYS)
 
 # --- JSON -------------------------------------------------------------------------------------
 
@@ -131,28 +139,28 @@ def read_task(raw: Mapping[str, Any]) -> Task:
 
 def _structure_task(raw: dict[str, Any], _: object) -> Task:
     get = raw.get
-    extra = {key: raw[key] for key in raw.keys() - _KNOWN_KEYS}
+    extra = {key: raw[key] for key in raw if key not in _KNOWN_KEYS}
     texts = list(map(get, _TEXT_KEYS))
     if not _TEXT_TYPES.issuperset(map(type, texts)):
         _set_aside(_TEXT_KEYS, texts, extra)
-    fields: dict[str, Any] = dict(zip(_TEXT_NAMES, texts, strict=True))
-    fields["status"] = fields["status"] or ""
-    times = [_read_time(key, get(key), extra) for key in _TIME_KEYS]
-    fields.update(zip(_TIME_NAMES, times, strict=True))
+    texts[_STATUS] = texts[_STATUS] or ""
     properties = _read_properties(get("properties"), extra)
-    fields["buttons"] = _read_buttons(get("buttons"), extra)
-    fields["seed"] = _read_task_seed(get("seed"), properties, extra)
-    fields["image_urls"] = _read_urls("imageUrls", get("imageUrls"), extra)
-    fields["video_urls"] = _read_urls("videoUrls", get("videoUrls"), extra)
-    task_id = _read_id(get("id"), extra)
-    _refuse_depth(extra, properties)
-    return Task(
-        task_id,
-        properties=properties,
-        extra=extra,
-        empty_keys=_empty_keys(raw),
-        **fields,
+    task: Any = _Draft(
+        _read_id(get("id"), extra),
+        *texts,
+        *[_read_time(key, get(key), extra) for key in _TIME_KEYS],
+        properties,
+        _read_task_seed(get("seed"), properties, extra),
+        _read_buttons(get("buttons"), extra),
+        _read_urls("imageUrls", get("imageUrls"), extra),
+        _read_urls("videoUrls", get("videoUrls"), extra),
+        extra,
+        _empty_keys(raw),
     )
+    _refuse_depth(extra, properties)
+    task.__class__ = Task
+    drafted: Task = task
+    return drafted
 
 
 def _empty_keys(raw: dict[str, Any]) -> tuple[str, ...]:
@@ -182,7 +190,7 @@ def _read_time(key: str, value: Any, extra: dict[str, Any]) -> datetime | None:
     digits = value if type(value) is str and _DIGITS.fullmatch(value) else None
     milliseconds = int(digits) if digits else value
     if type(milliseconds) is int and 0 <= milliseconds <= _LATEST_TIME:
-        return EPOCH + timedelta(milliseconds=milliseconds) if milliseconds else None
+        return EPOCH + milliseconds * _MILLISECOND if milliseconds else None
     extra[key] = value
     return None
 
@@ -218,19 +226,21 @@ def _read_urls(key: str, value: Any, extra: dict[str, Any]) -> tuple[str, ...]:
     return found
 
 
-def _read_buttons(value: Any, extra: dict[str, Any]) -> tuple[Button, ...]:
+def _read_buttons(value: Any, extra: dict[str, Any]) -> tuple[Any, ...]:
+    """Read the buttons, or the values of plain ones: `Task.buttons` makes buttons of those."""
     if value is None or value == []:
         return ()
     if not isinstance(value, list):
         extra["buttons"] = value
         return ()
     try:
-        rows = [_plain_button_values(item) for item in value]
-        plain = all(len(item) == len(_BUTTON_KEYS) for item in value)
-    except (KeyError, TypeError):
-        plain = False
-    if plain and all(tuple(map(type, row)) == _PLAIN_BUTTON for row in rows):
-        return tuple(Button(*row) for row in rows)
+        keys = tuple(chain.from_iterable(value))
+        values = tuple(chain.from_iterable(map(dict.values, value)))
+    except TypeError:  # something in it is no object
+        return _read_odd_buttons(value, extra)
+    plain = keys == _BUTTON_KEYS * len(value)
+    if plain and tuple(map(type, values)) == _PLAIN_BUTTON * len(value):
+        return values
     return _read_odd_buttons(value, extra)
 
 

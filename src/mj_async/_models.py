@@ -101,11 +101,37 @@ class Button:
         return _by_wire_name(self, BUTTON_WIRE_NAMES)
 
 
+class _Buttons:
+    """The slot of `Task.buttons`; it may hold the plain values of the buttons instead.
+
+    A list of a hundred tasks has nine hundred buttons, at which few look, and to make them takes
+    longer than to read all the rest. So they are made when somebody does. A tuple of texts and
+    numbers is no work for the garbage collector, either.
+    """
+
+    def __init__(self, slot: Any) -> None:
+        self._slot = slot
+
+    def __get__(self, task: Task | None, _owner: type[Task] | None = None) -> Any:
+        if task is None:
+            return self
+        found = self._slot.__get__(task)
+        if found and not isinstance(found[0], Button):
+            width = len(BUTTON_WIRE_NAMES)
+            columns = (found[start::width] for start in range(width))
+            found = tuple(map(Button, *columns))
+            self._slot.__set__(task, found)
+        return found
+
+    def __set__(self, task: Task, value: Any) -> None:
+        self._slot.__set__(task, value)
+
+
 def _hidden(default: Any = None) -> Any:
     return attrs.field(default=default, repr=False, kw_only=True)
 
 
-@attrs.define(frozen=True)
+@attrs.define(frozen=True, weakref_slot=False)
 class Task:
     """One Midjourney task as a gateway tells it.
 
@@ -223,6 +249,10 @@ class Task:
                 wire.pop(key, None)
                 wire.update({key: empty} if key in self.empty_keys else {})
         return {**wire, **self.extra}
+
+
+# Here, for attrs has made the slot only now; mypy would take an assignment for a mistake.
+setattr(Task, "buttons", _Buttons(vars(Task)["buttons"]))  # noqa: B010
 
 
 def _by_wire_name(model: Task | Button, names: Mapping[str, str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import ssl
 import time
 import warnings
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -248,3 +249,14 @@ async def test_fault_42_a_gateway_on_loopback_gets_the_key_without_a_warning() -
             await client.fetch_task("1")
 
     assert f"Bearer {KEY}" == server.seen[0].headers["authorization"]
+
+
+def test_certificates_are_read_only_where_there_is_tls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A client for plain http does without them; one for https says that they cannot be read."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+
+    AsyncMJClient(KEY, base_url="http://127.0.0.1:3000")
+    with pytest.raises(errors.ConfigurationError, match="verify cannot be used"):
+        AsyncMJClient(KEY, base_url="https://gateway.test")
