@@ -16,13 +16,13 @@ from mj_async import Task, TaskPoller, errors
 
 pytestmark = pytest.mark.anyio
 
-FAULTS: list[httpx.Response | Exception] = [
+FAULTS: list[httpx.Response | type[Exception]] = [
     httpx.Response(500),
     httpx.Response(429),
     httpx.Response(429, headers={"retry-after": "3"}),
     httpx.Response(200, json=[]),
     httpx.Response(200, html="<!doctype html><title>maintenance</title>"),
-    httpx.ReadError("reset"),
+    httpx.ReadError,
 ]
 
 
@@ -45,8 +45,8 @@ class Chaos:
         if self.chance.random() < 0.67:
             return None
         fault = self.chance.choice(FAULTS)
-        if isinstance(fault, Exception):
-            raise fault
+        if isinstance(fault, type):
+            raise fault("reset")  # a new one: an error keeps the frames of all who raised it
         return fault
 
     async def dawdle(self, _task: Task) -> None:
