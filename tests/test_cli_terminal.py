@@ -278,6 +278,20 @@ def test_an_impatient_interrupt_is_one(tmp_path: Path, gap: float) -> None:
 
 
 @pytest.mark.usefixtures("gateway")
+def test_a_service_is_stopped_in_order(tmp_path: Path) -> None:
+    """SIGTERM, which stops services and containers, is an interrupt like any other."""
+    with start("wait", *OFTEN, "--json", *IDS, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(11):
+            process.stdout.readline()
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+
+    assert 130 == process.returncode
+    assert said.startswith("mj-async: interrupted: 11 of 12 ended")
+
+
+@pytest.mark.usefixtures("gateway")
 def test_an_ignored_interrupt_is_ignored(tmp_path: Path) -> None:
     """What was started to live on, as behind nohup, does."""
     os.mkfifo(tmp_path / "pipe")

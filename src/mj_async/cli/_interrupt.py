@@ -15,6 +15,8 @@ import attrs
 T = TypeVar("T")
 
 INTERRUPTED = 130
+# SIGTERM is how services and containers are stopped.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Who types it again sooner means the same; later, that something hangs.
 _PATIENCE = 2.0
 
@@ -28,17 +30,19 @@ class _Interrupts:
 
     _end_in_order: Callable[[int, FrameType | None], Any] | None = None
     _began_to_end: float | None = None
+    _before: dict[int, Any] = attrs.field(factory=dict)
 
     def __enter__(self) -> None:
         handler = signal.getsignal(signal.SIGINT)
         if callable(handler):  # else interrupts are ignored, as behind nohup
             self._end_in_order = handler
-            signal.signal(signal.SIGINT, self._on_interrupt)
+            self._before = {one: signal.signal(one, self._on_interrupt) for one in _SIGNALS}
 
     def __exit__(self, *_exception: object) -> None:
         # After an interrupt the process is about to end, and is not to be disturbed.
-        if self._end_in_order is not None and self._began_to_end is None:
-            signal.signal(signal.SIGINT, self._end_in_order)
+        if self._began_to_end is None:
+            for one, handler in self._before.items():
+                signal.signal(one, handler)
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._began_to_end is None and self._end_in_order is not None:
