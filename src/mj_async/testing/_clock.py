@@ -6,6 +6,7 @@ import heapq
 import math
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import anyio
@@ -24,6 +25,7 @@ _QUIET_TURNS = 30
 _DEADLINE, _TELLING, _SLEEP = 0, 1, 2
 # Real seconds for what goes on outside of the clock. Who takes longer may itself wait for it.
 _PATIENCE = 2.0
+_is_outside = ContextVar("mj_async.testing outside", default=False)
 
 Mode: TypeAlias = Literal["still", "virtual", "loop", "real"]
 
@@ -111,6 +113,8 @@ class GatewayClock(Clock):
         await checkpoint()
         if seconds <= 0:
             return
+        if _is_outside.get():  # what is waited for outside waits for us
+            self._outside_until = 0.0
         alarm = self.set_alarm(self._now + seconds, _SLEEP)
         try:
             while not alarm.off:
@@ -156,11 +160,13 @@ class GatewayClock(Clock):
 
     def step_outside(self) -> None:
         """Say that something begins that is not seen here, such as a request over TCP."""
+        _is_outside.set(True)
         self._outside_until = time.monotonic() + _PATIENCE
         self.stir()
 
     def step_inside(self) -> None:
         """Say that it is over."""
+        _is_outside.set(False)
         self._outside_until = 0.0
         self.stir()
 

@@ -123,8 +123,8 @@ def write_csharp(moment: Moment, seed: str | None, now: float) -> dict[str, Any]
 def _image_urls(moment: Moment) -> list[dict[str, str | None]]:
     """Give the pictures of the grid; the last has no small one beside it."""
     stem = f"https://cdn.example/attachments/{moment.id}"
-    urls = [{"url": f"{stem}_{n}.png", "thumbnail": f"{stem}_{n}.webp"} for n in range(3)]
-    return [*urls, {"url": f"{stem}_3.png", "thumbnail": None}]
+    thumbnails = [*(f"{stem}_{n}.webp" for n in range(3)), None]
+    return [{"url": f"{stem}_{n}.png", "thumbnail": one} for n, one in enumerate(thumbnails)]
 
 
 def _displays(moment: Moment) -> dict[str, str | None]:
