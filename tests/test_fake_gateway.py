@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import anyio
@@ -112,11 +113,11 @@ async def test_what_cannot_be_set_up_is_refused() -> None:
 @pytest.mark.parametrize(
     ("dialect", "status", "content_type"),
     [
-        ("newapi", 200, "text/html"),
-        ("onehub", 200, "text/html"),
+        ("newapi", 200, "text/html; charset=utf-8"),
+        ("onehub", 200, "text/html; charset=utf-8"),
         ("java", 404, "application/json"),
         ("csharp", 404, None),
-        ("documented", 200, "text/html"),
+        ("documented", 200, "text/html; charset=utf-8"),
     ],
 )
 async def test_an_unknown_route_is_answered_in_the_dialect(
@@ -206,11 +207,46 @@ async def test_the_documented_form_answers_with_a_task() -> None:
 async def test_fields_stand_above_the_dialect() -> None:
     """Fields may be named as on the wire or as in Python, and replace what the dialect writes."""
     gateway = FakeGateway("java")
-    gateway.add_task(ID, imageUrl="https://cdn/1", fail_reason="none", action=None)
+    gateway.add_task(ID, promptEn="pig", mask_base64="none", action=None)
 
     body = (await get(gateway, f"/mj/task/{ID}/fetch")).json()
 
-    assert ("https://cdn/1", "none", None) == (body["imageUrl"], body["failReason"], body["action"])
+    assert ("pig", "none", None) == (body["promptEn"], body["maskBase64"], body["action"])
+
+
+async def test_what_comes_of_a_task_is_there_when_it_has_come() -> None:
+    """A picture given with a task is there with SUCCESS, a reason with FAILURE."""
+    gateway = FakeGateway("java")
+    gateway.add_task(
+        ID,
+        [(0, "SUBMITTED", "0%"), (5, "SUCCESS", "100%"), (10, "FAILURE", "")],
+        imageUrl="https://cdn/1",
+        fail_reason="Banned",
+    )
+    seen = []
+
+    async with gateway.client() as client:
+        for _ in range(3):
+            task = await client.fetch_task(ID)
+            seen.append((task.image_url, task.fail_reason))
+            await gateway.advance(5.0)
+
+    assert [(None, None), ("https://cdn/1", None), (None, "Banned")] == seen
+
+
+async def test_the_time_of_day_can_be_set() -> None:
+    """Times in tasks count from `started_at`, and links last a day from then."""
+    gateway = FakeGateway(started_at=1_800_000_000.0)
+    await gateway.advance(10.0)
+    gateway.add_task(ID, [(0, "SUBMITTED", "0%"), (5, "SUCCESS", "100%")])
+    await gateway.advance(5.0)
+
+    async with gateway.client() as client:
+        task = await client.fetch_task(ID)
+
+    assert datetime.fromtimestamp(1_800_000_010, UTC) == task.submit_time
+    assert datetime.fromtimestamp(1_800_000_015, UTC) == task.finish_time
+    assert datetime.fromtimestamp(1_800_086_415, UTC) == task.image_expires_at
 
 
 async def test_a_failure_has_a_reason_and_new_api_says_100_per_cent() -> None:
@@ -230,7 +266,7 @@ async def test_a_failure_has_a_reason_and_new_api_says_100_per_cent() -> None:
     [
         ("newapi", b'{"ids": [1]}', 400),
         ("newapi", b"ids=1", 400),
-        ("newapi", b'{"id": []}', 400),
+        ("newapi", b"[]", 400),
         ("java", b"ids=1", 415),
         ("csharp", b"ids=1", 415),
         ("documented", b'{"ids": ["1"]}', 400),
@@ -256,6 +292,46 @@ async def test_a_planned_failure_comes_first() -> None:
 
     assert [502, 502, 200] == [answer.status_code for answer in answers]
     assert ("nginx", b"<html>") == (answers[0].headers["x-proxy"], answers[0].content)
+
+
+async def test_answers_have_names_in_each_dialect() -> None:
+    """A named answer is the dialect's own; headers may be added, and n of them come."""
+    codes = {}
+    for dialect in ("newapi", "csharp"):
+        gateway = FakeGateway(dialect)  # type: ignore[arg-type]  # mypy sees a str
+        gateway.fail_next(2, like="rate limit", headers={"retry-after": "5"})
+        answers = [await get(gateway, "/mj/task/1/fetch") for _ in range(3)]
+        codes[dialect] = [answer.status_code for answer in answers]
+        assert "5" == answers[0].headers["retry-after"]
+
+    assert {"newapi": [429, 429, 400], "csharp": [429, 429, 204]} == codes
+
+
+async def test_an_answer_that_a_gateway_does_not_give_is_refused() -> None:
+    """A dialect has only the answers of its gateway, and they have their own status and body."""
+    gateway = FakeGateway("java")
+    with pytest.raises(errors.ConfigurationError, match="a java gateway answers like 'bad gate"):
+        gateway.fail_next(like="quota")
+    for given in ({"status": 429}, {"body": b"x"}):
+        with pytest.raises(errors.ConfigurationError, match="has its own status and body"):
+            gateway.fail_next(like="key", **given)  # type: ignore[arg-type]
+
+
+async def test_a_port_may_be_asked_for() -> None:
+    """A gateway is served on the port that is given, again and again; a taken one is an error."""
+    gateway = FakeGateway()
+    gateway.add_task(ID)
+    async with gateway.serve() as base_url, httpx.AsyncClient() as client:
+        await client.get(base_url)
+        port = int(base_url.rpartition(":")[2])
+        with pytest.raises(OSError, match="ddress already in use"):
+            await gateway.serve(port=port).__aenter__()
+
+    async with gateway.serve(port=port) as again:
+        assert base_url == again
+    for wrong in (-1, 65_536):
+        with pytest.raises(errors.ConfigurationError, match="port must be from 0 to 65535"):
+            gateway.serve(port=wrong)
 
 
 async def test_requests_are_the_same_in_process_and_over_tcp() -> None:

@@ -15,6 +15,7 @@ import mj_async
 from ._demo import Demo
 from ._exit import USAGE
 from ._gallery import gallery
+from ._gateway import gateway
 from ._list import list_
 from ._one import fetch, seed
 from ._seeds import seeds
@@ -33,6 +34,7 @@ app.command(list_, name="list")
 app.command(seed)
 app.command(wait)
 app.command(seeds)
+app.command(gateway)
 
 
 @app.command

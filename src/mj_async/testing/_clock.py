@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import anyio
@@ -12,15 +14,18 @@ import attrs
 from anyio.lowlevel import checkpoint
 
 from .._clock import Clock
-from ._parts import SUBMITTED_AT
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 # A call needs a few turns of the event loop from one thing that shows here to the next.
 _QUIET_TURNS = 30
-# Deadlines come before sleeps of the same instant, or a request would begin just to be cut.
-_DEADLINE, _SLEEP = 0, 1
+# Of one instant: deadlines come first, or a request would begin just to be cut; then the gateway
+# tells of a change before it is asked.
+_DEADLINE, _TELLING, _SLEEP = 0, 1, 2
+# Real seconds for what goes on outside of the clock. Who takes longer may itself wait for it.
+_PATIENCE = 2.0
+_is_outside = ContextVar("mj_async.testing outside", default=False)
 
 Mode: TypeAlias = Literal["still", "virtual", "loop", "real"]
 
@@ -42,9 +47,13 @@ class GatewayClock(Clock):
 
     It stands still until the gateway is used: then it is virtual where a client of the
     gateway's own exists, else real while the gateway serves TCP, else the event loop's.
+
+    Args:
+        started_at: The time of day at 0, in Unix seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, started_at: float) -> None:
+        self._started_at = started_at
         self._mode: Mode = "still"
         self._now = 0.0
         self._read_at: float | None = None
@@ -53,6 +62,7 @@ class GatewayClock(Clock):
         self._activity = 0
         self._driven = False
         self._held = False
+        self._outside_until = 0.0
         self._parked: dict[_Alarm, anyio.Event] = {}
 
     def now(self) -> float:
@@ -78,7 +88,7 @@ class GatewayClock(Clock):
         self.now()
 
     def wall_time(self) -> float:
-        return SUBMITTED_AT / 1000 + self.now()
+        return self._started_at + self.now()
 
     def stir(self) -> None:
         """Say that something goes on, so that it is not yet time to jump."""
@@ -103,6 +113,8 @@ class GatewayClock(Clock):
         await checkpoint()
         if seconds <= 0:
             return
+        if _is_outside.get():  # what is waited for outside waits for us
+            self._outside_until = 0.0
         alarm = self.set_alarm(self._now + seconds, _SLEEP)
         try:
             while not alarm.off:
@@ -142,8 +154,34 @@ class GatewayClock(Clock):
         quiet, seen = 0, self._activity
         while quiet < _QUIET_TURNS and not (alarm and alarm.off):
             await checkpoint()
-            quiet = quiet + 1 if seen == self._activity else 0
+            still = seen == self._activity and time.monotonic() >= self._outside_until
+            quiet = quiet + 1 if still else 0
             seen = self._activity
+
+    def step_outside(self) -> None:
+        """Say that something begins that is not seen here, such as a request over TCP."""
+        _is_outside.set(True)
+        self._outside_until = time.monotonic() + _PATIENCE
+        self.stir()
+
+    def step_inside(self) -> None:
+        """Say that it is over."""
+        _is_outside.set(False)
+        self._outside_until = 0.0
+        self.stir()
+
+    async def idle(self, until: float | None, woken: anyio.Event) -> None:
+        """Wait for a time or an event without moving the time, whatever time it is."""
+        if self._mode in ("loop", "real"):
+            with anyio.move_on_after(math.inf if until is None else until - self.now()):
+                await woken.wait()
+            return
+        alarm = None if until is None else self.set_alarm(until, _TELLING, woken.set)
+        try:
+            await woken.wait()
+        finally:
+            if alarm is not None:
+                alarm.off = True
 
     def set_alarm(self, at: float, kind: int, ring: Callable[[], None] | None = None) -> _Alarm:
         """Have something called at a time; `off` takes it back."""

@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from ._answers import (
+    ANSWERS,
+    PAGE,
+    PLAIN,
+    AnswerName,
+    csharp_envelope,
+    csharp_error,
+    go_envelope,
+    spring_error,
+    upstream_error,
+)
 from ._parts import Answer, as_json
 from ._writers import write_csharp, write_documented, write_java, write_newapi
 
 if TYPE_CHECKING:
     from ._parts import Moment
 
-_PAGE = b"<!doctype html><html><head><title>Gateway</title></head><body></body></html>"
-_PLAIN = "text/plain; charset=utf-8"
-
-
-def _page() -> Answer:
-    return Answer(200, _PAGE, {"content-type": "text/html"})
-
-
-def _upstream_error(
-    description: str, code: int = 4, content_type: str = "application/json"
-) -> Answer:
-    body = {"description": f"{description} ", "type": "upstream_error", "code": code}
-    return as_json(body, 400, content_type)
-
-
-def _spring_error(status: int, error: str, path: str) -> Answer:
-    body = {
-        "timestamp": "2024-11-03T08:17:06.053+00:00",
-        "status": status,
-        "error": error,
-        "path": path,
-    }
-    return as_json(body, status)
-
-
-def envelope(
-    status: int,
-    code: int,
-    description: str,
-    result: str | None,
-    content_type: str = "application/json",
-) -> Answer:
-    """Answer image-seed as every gateway that has it does."""
-    body = {"code": code, "description": description, "result": result, "properties": {}}
-    return as_json(body, status, content_type)
-
+_LIST = "/mj/task/list-by-condition"
+_MODES = r"mj-(?:fast|turbo|relax)"
 
 # --- keys -------------------------------------------------------------------------------------
 
@@ -83,11 +60,6 @@ def accepts_documented(headers: Mapping[str, str], key: str) -> bool:
     return headers.get("authorization") == f"Bearer {key}"
 
 
-def _refuse_in_go(kind: str) -> Answer:
-    message = "无效的令牌 (request id: 20241103081706053)"
-    return as_json({"error": {"message": message, "type": kind}}, 401)
-
-
 # --- the gateways -----------------------------------------------------------------------------
 
 
@@ -97,90 +69,110 @@ class GatewayDialect:
 
     Args:
         accepts: Whether the headers carry the key as this gateway takes it.
-        refusal: The answer to a bad key.
+        answers: Its answers that have a name.
         write: A task on the wire.
         mode: What may stand before `/mj`, as a regular expression.
-        encoding: How ids are read: "json" or "multipart".
+        modes: Which of these are known.
+        encoding: How ids are read: JSON under any Content-Type, under its own, or a form.
+        numbers_are_ids: Whether a number in JSON is taken for an id.
         not_understood: The answer to ids in another encoding.
+        malformed: The answer to ids that are none.
         bare_list: Whether a list is answered by one task instead of an array.
         unknown: The answer to an unknown id, for fetch and for image-seed.
         no_route: The answer to an unknown path or a wrong method.
+        redirects: Whether a slash too many at the end is answered by a redirect.
         seed_by_path: Whether there is `/mj/task/{id}/image-seed`.
-        seed_content_type: What image-seed calls its JSON.
-        late: What image-seed answers where the seed is not yet there.
+        envelope: Image-seed's answer with (status, code, description, seed).
+        repeats: Whether a webhook is sent for what is equal to the one before.
     """
 
     accepts: Callable[[Mapping[str, str], str], bool]
-    refusal: Answer
+    answers: Mapping[AnswerName, Answer]
     write: Callable[[Moment, str | None, float], dict[str, Any]]
     mode: str = ""
-    encoding: str = "json"
+    modes: str = ".*"
+    encoding: Literal["any", "json", "form"]
+    numbers_are_ids: bool = False
     not_understood: Answer
+    malformed: Answer
     bare_list: bool = False
     unknown: Mapping[str, Answer]
     no_route: Callable[[str], Answer]
+    redirects: bool = False
     seed_by_path: bool = True
-    seed_content_type: str = "application/json"
-    late: Answer = _upstream_error("do_request_failed", code=5)
+    envelope: Callable[[int, int, str, str | None], Answer] = go_envelope
+    repeats: bool = False
 
 
+_NO_JSON = upstream_error("do_request_failed", content_type=PLAIN)
 _TASK_NO_FOUND = {
-    "fetch": _upstream_error("task_no_found"),
-    "image-seed": _upstream_error("task_no_found"),
+    "fetch": upstream_error("task_no_found"),
+    "image-seed": upstream_error("task_no_found"),
 }
 _IN_GO: dict[str, Any] = {
     "write": write_newapi,
-    "not_understood": _upstream_error("do_request_failed", content_type=_PLAIN),
+    "mode": r"[^/]+",
+    "encoding": "any",
+    "not_understood": _NO_JSON,
+    "malformed": _NO_JSON,
     "unknown": _TASK_NO_FOUND,
-    "no_route": lambda path: _page(),
-    "seed_content_type": _PLAIN,
+    "no_route": lambda path: PAGE,
+    "redirects": True,
 }
+_NO_STRING = "The JSON value could not be converted to System.String. Path: $.ids[0] | "
 
 DIALECTS: Mapping[str, GatewayDialect] = {
-    "newapi": GatewayDialect(
-        accepts=accepts_newapi, refusal=_refuse_in_go("new_api_error"), mode=r"[^/]+", **_IN_GO
-    ),
+    "newapi": GatewayDialect(accepts=accepts_newapi, answers=ANSWERS["newapi"], **_IN_GO),
     "onehub": GatewayDialect(
-        accepts=accepts_onehub,
-        refusal=_refuse_in_go("one_hub_error"),
-        mode=r"mj-(?:fast|turbo|relax)",
-        **_IN_GO,
+        accepts=accepts_onehub, answers=ANSWERS["onehub"], modes=_MODES, **_IN_GO
     ),
     "java": GatewayDialect(
         accepts=accepts_java,
-        refusal=Answer(401),
+        answers=ANSWERS["java"],
         write=write_java,
-        not_understood=_spring_error(415, "Unsupported Media Type", "/mj/task/list-by-condition"),
+        encoding="json",
+        numbers_are_ids=True,
+        not_understood=spring_error(415, "Unsupported Media Type", _LIST),
+        malformed=spring_error(400, "Bad Request", _LIST),
         unknown={"fetch": Answer(200)},
-        no_route=lambda path: _spring_error(404, "Not Found", path),
+        no_route=lambda path: spring_error(404, "Not Found", path),
         seed_by_path=False,
+        repeats=True,
     ),
     "csharp": GatewayDialect(
         accepts=accepts_csharp,
-        refusal=Answer(401, b"Authorization header missing.", {"content-type": _PLAIN}),
+        answers=ANSWERS["csharp"],
         write=write_csharp,
-        mode=r"mj-(?:fast|turbo|relax)",
+        mode=_MODES,
+        encoding="json",
         not_understood=as_json(
-            {"type": "about:blank", "title": "Unsupported Media Type", "status": 415},
+            {
+                "type": "https://tools.ietf.org/html/rfc9110#section-15.5.16",
+                "title": "Unsupported Media Type",
+                "status": 415,
+                "traceId": "00-4f1b-01",
+            },
             415,
             "application/problem+json",
         ),
+        malformed=csharp_error(200, _NO_STRING),
         unknown={
             "fetch": Answer(204),
-            "image-seed": envelope(404, 3, "关联任务不存在或已失效", None),
+            "image-seed": csharp_envelope(404, 3, "关联任务不存在或已失效", None),
         },
         no_route=lambda path: Answer(404),
-        late=envelope(200, 9, "超时，未找到 seed messageId", None),
+        envelope=csharp_envelope,
     ),
     "documented": GatewayDialect(
         accepts=accepts_documented,
-        refusal=_refuse_in_go("new_api_error"),
+        answers=ANSWERS["documented"],
         write=write_documented,
-        encoding="multipart",
-        not_understood=_upstream_error("do_request_failed"),
+        encoding="form",
+        not_understood=upstream_error("do_request_failed"),
+        malformed=upstream_error("do_request_failed"),
         bare_list=True,
         unknown=_TASK_NO_FOUND,
-        no_route=lambda path: _page(),
+        no_route=lambda path: PAGE,
         seed_by_path=False,
     ),
 }

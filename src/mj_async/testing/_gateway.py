@@ -7,18 +7,23 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import anyio
+import attrs
 import httpx
 
 from .._client import AsyncMJClient
 from ..errors import ConfigurationError
-from ._clock import GatewayClock
+from ._answers import AnswerName
+from ._clock import GatewayClock, Mode
 from ._dialects import DIALECTS
-from ._parts import DEFAULT_TIMELINE, Answer, FakeRequest, FakeTask, Timeline
+from ._parts import DEFAULT_TIMELINE, STARTED_AT, Answer, FakeRequest, FakeTask, Timeline
 from ._responder import Responder
 from ._server import Server
+from ._webhooks import Outbox, Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_LAST_PORT = 65_535
 
 DialectName: TypeAlias = Literal["newapi", "onehub", "java", "csharp", "documented"]
 
@@ -34,24 +39,31 @@ class FakeGateway:
     Args:
         dialect: Whose habits it has.
         api_key: The key that it takes.
+        started_at: The time of day at which it was made, in Unix seconds: tasks that it knows
+            have been submitted then or later.
 
     Raises:
         ConfigurationError: There is no such dialect.
     """
 
     def __init__(
-        self, dialect: DialectName = "newapi", *, api_key: str = "sk-fake-gateway-key"
+        self,
+        dialect: DialectName = "newapi",
+        *,
+        api_key: str = "sk-fake-gateway-key",
+        started_at: float = STARTED_AT,
     ) -> None:
         if dialect not in DIALECTS:
             known = ", ".join(map(repr, DIALECTS))
             raise ConfigurationError(f"dialect must be one of {known}, not {dialect!r}")
         self._dialect = dialect
         self._api_key = api_key
-        self._clock = GatewayClock()
+        self._clock = GatewayClock(started_at)
         self._tasks: dict[str, FakeTask] = {}
         self._responder = Responder(DIALECTS[dialect], api_key, self._tasks)
         self._requests: list[FakeRequest] = []
         self._failures: list[Answer] = []
+        self._outbox = Outbox(self._clock, self._responder)
         self._served_at: str | None = None
         self._lock = threading.Lock()  # serve() answers in a thread of its own
 
@@ -84,7 +96,7 @@ class FakeGateway:
 
         From then on `now` follows `anyio.current_time()`.
         """
-        self._clock.follow("loop")
+        self._follow("loop")
         return _Transport(self)
 
     def client(self, **options: Any) -> AsyncMJClient:
@@ -104,17 +116,54 @@ class FakeGateway:
         """
         if "http_client" in options:
             raise ConfigurationError("give gateway.transport to an http_client of yours instead")
-        self._clock.follow("virtual")
+        self._follow("virtual")
         given = {"api_key": self._api_key, "base_url": self.base_url, **options}
         return AsyncMJClient._on_clock(self._clock, _Transport(self), **given)
 
-    def serve(self) -> Server:
+    def serve(self, *, port: int = 0) -> Server:
         """Serve real TCP on loopback: `async with gateway.serve() as base_url`.
 
         It needs the extra `mj_async[gateway]`. It runs in a thread of its own, so that it works
         under trio, too.
+
+        Args:
+            port: Where it listens; 0: wherever there is room.
+
+        Returns:
+            The server, to be entered.
+
+        Raises:
+            ConfigurationError: It cannot be the number of a port.
+            OSError: The port is taken, or not allowed; on entering.
         """
-        return Server(self._answer_served, self._serving)
+        if not 0 <= port <= _LAST_PORT:
+            raise ConfigurationError(f"port must be from 0 to {_LAST_PORT}, not {port}")
+        return Server(self._answer_served, self._serving, port)
+
+    def webhooks(self, http_client: httpx.AsyncClient | None = None) -> Webhooks:
+        """Send webhooks: `async with gateway.webhooks() as sent`, in the tests of a receiver.
+
+        While it is entered, each change of status or progress of a task with a `notify_hook` is
+        posted to that address, as JSON and without the key, as gateways do (see the gateways
+        page, "Webhooks"). Each is sent once, at its time on the gateway's clock, and one after
+        the other, so that they come in order; the Java dialect also sends what is equal to the
+        one before. What had changed before it was entered is sent at once. Nothing is sent
+        again: an answer that is no 2xx is only noted, and so is none at all.
+
+        Webhooks alone do not move the clock; the sleeps of clients and `advance` do. It stands
+        still while a receiver answers, for up to two real seconds.
+
+        Enter and leave it in the same task. Leaving sends what is due.
+
+        Args:
+            http_client: What sends them, such as one with `httpx.ASGITransport(app)`; it is not
+                closed. None: one of the gateway's own, over TCP.
+
+        Returns:
+            What is entered as a list of `FakeWebhook`, which grows. Leaving it raises what the
+            receiver raised through the client, if it is none of httpx's errors.
+        """
+        return Webhooks(self._outbox, self._clock, http_client)
 
     async def advance(self, seconds: float) -> None:
         """Add to `now`; whoever sleeps until then wakes, in order."""
@@ -126,6 +175,7 @@ class FakeGateway:
         timeline: Timeline = DEFAULT_TIMELINE,
         seed: str | None = None,
         seed_asks: int = 1,
+        notify_hook: str | None = None,
         **fields: Any,
     ) -> None:
         """Add a task, or replace it.
@@ -136,15 +186,31 @@ class FakeGateway:
             seed: What image-seed answers, once the task has succeeded.
             seed_asks: At which such request it does; before, the gateway says that it had no
                 time, as gateways do whose own request takes longer.
-            fields: Keys of the answer, as on the wire or as attributes of `Task`.
+            notify_hook: Where `webhooks()` posts its changes; an address, or a path where the
+                client that sends them has a `base_url`.
+            fields: Keys of the answer, as on the wire or as attributes of `Task`. Pictures,
+                videos and buttons are there with SUCCESS, `fail_reason` with FAILURE.
 
         Raises:
             ConfigurationError: The timeline is empty.
         """
         if not timeline:
             raise ConfigurationError("a timeline has at least one (seconds, status, progress)")
+        task = FakeTask(
+            id=id,
+            added_at=self.now,
+            added_on=self._clock.wall_time(),
+            timeline=tuple(timeline),
+            seed=seed,
+            seed_asks=seed_asks,
+            notify_hook=notify_hook,
+            fields=fields,
+        )
+        if id in self._tasks:
+            self._outbox.drop(id)
         with self._lock:
-            self._tasks[id] = FakeTask(id, self.now, tuple(timeline), seed, seed_asks, fields)
+            self._tasks[id] = task
+        self._outbox.add(task)
 
     def fail_next(
         self,
@@ -152,20 +218,50 @@ class FakeGateway:
         status: int = 500,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
+        *,
+        like: AnswerName | None = None,
     ) -> None:
-        """Answer the next requests with a failure.
+        """Answer the next requests with a failure, whatever they ask for.
 
         Args:
             n: How many.
             status: The HTTP status.
             headers: The headers, such as `{"retry-after": "5"}`.
             body: The body.
+            like: An answer that gateways of this dialect give, in place of status and body:
+                "key" (refused), "quota" (used up), "forbidden", "rate limit", "overloaded",
+                "server error", "refused" (C#: in a 200), "page" (HTML with 200), and for seeds
+                "no time", "no account", "no private channel", "channel disabled". From the
+                proxy before it: "bad gateway", "unavailable". See the gateways page.
+
+        Raises:
+            ConfigurationError: This dialect has no such answer, or there is a status or a body,
+                too.
         """
-        self._failures.extend([Answer(status, body, headers or {})] * n)
+        answer = Answer(status, body)
+        if like is not None:
+            answer = self._find_answer(like, alone=answer == Answer(500))
+        answer = attrs.evolve(answer, headers={**answer.headers, **(headers or {})})
+        self._failures.extend([answer] * n)
+
+    def _find_answer(self, name: AnswerName, *, alone: bool) -> Answer:
+        if not alone:
+            raise ConfigurationError(f"like={name!r} has its own status and body")
+        answers = DIALECTS[self._dialect].answers
+        if name not in answers:
+            known = ", ".join(map(repr, sorted(answers)))
+            raise ConfigurationError(
+                f"a {self._dialect} gateway answers like {known}; not {name!r}"
+            )
+        return answers[name]
+
+    def _follow(self, mode: Mode) -> None:
+        self._clock.follow(mode)
+        self._outbox.stir()
 
     def _serving(self, base_url: str | None) -> None:
         self._served_at = base_url
-        self._clock.follow("still" if base_url is None else "real")
+        self._follow("still" if base_url is None else "real")
 
     def _answer_served(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import attrs
 
 Timeline: TypeAlias = Sequence[tuple[float, str, str]]
 
-# The submission of the published documents' example, in milliseconds.
-SUBMITTED_AT = 1_730_621_826_053
+# The submission of the published documents' example, in Unix seconds.
+STARTED_AT = 1_730_621_826.053
 DEFAULT_TIMELINE: Timeline = (
     (0, "SUBMITTED", "0%"),
     (5, "IN_PROGRESS", "40%"),
     (12, "SUCCESS", "100%"),
 )
+_NOT_STARTED = ("", "NOT_START", "SUBMITTED", "MODAL")
 _ENDED = ("SUCCESS", "FAILURE", "CANCEL")
+# What comes of a task is not there before it has come, though it is given from the beginning.
+_COMES_WITH = {
+    "imageUrl": "SUCCESS",
+    "imageUrls": "SUCCESS",
+    "videoUrl": "SUCCESS",
+    "videoUrls": "SUCCESS",
+    "buttons": "SUCCESS",
+    "failReason": "FAILURE",
+}
 
 
 @attrs.frozen
@@ -40,6 +50,25 @@ class FakeRequest:
 
 
 @attrs.frozen
+class FakeWebhook:
+    """A webhook that the gateway has sent.
+
+    Args:
+        task_id: The task that it is about.
+        url: Where it was posted to.
+        body: The task at that change, as JSON.
+        at: `FakeGateway.now` when it was sent.
+        status: The HTTP status of the answer; None: there was no answer.
+    """
+
+    task_id: str
+    url: str
+    body: bytes
+    at: float
+    status: int | None
+
+
+@attrs.frozen
 class Answer:
     """What the gateway sends back."""
 
@@ -54,29 +83,36 @@ def as_json(value: Any, status: int = 200, content_type: str = "application/json
     return Answer(status, body, {"content-type": content_type})
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class FakeTask:
     """A task that follows a timeline.
 
     Args:
         id: Its id.
         added_at: `FakeGateway.now` when it was added.
+        added_on: The time of day then, in Unix seconds.
         timeline: (seconds since then, status, progress), in order.
         seed: Its seed, or None.
         seed_asks: At which request for it the seed is there.
+        notify_hook: Where its webhooks go, or None.
         fields: Keys of the wire that stand above what the dialect writes.
     """
 
     id: str
     added_at: float
+    added_on: float
     timeline: Timeline
     seed: str | None
     seed_asks: int
+    notify_hook: str | None
     fields: Mapping[str, Any]
 
     def at(self, now: float) -> Moment:
         """Give the task as it is at a time of the gateway's."""
-        age = now - self.added_at
+        return self.at_age(now - self.added_at)
+
+    def at_age(self, age: float) -> Moment:
+        """Give the task as it is so many seconds after it was added."""
         reached = [step for step in self.timeline if step[0] <= age] or [self.timeline[0]]
         _, status, progress = reached[-1]
         return Moment(
@@ -84,12 +120,29 @@ class FakeTask:
             status=status,
             progress=progress,
             submit_time=self._time(0),
-            start_time=self._first(reached, lambda word: word not in ("NOT_START", "SUBMITTED")),
+            start_time=self._first(reached, lambda word: word not in _NOT_STARTED),
             finish_time=self._first(reached, lambda word: word in _ENDED),
         )
 
+    def changes(self, *, repeats: bool) -> Iterator[float]:
+        """Give the ages at which status or progress changes, or at which equal ones are told."""
+        before = None
+        for age, *state in self.timeline:
+            if repeats or state != before:
+                yield age
+            before = state
+
+    def fields_at(self, moment: Moment) -> dict[str, Any]:
+        """Give those fields that are there at a moment, under their names on the wire."""
+        named = {camel_case(name): value for name, value in self.fields.items()}
+        return {
+            name: value
+            for name, value in named.items()
+            if _COMES_WITH.get(name, moment.status) == moment.status
+        }
+
     def _time(self, age: float) -> int:
-        return SUBMITTED_AT + round(1000 * (self.added_at + age))
+        return round(1000 * (self.added_on + age))
 
     def _first(self, reached: Timeline, wanted: Any) -> int | None:
         ages = (age for age, status, _ in reached if wanted(status))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from email.parser import BytesParser
-from email.policy import HTTP
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 import attrs
 
-from ._dialects import GatewayDialect, envelope
-from ._parts import Answer, FakeRequest, FakeTask, as_json, camel_case
+from ._answers import upstream_error
+from ._bodies import MalformedError, NotUnderstoodError, read_form, read_json
+from ._dialects import GatewayDialect
+from ._parts import Answer, FakeRequest, FakeTask, Moment, as_json
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+_SLASHED = ("/fetch/", "/image-seed/", "/list-by-condition/")
 
 
 @attrs.frozen
@@ -41,12 +39,16 @@ class Responder:
     def answer(self, request: FakeRequest) -> Answer:
         """Answer as the gateway would."""
         path = request.target.partition("?")[0]
-        match = re.fullmatch(rf"(?:/(?:{self.dialect.mode}))?/mj/task/(.+)", path)
+        match = re.fullmatch(rf"(?:/({self.dialect.mode}))?/mj/task/(.+)", path)
         if match is None:
             return self.dialect.no_route(path)
+        if self.dialect.redirects and path.endswith(_SLASHED):
+            return _redirect(request.method, path.removesuffix("/"))
+        if match[1] and not re.fullmatch(self.dialect.modes, match[1]):
+            return upstream_error("无效的加速模式")
         if not self.dialect.accepts(request.headers, self.api_key):
-            return self.dialect.refusal
-        return self._route(request, match[1]) or self.dialect.no_route(path)
+            return self.dialect.answers["key"]
+        return self._route(request, match[2]) or self.dialect.no_route(path)
 
     def _route(self, request: FakeRequest, rest: str) -> Answer | None:
         if rest == "list-by-condition":
@@ -68,31 +70,43 @@ class Responder:
 
     def _write(self, task_id: str, now: float) -> dict[str, Any]:
         task = self.tasks[task_id]
-        seed = task.seed if task_id in self.known_seeds else None
-        written = self.dialect.write(task.at(now), seed, now)
-        return {**written, **{camel_case(name): value for name, value in task.fields.items()}}
+        return self.write(task, task.at(now), now)
+
+    def write(self, task: FakeTask, moment: Moment, now: float) -> dict[str, Any]:
+        """Write a task as it is, or was, at a moment."""
+        seed = task.seed if task.id in self.known_seeds else None
+        return {**self.dialect.write(moment, seed, now), **task.fields_at(moment)}
 
     def _list(self, request: FakeRequest) -> Answer:
-        ids = read_ids(request, self.dialect.encoding)
-        if ids is None:
+        try:
+            ids = self._read_ids(request)
+        except NotUnderstoodError:
             return self.dialect.not_understood
+        except MalformedError:
+            return self.dialect.malformed
         # In the order of the database, not of the request.
         found = [self._write(task_id, request.at) for task_id in self.tasks if task_id in ids]
         return as_json(found[0] if self.dialect.bare_list and found else found)
+
+    def _read_ids(self, request: FakeRequest) -> list[str]:
+        if self.dialect.encoding == "form":
+            return read_form(request)
+        any_type = self.dialect.encoding == "any"
+        return read_json(request, any_type=any_type, numbers_are_ids=self.dialect.numbers_are_ids)
 
     def _seed(self, task_id: str, now: float) -> Answer:
         task = self.tasks.get(task_id)
         if task is None:
             return self.dialect.unknown["image-seed"]
-        content_type = self.dialect.seed_content_type
+        envelope = self.dialect.envelope
         if not task.at(now).succeeded:
-            return envelope(400, 4, "关联任务状态错误", None, content_type)
+            return envelope(400, 4, "关联任务状态错误", None)
         if task.seed is None:
-            return envelope(200, 3, "未找到 seed", None, content_type)
+            return envelope(200, 3, "未找到 seed", None)
         if self._is_late(task):
-            return self.dialect.late
+            return self.dialect.answers["no time"]
         self.known_seeds.add(task_id)
-        return envelope(200, 1, "成功", task.seed, content_type)
+        return envelope(200, 1, "成功", task.seed)
 
     def _is_late(self, task: FakeTask) -> bool:
         late = self.seed_asks[task.id] < task.seed_asks - 1
@@ -101,39 +115,22 @@ class Responder:
 
     def _documented_seed(self, request: FakeRequest) -> Answer:
         """Answer with a task; the documents' example has no seed, ours has one where it can."""
-        ids = [one for one in read_ids(request, "multipart") or () if one in self.tasks]
+        try:
+            ids = [one for one in read_form(request) if one in self.tasks]
+        except NotUnderstoodError:
+            ids = []
         if not ids:
             return self.dialect.unknown["image-seed"]
         task = self.tasks[ids[0]]
         if self._is_late(task):
-            return self.dialect.late
+            return self.dialect.answers["no time"]
         seed = {} if task.seed is None or not task.at(request.at).succeeded else {"seed": task.seed}
         return as_json({**self._write(task.id, request.at), **seed})
 
 
-def read_ids(request: FakeRequest, encoding: str) -> list[str] | None:
-    """Read the ids of a request; None where they are not in this encoding."""
-    if encoding == "multipart":
-        return _read_form(request)
-    try:
-        ids = json.loads(request.body)["ids"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return ids if _all_strings(ids) else None
-
-
-def _all_strings(ids: Any) -> bool:
-    return isinstance(ids, list) and all(isinstance(one, str) for one in ids)
-
-
-def _read_form(request: FakeRequest) -> list[str] | None:
-    content_type = request.headers.get("content-type", "")
-    if not content_type.startswith("multipart/form-data"):
-        return None
-    head = f"Content-Type: {content_type}\r\n\r\n".encode()
-    parts: Iterable[Any] = BytesParser(policy=HTTP).parsebytes(head + request.body).iter_parts()
-    return [
-        part.get_payload(decode=True).decode()
-        for part in parts
-        if part.get_param("name", header="content-disposition") == "ids"
-    ]
+def _redirect(method: str, path: str) -> Answer:
+    """Answer a path with a slash too many, as gin does."""
+    status, words = (301, "Moved Permanently") if method == "GET" else (307, "Temporary Redirect")
+    page = f'<a href="{path}">{words}</a>.\n\n'.encode()
+    headers = {"location": path, "content-type": "text/html; charset=utf-8"}
+    return Answer(status, page, headers)

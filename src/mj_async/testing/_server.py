@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -23,18 +24,18 @@ class Server:
     Args:
         answer: Gives the answer to (method, target, headers, body).
         serving: Told the address, and None at the end.
+        port: Where it listens; 0: wherever there is room.
     """
 
-    def __init__(self, answer: Answering, serving: Callable[[str | None], None]) -> None:
+    def __init__(
+        self, answer: Answering, serving: Callable[[str | None], None], port: int = 0
+    ) -> None:
+        self._port = port
         self._answer = answer
         self._serving = serving
 
     async def __aenter__(self) -> str:
-        # asyncio sends small packets at once (TCP_NODELAY) only where the protocol is named;
-        # without that each answer takes 40 ms.
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen(1024)
+        self._socket = _listen(self._port)
         self._server = _make_server(self._answer)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), daemon=True
@@ -51,6 +52,27 @@ class Server:
         with CancelScope(shield=True):
             await to_thread.run_sync(self._thread.join)
         self._socket.close()
+
+
+def _listen(port: int) -> socket.socket:
+    """Listen on loopback.
+
+    Raises:
+        OSError: The port cannot be had.
+    """
+    # asyncio sends small packets at once (TCP_NODELAY) only where the protocol is named;
+    # without that each answer takes 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":  # elsewhere it lets two listen on one port
+            # Connections of the one before us linger for a minute.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(1024)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def _make_server(answer: Answering) -> uvicorn.Server:

@@ -1,0 +1,102 @@
+"""`mj-async gateway`: a gateway to play with, on loopback, in real time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Literal, NoReturn, TypeAlias
+
+import anyio
+
+from mj_async import errors
+from mj_async.testing import FakeGateway
+
+from ._exit import run
+from ._interrupt import run_async
+from ._terminal import Terminal, say
+
+DialectName: TypeAlias = Literal["newapi", "onehub", "java", "csharp", "documented"]
+
+_LOOK_EVERY = 0.2
+
+
+def _growing(seconds: float) -> list[tuple[float, str, str]]:
+    """Give the timeline of a task that succeeds after so many seconds."""
+    steps = [(n / 10 * seconds, "IN_PROGRESS", f"{10 * n}%") for n in range(1, 10)]
+    return [(0, "SUBMITTED", "0%"), *steps, (seconds, "SUCCESS", "100%")]
+
+
+_DONE = [(0, "SUCCESS", "100%")]
+# By id; the commands below name them.
+TASKS: Mapping[str, Mapping[str, Any]] = {
+    "101": {"timeline": _DONE, "seed": "1387462901", "prompt": "a pig in a poke"},
+    "102": {"timeline": _growing(30), "seed": "2718281828"},
+    "103": {"timeline": _growing(120), "seed": "3141592653"},
+    "104": {"timeline": _growing(900), "seed": "1618033988"},
+    "105": {"timeline": [*_growing(60)[:5], (30, "FAILURE", "")]},
+    "106": {"timeline": _DONE, "seed": "1414213562", "seed_asks": 2},
+    "107": {"timeline": [(0, "IN_PROGRESS", "93%")]},
+    "108": {"timeline": [(0, "MODAL", "0%")], "action": "CUSTOM_ZOOM"},
+}
+_COMMANDS = (
+    ("fetch 101", "it has succeeded"),
+    ("list {all} 999", "999 is unknown"),
+    ("wait 102 103", "they succeed 30 and 120 s after the start of the gateway, and 104 after 900"),
+    ("wait 105", "it fails after 30 s"),
+    ("wait 107 --timeout 20", "it stands still for ever"),
+    ("wait 108", "it waits for somebody to answer a dialogue"),
+    ("seed 101", "the seed alone"),
+    ("seed 106", "the seed comes late: a first answer says no time, the second has it"),
+    ("seeds {all} --output seeds.jsonl", "a line of JSON for each"),
+)
+
+
+def gateway(
+    *,
+    dialect: DialectName = "newapi",
+    port: int = 0,
+) -> NoReturn:
+    """Serve a gateway to play with, on loopback, with made-up tasks that move in real time.
+
+    It prints what to paste into another shell, then each request that it gets. Ctrl-C ends it.
+
+    Args:
+        dialect: Whose habits it has.
+        port: Where it listens; 0 is wherever there is room.
+    """
+    run(lambda: run_async(_serve, dialect, port))
+
+
+async def _serve(dialect: DialectName, port: int) -> int:
+    served = FakeGateway(dialect, started_at=time.time())
+    for task_id, options in TASKS.items():
+        served.add_task(task_id, **options)
+    terminal = Terminal()
+    async with AsyncExitStack() as stack:
+        try:
+            base_url = await stack.enter_async_context(served.serve(port=port))
+        except OSError as error:
+            message = f"port {port} cannot be used: {error.strerror}"
+            raise errors.ConfigurationError(message) from error
+        for line in guide(base_url, served.api_key):
+            terminal.put(line)
+        say(f"a gateway ({dialect}) listens on {base_url}; Ctrl-C ends it")
+        return await _tell_requests(served)
+
+
+def guide(base_url: str, api_key: str) -> list[str]:
+    """PURE: give the lines to paste into a shell."""
+    exports = [f"export MJ_BASE_URL={base_url}", f"export MJ_API_KEY={api_key}"]
+    filled = [(f"mj-async {words}".format(all=" ".join(TASKS)), why) for words, why in _COMMANDS]
+    return [*exports, *(f"{command}  # {why}" for command, why in filled)]
+
+
+async def _tell_requests(served: FakeGateway) -> NoReturn:
+    told = 0
+    while True:
+        requests = served.requests[told:]
+        for request in requests:
+            say(f"{request.method} {request.target}")
+        told += len(requests)
+        await anyio.sleep(_LOOK_EVERY)

@@ -1,0 +1,149 @@
+"""Answers as gateways give them, from the gateways page; some have a name for `fail_next`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from ._parts import Answer, as_json
+
+AnswerName: TypeAlias = Literal[
+    "bad gateway",
+    "channel disabled",
+    "forbidden",
+    "key",
+    "no account",
+    "no private channel",
+    "no time",
+    "overloaded",
+    "page",
+    "quota",
+    "rate limit",
+    "refused",
+    "server error",
+    "unavailable",
+]
+
+PLAIN = "text/plain; charset=utf-8"
+_HTML = "text/html; charset=utf-8"
+_REQUEST = "(request id: 20241103081706053)"
+_TIMESTAMP = "1730621855817"
+
+PAGE = Answer(
+    200,
+    b"<!doctype html><html><head><title>Gateway</title></head><body></body></html>",
+    {"content-type": _HTML},
+)
+
+
+def upstream_error(
+    description: str, code: int = 4, content_type: str = "application/json"
+) -> Answer:
+    """Refuse as new-api and one-hub do on Midjourney routes, with the space at the end."""
+    body = {"description": f"{description} ", "type": "upstream_error", "code": code}
+    return as_json(body, 400, content_type)
+
+
+def go_error(status: int, message: str, kind: str = "new_api_error") -> Answer:
+    """Refuse as new-api and one-hub do before a route is reached."""
+    return as_json({"error": {"message": message, "type": kind}}, status)
+
+
+def spring_error(status: int, error: str, path: str) -> Answer:
+    """Refuse as the framework of the Java gateway does."""
+    body = {
+        "timestamp": "2024-11-03T08:17:06.053+00:00",
+        "status": status,
+        "error": error,
+        "path": path,
+    }
+    return as_json(body, status)
+
+
+def csharp_error(status: int, message: str) -> Answer:
+    """Refuse as the C# gateway does on exceptions."""
+    body = {"success": False, "code": -1, "message": message, "timestamp": _TIMESTAMP}
+    return as_json(body, status)
+
+
+def go_envelope(status: int, code: int, description: str, result: str | None) -> Answer:
+    """Answer image-seed as new-api and one-hub relay it: as text, and with no null."""
+    body = {"code": code, "description": description, "properties": {}, "result": result or ""}
+    return as_json(body, status, PLAIN)
+
+
+def csharp_envelope(status: int, code: int, description: str, result: str | None) -> Answer:
+    """Answer image-seed as the C# gateway does."""
+    body = {"code": code, "description": description, "result": result, "properties": {}}
+    return as_json(body, status)
+
+
+def _nginx(status: int, words: str) -> Answer:
+    """Answer as the proxy before a gateway does."""
+    body = f"<html>\r\n<head><title>{status} {words}</title></head>\r\n</html>\r\n"
+    return Answer(status, body.encode(), {"content-type": "text/html"})
+
+
+_ANYWHERE: Mapping[AnswerName, Answer] = {
+    "page": PAGE,
+    "bad gateway": _nginx(502, "Bad Gateway"),
+    "unavailable": _nginx(503, "Service Temporarily Unavailable"),
+}
+_NO_TIME = upstream_error("do_request_failed", code=5)
+_IN_GO: Mapping[AnswerName, Answer] = {
+    "no time": _NO_TIME,
+    "no account": go_envelope(200, 3, "无可用的账号实例", None),
+    "no private channel": go_envelope(200, 9, "请配置私聊频道", None),
+    "channel disabled": upstream_error("该任务所属渠道已被禁用"),
+}
+_QUOTA = f"该令牌额度已用尽 TokenStatusExhausted[sk-abc***xyz] {_REQUEST}"
+_OVERLOADED = {
+    "description": "当前分组负载已饱和，请稍后再试，或升级账户以提升服务质量。",
+    "type": "upstream_error",
+    "code": 30,
+}
+_PANIC = "Panic detected, error: runtime error: invalid memory address or nil pointer dereference"
+_CPU = {
+    "message": "system cpu overloaded",
+    "type": "new_api_error",
+    "code": "system_cpu_overloaded",
+}
+_NEWAPI: Mapping[AnswerName, Answer] = {
+    **_ANYWHERE,
+    "key": go_error(401, f"无效的令牌 {_REQUEST}"),
+    "quota": go_error(401, _QUOTA),
+    "forbidden": go_error(403, f"该令牌无权访问模型  {_REQUEST}"),
+    "rate limit": Answer(429),
+    "overloaded": as_json(_OVERLOADED, 429),
+    "unavailable": as_json({"error": _CPU}, 503),
+    "server error": go_error(500, _PANIC, "new_api_panic"),
+}
+
+ANSWERS: Mapping[str, Mapping[AnswerName, Answer]] = {
+    "newapi": {**_NEWAPI, **_IN_GO},
+    "onehub": {
+        **_ANYWHERE,
+        **_IN_GO,
+        "key": go_error(401, "无效的令牌", "one_hub_error"),
+        "quota": go_error(401, "该令牌额度已用尽", "one_hub_error"),
+        "forbidden": go_error(403, "API requests are not allowed", "one_hub_error"),
+        "rate limit": go_error(429, "您的速率达到上限，请稍后再试。", "one_hub_error"),
+    },
+    "java": {
+        **_ANYWHERE,
+        "key": Answer(401),
+        "server error": spring_error(500, "Internal Server Error", "/mj/task"),
+    },
+    "csharp": {
+        **_ANYWHERE,
+        "key": Answer(401, b"Authorization header missing.", {"content-type": PLAIN}),
+        "forbidden": Answer(403, "账号不可用".encode(), {"content-type": PLAIN}),
+        "rate limit": Answer(429),
+        "refused": csharp_error(200, "任务不存在"),
+        "server error": csharp_error(500, "操作失败"),
+        "no time": csharp_envelope(200, 9, "超时，未找到 seed messageId", None),
+        "no account": csharp_envelope(200, 3, "无可用的账号实例", None),
+        "no private channel": csharp_envelope(200, 9, "请配置私聊频道", None),
+    },
+    "documented": {**_NEWAPI, "no time": _NO_TIME},
+}

@@ -1,0 +1,165 @@
+"""Webhooks: what there is to send, in order, and sending it while somebody wants it."""
+
+from __future__ import annotations
+
+import json
+from bisect import insort
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+import httpx
+from anyio.lowlevel import checkpoint
+
+from ._parts import FakeTask, FakeWebhook
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from ._clock import GatewayClock
+    from ._responder import Responder
+
+
+@attrs.frozen
+class _Change:
+    """A change of a task's that is still to be told.
+
+    Args:
+        at: When, on the gateway's clock.
+        age: The task's age then.
+        task: The task.
+    """
+
+    at: float
+    age: float
+    task: FakeTask
+
+
+def _time_of(change: _Change) -> float:
+    return change.at
+
+
+@attrs.define(eq=False)
+class Outbox:
+    """What a gateway has to tell, each once.
+
+    Args:
+        clock: The gateway's.
+        responder: Writes the tasks.
+    """
+
+    _clock: GatewayClock
+    _responder: Responder
+    _changes: list[_Change] = attrs.field(factory=list, init=False)
+    _news: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+
+    def add(self, task: FakeTask) -> None:
+        """Take in the changes of a task, if they are to be told at all."""
+        if task.notify_hook is None:
+            return
+        for age in task.changes(repeats=self._responder.dialect.repeats):
+            # Of one time, in the order in which they were added.
+            insort(self._changes, _Change(task.added_at + age, age, task), key=_time_of)
+        self.stir()
+
+    def drop(self, task_id: str) -> None:
+        """Forget the changes of a task that is replaced."""
+        self._changes = [change for change in self._changes if change.task.id != task_id]
+
+    def stir(self) -> None:
+        """Let whoever waits look again."""
+        self._news.set()
+
+    async def idle(self) -> None:
+        """Wait for the time of the next change, or until something is new."""
+        if self._news.is_set():
+            self._news = anyio.Event()
+        await self._clock.idle(self._changes[0].at if self._changes else None, self._news)
+
+    def take_due(self) -> _Change | None:
+        """Take the next change whose time has come."""
+        due = self._changes and self._changes[0].at <= self._clock.now()
+        return self._changes.pop(0) if due else None
+
+    def write(self, change: _Change) -> bytes:
+        """Write a task as it was at a change."""
+        moment = change.task.at_age(change.age)
+        written = self._responder.write(change.task, moment, change.at)
+        return json.dumps(written, ensure_ascii=False).encode()
+
+
+@attrs.define(eq=False)
+class Webhooks:
+    """Sends them while it is entered.
+
+    Args:
+        outbox: What there is to send.
+        clock: The gateway's.
+        http_client: What sends it; None: one of its own.
+    """
+
+    _outbox: Outbox
+    _clock: GatewayClock
+    _http_client: httpx.AsyncClient | None
+    _sent: list[FakeWebhook] = attrs.field(factory=list, init=False)
+    _ends: bool = attrs.field(default=False, init=False)
+    _fault: Exception | None = attrs.field(default=None, init=False)
+    _group: TaskGroup = attrs.field(init=False)
+
+    async def __aenter__(self) -> list[FakeWebhook]:
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(self._work)
+        return self._sent
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._ends = True
+        self._outbox.stir()
+        if error is not None:
+            self._group.cancel_scope.cancel()
+        # Without the body's exception, which the group would wrap into an exception group.
+        await self._group.__aexit__(None, None, None)
+        if self._fault is not None and (error is None or isinstance(error, Exception)):
+            raise self._fault
+
+    async def _work(self) -> None:
+        try:
+            if self._http_client is not None:
+                await self._send_all(self._http_client)
+                return
+            # No proxy of the environment's stands between a test and its own computer.
+            async with httpx.AsyncClient(trust_env=False) as http_client:
+                await self._send_all(http_client)
+        except Exception as fault:  # noqa: BLE001  # the receiver's; raised at the end
+            self._fault = fault
+
+    async def _send_all(self, http_client: httpx.AsyncClient) -> None:
+        while True:
+            await checkpoint()  # a receiver in process may have none of its own
+            change = self._outbox.take_due()
+            if change is not None:
+                await self._send(change, http_client)
+            elif self._ends:
+                return
+            else:
+                await self._outbox.idle()
+
+    async def _send(self, change: _Change, http_client: httpx.AsyncClient) -> None:
+        task, body, at = change.task, self._outbox.write(change), self._clock.now()
+        assert task.notify_hook is not None  # noqa: S101  # nothing else is in the outbox
+        self._clock.step_outside()
+        try:
+            status = await _post(http_client, task.notify_hook, body)
+        finally:
+            self._clock.step_inside()
+        self._sent.append(FakeWebhook(task.id, task.notify_hook, body, at, status))
+
+
+async def _post(http_client: httpx.AsyncClient, url: str, body: bytes) -> int | None:
+    try:
+        answer = await http_client.post(
+            url, content=body, headers={"content-type": "application/json"}
+        )
+    except httpx.HTTPError:
+        return None
+    return answer.status_code

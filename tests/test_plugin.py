@@ -1,0 +1,146 @@
+"""The pytest plugin: a plain fixture, beside the plugins that users have."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+WAITS = """
+import anyio
+import pytest
+
+{mark}
+async def test_a_wait_takes_no_time(mj_gateway):
+    mj_gateway.add_task("1", seed="5")
+    async with mj_gateway.client() as client:
+        task = await client.wait_for_task("1")
+        assert "5" == (await client.image_seed(task)).seed
+    assert 12 <= mj_gateway.now <= 20
+
+{mark}
+async def test_each_test_has_its_own(mj_gateway):
+    assert 0 == mj_gateway.now
+    async with mj_gateway.client() as client:
+        assert ("1",) == (await client.list_tasks(["1"])).missing
+"""
+BACKEND = """
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request):
+    return request.param
+"""
+ANYIO = "@pytest.mark.anyio"
+STRICT = ("-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function")
+AUTO = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+
+
+@pytest.mark.parametrize(
+    ("mark", "options", "passed"),
+    [
+        pytest.param("@pytest.mark.asyncio", STRICT, 2, id="pytest-asyncio, strict"),
+        pytest.param("", AUTO, 2, id="pytest-asyncio, auto"),
+        pytest.param(BACKEND + ANYIO, ("-p", "no:asyncio"), 4, id="anyio alone"),
+        pytest.param(BACKEND + ANYIO, STRICT, 4, id="anyio beside pytest-asyncio"),
+    ],
+)
+def test_the_fixture_works_beside_other_plugins(
+    pytester: pytest.Pytester, mark: str, options: tuple[str, ...], passed: int
+) -> None:
+    """Whichever plugin runs the test, on asyncio and on trio, its gateway's time is virtual."""
+    head, _, last = mark.rpartition("\n")
+    text = WAITS.format(mark=last).replace("import pytest\n", f"import pytest\n{head}\n", 1)
+    pytester.makepyfile(text)
+
+    ended = pytester.runpytest_subprocess("-W", "error", *options)
+
+    ended.assert_outcomes(passed=passed)
+
+
+def test_the_fixture_is_for_plain_functions_too(pytester: pytest.Pytester) -> None:
+    """It is no async fixture: a test may run its own loop."""
+    pytester.makepyfile(
+        """
+        import anyio
+
+        def test_by_hand(mj_gateway):
+            mj_gateway.add_task("1")
+
+            async def main():
+                async with mj_gateway.client() as client:
+                    return await client.wait_for_task("1")
+
+            for backend in ("asyncio", "trio"):
+                assert anyio.run(main, backend=backend).succeeded
+        """
+    )
+
+    pytester.runpytest_subprocess("-W", "error", *STRICT).assert_outcomes(passed=1)
+
+
+def test_respx_may_stand_beside_it(pytester: pytest.Pytester) -> None:
+    """What a bot asks elsewhere is respx's, and what it asks the gateway is not."""
+    pytester.makepyfile(
+        """
+        import anyio
+        import httpx
+
+        def test_the_picture_is_fetched(mj_gateway, respx_mock):
+            picture = respx_mock.get("https://cdn.example/pig.png").respond(content=b"PNG")
+            mj_gateway.add_task("1", image_url="https://cdn.example/pig.png")
+
+            async def main():
+                async with mj_gateway.client() as client, httpx.AsyncClient() as http_client:
+                    task = await client.wait_for_task("1")
+                    return (await http_client.get(task.image_url)).content
+
+            assert b"PNG" == anyio.run(main)
+            assert 1 == picture.call_count
+        """
+    )
+
+    pytester.runpytest_subprocess("-W", "error", *STRICT).assert_outcomes(passed=1)
+
+
+def test_the_fixture_is_described(pytester: pytest.Pytester) -> None:
+    """`pytest --fixtures` tells of it."""
+    ended = pytester.runpytest_subprocess("--fixtures", *STRICT)
+
+    ended.stdout.fnmatch_lines(["mj_gateway -- *", "    A gateway for tests (*"])
+
+
+def test_nothing_is_imported_before_it_is_used(pytester: pytest.Pytester) -> None:
+    """A run of pytest without the fixture imports nothing of ours; with it, no server."""
+    pytester.makepyfile(
+        test_1="""
+        import sys
+
+        def test_nothing_of_ours():
+            assert "pytest_mj_async" in sys.modules
+            assert "mj_async" not in sys.modules
+        """,
+        test_2="""
+        import sys
+
+        def test_no_server(mj_gateway):
+            assert "mj_async.testing" in sys.modules
+            assert not {"starlette", "uvicorn"} & set(sys.modules)
+        """,
+    )
+
+    pytester.runpytest_subprocess("-W", "error", *STRICT).assert_outcomes(passed=2)
+
+
+def test_it_costs_next_to_nothing() -> None:
+    """Its import brings nothing along that pytest does not have already."""
+    count = "import sys, pytest; before = set(sys.modules); import pytest_mj_async; print(*{})"
+    ended = subprocess.run(
+        [sys.executable, "-c", count.format("{*sys.modules} - before")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert "pytest_mj_async" == ended.stdout.strip()
