@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import ssl
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
@@ -13,10 +12,10 @@ import attrs
 import httpx
 
 from . import errors
-from ._ask import authorization
 from ._gate import Budget, HoldingGate
 from ._reply import Reply
 from ._retry import delay_before_retry, read_retry_after
+from ._wire import TRANSPORT_FAULTS, describe, parts_of
 
 if TYPE_CHECKING:
     from ._ask import Ask, Scheme
@@ -25,20 +24,6 @@ if TYPE_CHECKING:
     from ._settings import Settings
 
 T = TypeVar("T")
-
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-# httpx counts the time of each read, by which a drip never ends; the attempt's deadline does.
-_NO_TIMEOUTS = {"timeout": httpx.Timeout(None).as_dict()}
-# What httpx and the layers below it raise for an exchange that failed.
-_TRANSPORT_FAULTS = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    httpx.StreamError,
-    OSError,
-    UnicodeError,
-    anyio.ClosedResourceError,
-    anyio.BrokenResourceError,
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -85,7 +70,7 @@ class Exchange:
         self._owned = owned
         # A caller's client names itself; ours has to, for some firewalls refuse the nameless.
         agent = {"User-Agent": f"mj_async/{version('mj_async')}"} if owned else {}
-        self._headers = {**_HEADERS, **agent}
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **agent}
         most = settings.max_connections
         self._slots = anyio.Semaphore(most, fast_acquire=True)
         self._seed_slots = anyio.Semaphore(max(1, most // 2), fast_acquire=True)
@@ -173,19 +158,7 @@ class Exchange:
         # merge nothing takes a tenth of a request's time.
         build = httpx.Request if self._owned else self._http_client.build_request
         # The key has no name here, so that no traceback with locals can show it.
-        return build(
-            ask.method,
-            self._settings.base_url + ask.path,
-            headers={
-                **self._headers,
-                **authorization(scheme, self._settings.key),
-                **({} if ask.json_body is None else {"Content-Type": "application/json"}),
-            },
-            content=ask.json_body,
-            # httpx makes the boundary, and the Content-Type that names it.
-            files=[("ids", (None, task_id)) for task_id in ask.form] or None,
-            extensions=_NO_TIMEOUTS,
-        )
+        return build(**parts_of(ask, scheme, self._settings, self._headers))
 
     async def _send(self, ask: Ask, scheme: Scheme, limit: int) -> Reply:
         if self._http_client.is_closed:  # by its owner
@@ -199,8 +172,8 @@ class Exchange:
                 reply = await self._read(response, ask, limit)
             finally:
                 await response.aclose()
-        except _TRANSPORT_FAULTS as error:
-            fault = self._describe(error, ask)
+        except TRANSPORT_FAULTS as error:
+            fault = describe(error, ask, self._settings)
         else:
             if len(reply.body) > limit:  # it was cut there, packed or not
                 raise reply.without_key().unexpected("too large")
@@ -228,19 +201,6 @@ class Exchange:
         if response.is_success:
             return None
         return read_retry_after(response.headers, self._clock.wall_time())
-
-    def _describe(self, error: Exception, ask: Ask) -> errors.TransportError:
-        untrusted = _is_untrusted(error)
-        refused_by_proxy = isinstance(error, httpx.ProxyError) and "407" in str(error)
-        text = self._settings.key.conceal(str(error))
-        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        advice = "; the gateway's certificate is not trusted" if untrusted else ""
-        host = httpx.URL(self._settings.base_url).netloc.decode()
-        return errors.TransportError(
-            f"{ask.method} {ask.path} of {host} failed ({said}){advice}",
-            task_id=ask.task_id,
-            temporary=not (untrusted or refused_by_proxy),
-        )
 
     async def wait_for(self, event: anyio.Event, seconds: float | None) -> None:
         """Wait for an event, for so many seconds at most; None: until it comes."""
@@ -302,15 +262,6 @@ class Exchange:
 def _is_held(error: errors.MJError) -> bool:
     """Whether our own gate refused, so that nothing was sent."""
     return isinstance(error, errors.RateLimitError) and error.status_code is None
-
-
-def _is_untrusted(error: BaseException | None) -> bool:
-    """Whether a bad certificate is behind it; under trio the error itself does not say so."""
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 async def _read_capped(response: httpx.Response, limit: int) -> bytes:

@@ -1,0 +1,81 @@
+"""What httpx is given for a request, and what its failures mean. Pure."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+
+from . import errors
+from ._ask import authorization
+
+if TYPE_CHECKING:
+    from ._ask import Ask, Scheme
+    from ._settings import Settings
+
+# What httpx and the layers below it raise for an exchange that failed.
+TRANSPORT_FAULTS = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    OSError,
+    UnicodeError,
+    anyio.ClosedResourceError,
+    anyio.BrokenResourceError,
+)
+
+# httpx counts the time of each read, by which a drip never ends; the attempt's deadline does.
+_NO_TIMEOUTS = {"timeout": httpx.Timeout(None).as_dict()}
+
+
+def parts_of(
+    ask: Ask, scheme: Scheme, settings: Settings, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """Give what `httpx.Request` is made of.
+
+    Args:
+        ask: What to ask.
+        scheme: How the key is sent.
+        settings: The client's.
+        headers: Those that all requests have.
+    """
+    return {
+        "method": ask.method,
+        "url": settings.base_url + ask.path,
+        "headers": {
+            **headers,
+            **authorization(scheme, settings.key),
+            **({} if ask.json_body is None else {"Content-Type": "application/json"}),
+        },
+        "content": ask.json_body,
+        # httpx makes the boundary, and the Content-Type that names it.
+        "files": [("ids", (None, task_id)) for task_id in ask.form] or None,
+        "extensions": _NO_TIMEOUTS,
+    }
+
+
+def describe(error: Exception, ask: Ask, settings: Settings) -> errors.TransportError:
+    """Make our error of one of httpx's; those hold the request with its key."""
+    untrusted = _is_untrusted(error)
+    refused_by_proxy = isinstance(error, httpx.ProxyError) and "407" in str(error)
+    text = settings.key.conceal(str(error))
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    advice = "; the gateway's certificate is not trusted" if untrusted else ""
+    host = httpx.URL(settings.base_url).netloc.decode()
+    return errors.TransportError(
+        f"{ask.method} {ask.path} of {host} failed ({said}){advice}",
+        task_id=ask.task_id,
+        temporary=not (untrusted or refused_by_proxy),
+    )
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Whether a bad certificate is behind it; under trio the error itself does not say so."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return error is not None
