@@ -134,11 +134,8 @@ def test_a_bad_id_ends_with_2(
     machine = [] if command in ("seed", "seeds") else machine
     ended = call(command, "a/b", *machine)
 
-    assert (2, "", "mj-async: the task id 'a/b' has a slash\n") == (
-        ended.code,
-        ended.out,
-        ended.err,
-    )
+    step = "next: give ids as the gateway gave them, each as one argument"
+    assert Ended(2, "", f"mj-async: the task id 'a/b' has a slash; {step}\n") == ended
     assert () == gateway.requests
 
 
@@ -349,4 +346,7 @@ def test_a_bad_line_of_standard_input_is_refused_when_it_is_read(command: str) -
 
     assert (2, 1) == (ended.code, ended.out.count("\n"))
     assert ended.out.startswith("1 SUCCESS")
-    assert "mj-async: standard input, line 4: the task id 'a/b' has a slash\n" in ended.err
+    assert (
+        "mj-async: standard input, line 4: the task id 'a/b' has a slash; next: correct"
+        in ended.err
+    )
