@@ -258,7 +258,8 @@ def test_an_empty_list_is_nothing_to_do(gateway: FakeGateway, call: Call, tmp_pa
 @pytest.mark.usefixtures("gateway")
 def test_wait_ends_with_0_when_all_have_succeeded(call: Call, gateway: FakeGateway) -> None:
     """Each is shown when it has ended."""
-    gateway.add_task("6", [(0, "SUBMITTED", "0%"), (0.2, "SUCCESS", "100%")])
+    call("list", "1")  # loads the command, which takes as long as the task
+    gateway.add_task("6", [(0, "SUBMITTED", "0%"), (0.5, "SUCCESS", "100%")])
     ended = call("wait", "6", "1", "--interval", "0.1")
 
     assert 0 == ended.code
