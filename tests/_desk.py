@@ -74,7 +74,7 @@ class Desk:
     def __attrs_post_init__(self) -> None:
         self.clock.follow("virtual")
 
-    async def poll(self, task_id: str) -> Task:
+    async def fetch_once(self, task_id: str) -> Task:
         """Answer /fetch."""
         answer: Task = await self._answer("fetch", [task_id], self.on_fetch, task_id)
         return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from mj_async.cli import main
 from mj_async.cli._demo import Demo
+from mj_async.cli._version import versions
 
 pytestmark = pytest.mark.anyio
 
@@ -73,8 +75,24 @@ def test_the_demo_fits_a_narrow_terminal_without_unicode() -> None:
 
 
 def test_the_version_is_told() -> None:
-    """`--version` prints the package's."""
-    assert version("mj_async") == run("--version").stdout.strip()
+    """`--version` names what runs here, a line each."""
+    ended = run("--version", COLUMNS="40")
+
+    assert [
+        f"mj_async {version('mj_async')}",
+        f"Python {platform.python_version()} (CPython)",
+        f"httpx {version('httpx')}",
+        f"orjson {version('orjson')}",
+    ] == ended.stdout.splitlines()
+
+
+def test_without_orjson_the_version_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names what reads JSON instead."""
+    monkeypatch.setitem(sys.modules, "orjson", None)
+
+    assert "json of Python (no orjson)" == versions().splitlines()[-1]
 
 
 def test_a_wrong_command_is_a_usage_error() -> None:

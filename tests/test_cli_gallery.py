@@ -128,7 +128,7 @@ def test_what_is_no_file_is_never_replaced(
     make(output)
 
     assert 2 == refused(seeds, output, overwrite=True)
-    assert f"{output} is not a file\n" == capsys.readouterr().err
+    assert f"{output} is not a file; next: give another --output\n" == capsys.readouterr().err
     assert not output.is_file()
 
 
@@ -140,7 +140,9 @@ def test_the_file_that_is_read_is_never_replaced(
 
     assert 2 == refused(seeds, seeds, overwrite=True)
     assert before == seeds.read_bytes()
-    assert f"{seeds} is the file to be read\n" == capsys.readouterr().err
+    assert (
+        f"{seeds} is the file to be read; next: give another --output\n" == capsys.readouterr().err
+    )
 
 
 def test_a_file_that_is_not_there_is_refused(
@@ -164,8 +166,8 @@ def test_a_bad_line_is_told_with_its_number(
 
     assert 2 == refused(file, tmp_path / "gallery.html")
     assert ["seeds.jsonl"] == left(tmp_path)
-    expected = f"{file}, line 2 is not a line of `mj-async seeds`: it is not JSON\n"
-    assert expected == capsys.readouterr().err
+    expected = f"{file}, line 2 is not a line of `mj-async seeds`: it is not JSON; next: "
+    assert capsys.readouterr().err.startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +226,8 @@ def test_where_nothing_can_be_written_it_says_so(
     output = seeds.parent / "none" / "gallery.html"
 
     assert 1 == refused(seeds, output)
-    assert f"{output} was not written: No such file or directory\n" == capsys.readouterr().err
+    reason = "No such file or directory; next: give another --output"
+    assert f"{output} was not written: {reason}\n" == capsys.readouterr().err
 
 
 @pytest.fixture
@@ -245,6 +248,7 @@ def test_a_write_that_fails_leaves_what_was_there(
     output.write_text("old", encoding="utf-8")
 
     assert 1 == refused(seeds, output, overwrite=True)
-    assert f"{output} was not written: File too large\n" == capsys.readouterr().err
+    reason = "File too large; next: give another --output"
+    assert f"{output} was not written: {reason}\n" == capsys.readouterr().err
     assert "old" == output.read_text(encoding="utf-8")
     assert ["gallery.html", "seeds.jsonl"] == left(seeds.parent)

@@ -215,7 +215,7 @@ def test_what_cannot_be_read_is_refused(given: list[str], source: str | None, pr
     with pytest.raises(errors.ConfigurationError) as caught:
         Ids(given, source, check)
 
-    assert problem == str(caught.value)
+    assert problem == str(caught.value).removesuffix("; next: give a file of ids to --from")
 
 
 def test_what_ceases_to_be_readable_is_refused(tmp_path: Path) -> None:

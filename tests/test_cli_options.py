@@ -61,7 +61,9 @@ def test_a_bad_key_file_ends_with_2(
         (tmp_path / KEY).write_bytes(content)
     ended = call("fetch", "1", "--api-key-file", str(tmp_path / KEY))
 
-    assert Ended(2, "", f"mj-async: {said}\n") == ended
+    assert (2, "", said) == (ended.code, ended.out, ended.err.partition("; next: ")[0][10:])
+    assert "--api-key-file" in ended.err
+    assert KEY not in ended.err
     assert () == gateway.requests
 
 
@@ -152,9 +154,10 @@ def test_an_exposed_key_is_warned_of(call: Call, monkeypatch: pytest.MonkeyPatch
     warning, problem = ended.err.splitlines()
 
     assert (
-        "mj-async: warning: plain http: the key travels unencrypted to gateway.invalid" == warning
+        "mj-async: warning: plain http: the key travels unencrypted to gateway.invalid;"
+        " next: give an address with https" == warning
     )
-    assert "mj-async: the task id 'a/b' has a slash" == problem
+    assert problem.startswith("mj-async: the task id 'a/b' has a slash; next: ")
 
 
 @pytest.mark.parametrize(

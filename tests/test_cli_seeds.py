@@ -265,7 +265,9 @@ def test_what_another_process_writes_is_refused(call: Call, tmp_path: Path) -> N
         fcntl.flock(theirs, fcntl.LOCK_EX)
         for option in ("--resume", "--overwrite"):
             ended = call("seeds", "1", "--output", str(output), option)
-            assert Ended(2, "", f"mj-async: another process is writing {output}\n") == ended
+            problem = f"another process is writing {output}"
+            step = "next: wait for it, or give another --output"
+            assert Ended(2, "", f"mj-async: {problem}; {step}\n") == ended
     assert "half a li" == output.read_text()
 
 
@@ -304,7 +306,10 @@ def test_a_bad_line_of_standard_input_ends_with_2(tmp_path: Path) -> None:
     ended = run("seeds", "--from", "-", "--output", str(output), given="0\n1\na/b\n2\n")
 
     assert 2 == ended.code
-    assert "mj-async: standard input, line 3: the task id 'a/b' has a slash\n" in ended.err
+    assert (
+        "mj-async: standard input, line 3: the task id 'a/b' has a slash; next: correct"
+        in ended.err
+    )
     assert {"0", "1"} == set(read(output))
 
 
@@ -312,7 +317,8 @@ def test_a_closed_standard_input_cannot_be_read(gateway: FakeGateway) -> None:
     """It is told, and not taken for an empty one."""
     ended = run_redirected("<&-", "seeds", "--from", "-")
 
-    assert Ended(2, "", "mj-async: cannot read standard input: it is closed\n") == ended
+    said = "mj-async: cannot read standard input: it is closed; next: give --from FILE\n"
+    assert Ended(2, "", said) == ended
     assert () == gateway.requests
 
 

@@ -386,8 +386,8 @@ def test_a_dumb_terminal_is_not_redrawn() -> None:
 @pytest.mark.parametrize(
     ("redirect", "code", "said"),
     [
-        (">&-", 1, "mj-async: standard output is closed\n"),
-        (">/dev/full", 1, "mj-async: cannot write to standard output: No space left on device\n"),
+        (">&-", 1, "mj-async: standard output is closed; next: "),
+        (">/dev/full", 1, "mj-async: cannot write to standard output: No space left on device; "),
         ("2>&-", 0, ""),
         ("2>/dev/full", 0, ""),
     ],

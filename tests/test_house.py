@@ -30,7 +30,7 @@ LEVELS = [
     ],
     ["_settings", "_life", "_bell", "_intake", "_run"],
     ["_retry", "_ask", "_reply"],
-    ["_answer", "_gate", "_ledger", "_schedule"],
+    ["_answer", "_gate", "_ledger", "_log", "_schedule", "_statistics", "_wire"],
     ["_exchange", "_waiting", "_bulk"],
     ["_scheme"],
     ["_lists"],

@@ -7,6 +7,7 @@ from ._models import Button, ImageSeed, Task, TaskList, TaskStatus
 from ._outcomes import SeedOutcome, TaskOutcome
 from ._poller import TaskPoller
 from ._settings import DOCUMENTED, Dialect, Polling, RetryPolicy
+from ._statistics import Statistics
 
 __all__ = [
     "DOCUMENTED",
@@ -17,6 +18,7 @@ __all__ = [
     "Polling",
     "RetryPolicy",
     "SeedOutcome",
+    "Statistics",
     "Task",
     "TaskList",
     "TaskOutcome",

@@ -67,7 +67,7 @@ class Asked(Protocol):
     def list_size(self) -> int:
         """How many ids may be listed in one request."""
 
-    async def poll(self, task_id: str) -> Task:
+    async def fetch_once(self, task_id: str) -> Task:
         """Ask for one task."""
 
     async def list_once(self, task_ids: list[str]) -> TaskList:
@@ -207,7 +207,7 @@ class SeedRun(Run[SeedOutcome]):
         """
         ledger, gateway = self._ledger, self.gateway
         try:
-            await (gateway.poll(task_id) if ledger.listless else gateway.list_once([task_id]))
+            await (gateway.fetch_once(task_id) if ledger.listless else gateway.list_once([task_id]))
         except errors.MJError as error:
             ledger.probed(error)
             if ledger.pulse.gone or isinstance(error, _ENDS_RUN):

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -46,14 +47,23 @@ class Secret:
 
     def conceal(self, text: str) -> str:
         """Give the text without the key, for a message that quotes a gateway."""
-        bare = self.reveal_bare()
-        return text.replace(bare, "***") if len(bare) >= _SHORTEST_SECRET else text
+        for form in self._forms():
+            text = text.replace(form, "***")
+        return text
 
     def conceal_in(self, body: bytes) -> bytes:
         """Give the bytes without the key, before anything is cut from them."""
-        bare = self.reveal_bare().encode()
-        is_secret = len(bare) >= _SHORTEST_SECRET
-        return body.replace(bare, b"***") if is_secret and bare in body else body
+        for form in self._forms():
+            body = body.replace(form.encode(), b"***")
+        return body
+
+    def _forms(self) -> tuple[str, ...]:
+        """Give the key as it is, and as it is in an address."""
+        bare = self.reveal_bare()
+        if len(bare) < _SHORTEST_SECRET:
+            return ()
+        quoted = quote(bare, safe="")
+        return (bare,) if bare == quoted else (bare, quoted)
 
     def __repr__(self) -> str:
         return "<Secret>"

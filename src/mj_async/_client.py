@@ -30,6 +30,7 @@ from ._outcomes import SeedOutcome, TaskOutcome
 from ._poller import TaskPoller
 from ._proxy import find_proxy
 from ._settings import Dialect, Polling, RetryPolicy, Settings
+from ._statistics import Statistics
 from ._task_run import TaskRun
 from ._waiting import WaitContext, Watch, poll_alone, wait
 
@@ -152,6 +153,25 @@ class AsyncMJClient:
     async def aclose(self) -> None:
         """Close the connections; a second time does nothing."""
         await self._exchange.aclose()
+
+    def statistics(self) -> Statistics:
+        """Tell what this client has done so far, and what it has found out about the gateway.
+
+        Its pollers and runs are counted with it. It may be asked at any time, also after
+        `aclose()`, and costs no request.
+
+        Returns:
+            The numbers of this moment, which stay as they are.
+        """
+        counts = self._exchange.counts
+        return Statistics(
+            requests=counts.requests,
+            retries=counts.retries,
+            polls=counts.polls,
+            batches=counts.batches,
+            lanes=self._exchange.lanes,
+            dialect=self._gateway.dialect,
+        )
 
     async def fetch_task(self, task_id: str, *, timeout: float | None = 60.0) -> Task:
         """Ask for one task as it is now.

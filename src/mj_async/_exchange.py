@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import ssl
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
@@ -13,32 +12,21 @@ import attrs
 import httpx
 
 from . import errors
-from ._ask import authorization
 from ._gate import Budget, HoldingGate
-from ._reply import Reply
-from ._retry import delay_before_retry, read_retry_after
+from ._lanes import count_lanes
+from ._log import Log
+from ._retry import delay_before_retry
+from ._statistics import Attempt, Counts
+from ._wire import TRANSPORT_FAULTS, describe, name_of, parts_of, read_reply
 
 if TYPE_CHECKING:
     from ._ask import Ask, Scheme
     from ._clock import Clock
     from ._life import Life
+    from ._reply import Reply
     from ._settings import Settings
 
 T = TypeVar("T")
-
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-# httpx counts the time of each read, by which a drip never ends; the attempt's deadline does.
-_NO_TIMEOUTS = {"timeout": httpx.Timeout(None).as_dict()}
-# What httpx and the layers below it raise for an exchange that failed.
-_TRANSPORT_FAULTS = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    httpx.StreamError,
-    OSError,
-    UnicodeError,
-    anyio.ClosedResourceError,
-    anyio.BrokenResourceError,
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -50,12 +38,14 @@ class Turn:
         slow: Whether it is a seed: it may take a minute, and holds at most half the slots.
         held_until: How long the gate may hold it back, as a time of the clock.
         patient: Whether it may be held back for longer than `max_retry_after`, as waits are.
+        attempt: Which try it is a part of.
     """
 
     limit: int
     slow: bool = False
     held_until: float = math.inf
     patient: bool = False
+    attempt: Attempt = attrs.field(factory=Attempt)
 
 
 class Exchange:
@@ -67,6 +57,9 @@ class Exchange:
         life: Whether it may be used, and until when.
         http_client: What sends; closed by `aclose()` only if `owned`.
         owned: Whether we made it.
+
+    Attributes:
+        counts: What has been sent.
     """
 
     def __init__(
@@ -85,12 +78,19 @@ class Exchange:
         self._owned = owned
         # A caller's client names itself; ours has to, for some firewalls refuse the nameless.
         agent = {"User-Agent": f"mj_async/{version('mj_async')}"} if owned else {}
-        self._headers = {**_HEADERS, **agent}
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **agent}
         most = settings.max_connections
         self._slots = anyio.Semaphore(most, fast_acquire=True)
         self._seed_slots = anyio.Semaphore(max(1, most // 2), fast_acquire=True)
         self._gate = HoldingGate(clock, settings.retry.first_delay)
         self._budget = Budget(settings.retry.budget)
+        self._log = Log(settings.key, clock)
+        self.counts = Counts()
+
+    @property
+    def lanes(self) -> int:
+        """How many connections are open now; 0 where they are the caller's."""
+        return count_lanes(self._http_client)
 
     async def aclose(self) -> None:
         """End what is under way and close the connections; a caller's http_client stays open."""
@@ -162,7 +162,7 @@ class Exchange:
         option = "seed_timeout" if turn.slow else "request_timeout"
         seconds: float = getattr(self._settings, option)
         with self._life.cut(self._clock.at(seconds)):
-            return await self._send(ask, scheme, turn.limit)
+            return await self._send(ask, scheme, turn)
         self._life.check()
         raise errors.RequestTimeoutError(
             f"no answer within {option}={seconds:g} s", task_id=ask.task_id
@@ -173,74 +173,39 @@ class Exchange:
         # merge nothing takes a tenth of a request's time.
         build = httpx.Request if self._owned else self._http_client.build_request
         # The key has no name here, so that no traceback with locals can show it.
-        return build(
-            ask.method,
-            self._settings.base_url + ask.path,
-            headers={
-                **self._headers,
-                **authorization(scheme, self._settings.key),
-                **({} if ask.json_body is None else {"Content-Type": "application/json"}),
-            },
-            content=ask.json_body,
-            # httpx makes the boundary, and the Content-Type that names it.
-            files=[("ids", (None, task_id)) for task_id in ask.form] or None,
-            extensions=_NO_TIMEOUTS,
-        )
+        return build(**parts_of(ask, scheme, self._settings, self._headers))
 
-    async def _send(self, ask: Ask, scheme: Scheme, limit: int) -> Reply:
+    async def _send(self, ask: Ask, scheme: Scheme, turn: Turn) -> Reply:
         if self._http_client.is_closed:  # by its owner
             raise errors.ClientStateError("the http_client of this client has been closed")
         request = self._request(ask, scheme)
+        self.counts.add(ask, turn.attempt)
+        if not self._log.wants_requests:
+            return await self._swap(request, ask, turn.limit)
+        with self._log.request(name_of(ask, self._settings), turn.attempt.number) as line:
+            reply = await self._swap(request, ask, turn.limit)
+            line.status = reply.status
+        return reply
+
+    async def _swap(self, request: httpx.Request, ask: Ask, limit: int) -> Reply:
         try:
             response = await self._http_client.send(
                 request, stream=True, auth=None, follow_redirects=False
             )
             try:
-                reply = await self._read(response, ask, limit)
+                reply = await read_reply(
+                    response, ask, self._settings.key, limit, self._clock.wall_time()
+                )
             finally:
                 await response.aclose()
-        except _TRANSPORT_FAULTS as error:
-            fault = self._describe(error, ask)
+        except TRANSPORT_FAULTS as error:
+            fault = describe(error, ask, self._settings)
         else:
             if len(reply.body) > limit:  # it was cut there, packed or not
                 raise reply.without_key().unexpected("too large")
             return reply.unpacked(limit).without_key()
         # Outside the except block, and without a cause: both hold the request with its key.
         raise fault
-
-    async def _read(self, response: httpx.Response, ask: Ask, limit: int) -> Reply:
-        headers = response.headers
-        if response.is_stream_consumed:  # by respx, MockTransport or a hook of the caller's
-            body = response.content
-            headers = httpx.Headers({**headers, "content-encoding": "identity"})
-        else:
-            body = await _read_capped(response, limit)
-        return Reply(
-            body=body,
-            status=response.status_code,
-            headers=headers,
-            task_id=ask.task_id,
-            key=self._settings.key,
-            retry_after=self._retry_after(response),
-        )
-
-    def _retry_after(self, response: httpx.Response) -> float | None:
-        if response.is_success:
-            return None
-        return read_retry_after(response.headers, self._clock.wall_time())
-
-    def _describe(self, error: Exception, ask: Ask) -> errors.TransportError:
-        untrusted = _is_untrusted(error)
-        refused_by_proxy = isinstance(error, httpx.ProxyError) and "407" in str(error)
-        text = self._settings.key.conceal(str(error))
-        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        advice = "; the gateway's certificate is not trusted" if untrusted else ""
-        host = httpx.URL(self._settings.base_url).netloc.decode()
-        return errors.TransportError(
-            f"{ask.method} {ask.path} of {host} failed ({said}){advice}",
-            task_id=ask.task_id,
-            temporary=not (untrusted or refused_by_proxy),
-        )
 
     async def wait_for(self, event: anyio.Event, seconds: float | None) -> None:
         """Wait for an event, for so many seconds at most; None: until it comes."""
@@ -249,7 +214,8 @@ class Exchange:
 
     async def call(
         self,
-        attempt: Callable[[float], Awaitable[T]],
+        name: str,
+        attempt: Callable[[float, Attempt], Awaitable[T]],
         *,
         timeout: float | None,
         pause: float = 0.0,
@@ -257,7 +223,9 @@ class Exchange:
         """Try until it works, is not worth another try, or the time is over.
 
         Args:
-            attempt: One try; it is given the time until which the gate may hold it back.
+            name: The call, for the log.
+            attempt: One try; it is given the time until which the gate may hold it back, and
+                what its requests are parts of.
             timeout: Seconds for all tries and the sleeps between them; None: no limit.
             pause: The least seconds between a time-out and the next try.
 
@@ -272,7 +240,7 @@ class Exchange:
         failures: list[errors.MJError] = []
         deadline = math.inf if timeout is None else self._clock.now() + timeout
         with self._life.cut(None if timeout is None else deadline):
-            return await self._try_until(attempt, failures, deadline, pause)
+            return await self._try_until(name, attempt, failures, deadline, pause)
         self._life.check()
         if failures:
             raise failures[-1]
@@ -280,7 +248,8 @@ class Exchange:
 
     async def _try_until(
         self,
-        attempt: Callable[[float], Awaitable[T]],
+        name: str,
+        attempt: Callable[[float, Attempt], Awaitable[T]],
         failures: list[errors.MJError],
         deadline: float,
         pause: float,
@@ -288,7 +257,7 @@ class Exchange:
         policy = self._settings.retry
         while True:
             try:
-                return await attempt(deadline)
+                return await attempt(deadline, Attempt(number=len(failures) + 1))
             except errors.MJError as error:
                 if _is_held(error):  # for longer than this call can wait; nothing was sent
                     raise failures[-1] if failures else error from None
@@ -296,34 +265,10 @@ class Exchange:
             delay = delay_before_retry(policy, failures[-1], len(failures), pause=pause)
             if delay is None or self._clock.now() + delay > deadline or not self._budget.take():
                 raise failures[-1]
+            self._log.retry(name, len(failures), policy.attempts, delay, failures[-1])
             await self._clock.sleep(delay)
 
 
 def _is_held(error: errors.MJError) -> bool:
     """Whether our own gate refused, so that nothing was sent."""
     return isinstance(error, errors.RateLimitError) and error.status_code is None
-
-
-def _is_untrusted(error: BaseException | None) -> bool:
-    """Whether a bad certificate is behind it; under trio the error itself does not say so."""
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
-async def _read_capped(response: httpx.Response, limit: int) -> bytes:
-    """Read the body as it is on the wire, and one byte more than the limit at most."""
-    body = bytearray()
-    try:
-        async for chunk in response.aiter_raw():
-            body += chunk[: limit + 1 - len(body)]
-            if len(body) > limit:
-                # Reading on from what is closed raises, and so ends the generators below this
-                # one; left in the middle, trio would complain about each.
-                await response.aclose()
-    except httpx.HTTPError:
-        if len(body) <= limit:
-            raise
-    return bytes(body)

@@ -15,6 +15,8 @@ from ._lists import LIST_LIMIT, Lists, is_html, merge
 from ._models import ImageSeed, Task, TaskList
 from ._retry import SEED_PAUSE
 from ._scheme import Signer
+from ._settings import Dialect
+from ._statistics import Attempt
 
 if TYPE_CHECKING:
     from ._clock import Clock
@@ -59,11 +61,21 @@ class Gateway:
         """Whether this client has ever had one, so that base_url is right."""
         return self._signer.had_good_answer
 
+    @property
+    def dialect(self) -> Dialect:
+        """The client's, with what was found out in place of "auto"."""
+        return Dialect(
+            auth=self._signer.scheme or "auto",
+            ids=self.lists.encoding or "auto",
+            seed=self._seed_route or "auto",
+        )
+
     # --- fetch ----------------------------------------------------------------------------
 
     async def poll(self, task_id: str) -> Task:
         """Ask once for a task; a wait's schedule is its retry, and its deadline cuts it."""
-        task = await self._fetch(task_id, Turn(limit=_TASK_LIMIT, patient=True))
+        turn = Turn(limit=_TASK_LIMIT, patient=True, attempt=Attempt(is_poll=True))
+        task = await self._fetch(task_id, turn)
         self.lists.gateway_lives()
         return task
 
@@ -74,8 +86,9 @@ class Gateway:
         """Ask for a task, with retries."""
         with _about(task_id):
             return await self._exchange.call(
-                lambda held_until: self._fetch(
-                    task_id, Turn(limit=_TASK_LIMIT, held_until=held_until)
+                f"fetch_task {task_id}",
+                lambda held_until, attempt: self._fetch(
+                    task_id, Turn(limit=_TASK_LIMIT, held_until=held_until, attempt=attempt)
                 ),
                 timeout=timeout,
             )
@@ -88,10 +101,12 @@ class Gateway:
         asked: set[str] = set()
 
         async def list_batch(batch: list[str]) -> None:
-            def attempt(held_until: float) -> Awaitable[list[Task]]:
-                return self.lists.ask(batch, Turn(limit=LIST_LIMIT, held_until=held_until))
+            def ask(held_until: float, attempt: Attempt) -> Awaitable[list[Task]]:
+                turn = Turn(limit=LIST_LIMIT, held_until=held_until, attempt=attempt)
+                return self.lists.ask(batch, turn)
 
-            merge(found, batch, await self._exchange.call(attempt, timeout=timeout))
+            name = f"list_tasks of {len(batch)}"
+            merge(found, batch, await self._exchange.call(name, ask, timeout=timeout))
             asked.update(batch)
 
         try:
@@ -107,8 +122,10 @@ class Gateway:
         """Ask for a seed, with retries that leave a slow gateway its time."""
         with _about(task_id):
             return await self._exchange.call(
-                lambda held_until: self._ask_seed(
-                    task_id, Turn(limit=_TASK_LIMIT, slow=True, held_until=held_until)
+                f"image_seed {task_id}",
+                lambda held_until, attempt: self._ask_seed(
+                    task_id,
+                    Turn(limit=_TASK_LIMIT, slow=True, held_until=held_until, attempt=attempt),
                 ),
                 timeout=timeout,
                 pause=SEED_PAUSE,
@@ -152,6 +169,12 @@ class Gateway:
         return await self._signer.attempt(_ask.image_seed(task_id, route), read, turn)
 
     # --- once, however long the gate is held: for runs of seeds -----------------------------
+
+    async def fetch_once(self, task_id: str) -> Task:
+        """Ask for a task."""
+        task = await self._fetch(task_id, Turn(limit=_TASK_LIMIT, patient=True))
+        self.lists.gateway_lives()
+        return task
 
     @property
     def list_size(self) -> int:

@@ -40,12 +40,16 @@ class Lanes(httpx.AsyncBaseTransport):
 
     Args:
         make_lane: Makes a transport that holds one connection.
+
+    Attributes:
+        count: How many there are, idle or in use.
     """
 
     def __init__(self, make_lane: Callable[[], httpx.AsyncBaseTransport]) -> None:
         self._make_lane = make_lane
         self._idle: deque[tuple[float, httpx.AsyncBaseTransport]] = deque()
         self._closed = False
+        self.count = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send on an idle lane, else on a new one.
@@ -65,41 +69,51 @@ class Lanes(httpx.AsyncBaseTransport):
         connecting = _Connecting()
         request.extensions = {**request.extensions, "trace": connecting}
         try:
-            return await self._send(self._make_lane(), request)
+            return await self._send(self._open(), request)
         except BaseException:
             await connecting.close()
             raise
+
+    def _open(self) -> httpx.AsyncBaseTransport:
+        lane = self._make_lane()
+        self.count += 1
+        return lane
+
+    async def _close(self, lane: httpx.AsyncBaseTransport) -> None:
+        self.count -= 1
+        await _close(lane)
 
     async def _send(self, lane: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
         try:
             response = await lane.handle_async_request(request)
         except BaseException:
-            await _close(lane)
+            await self._close(lane)
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101
         return httpx.Response(
             response.status_code,
             headers=_without_location(response),
-            stream=_LaneStream(response.stream, lane, self._give_back),
+            stream=_LaneStream(response.stream, lane, self),
             extensions=response.extensions,
         )
 
-    def _give_back(self, lane: httpx.AsyncBaseTransport) -> bool:
-        """Keep a lane for the next request; False where it must be closed instead."""
-        if not self._closed:
+    async def take_back(self, lane: httpx.AsyncBaseTransport, *, usable: bool) -> None:
+        """Keep a lane for the next request, if it can be used and we are not closed."""
+        if usable and not self._closed:
             self._idle.append((anyio.current_time(), lane))
-        return not self._closed
+        else:
+            await self._close(lane)
 
     async def _close_idle(self, older_than: float) -> None:
         while self._idle and self._idle[0][0] + older_than <= anyio.current_time():
-            await _close(self._idle.popleft()[1])
+            await self._close(self._idle.popleft()[1])
 
     async def aclose(self) -> None:
         """Close the idle lanes; the others are closed when they are given back."""
         self._closed = True
         try:
             while self._idle:
-                await _close(self._idle.popleft()[1])
+                await self._close(self._idle.popleft()[1])
         finally:  # a native cancellation passes shields, and httpx closes us only once
             if self._idle:
                 await self.aclose()
@@ -183,11 +197,11 @@ class _LaneStream(httpx.AsyncByteStream):
         self,
         stream: httpx.AsyncByteStream,
         lane: httpx.AsyncBaseTransport,
-        give_back: Callable[[httpx.AsyncBaseTransport], bool],
+        lanes: Lanes,
     ) -> None:
         self._stream = stream
         self._lane = lane
-        self._give_back = give_back
+        self._lanes = lanes
         self._ended = False
         self._left = False
 
@@ -203,10 +217,9 @@ class _LaneStream(httpx.AsyncByteStream):
         try:
             await self._stream.aclose()
         except BaseException:
-            await _close(self._lane)
+            await self._lanes.take_back(self._lane, usable=False)
             raise
-        if not (self._ended and self._give_back(self._lane)):
-            await _close(self._lane)
+        await self._lanes.take_back(self._lane, usable=self._ended)
 
 
 async def _close(lane: Any) -> None:
@@ -227,6 +240,15 @@ class _HTTPClient(httpx.AsyncClient):
 
     cookies = _NoCookies()  # type: ignore[override]  # in place of a property
 
+    def __init__(self, lanes: Lanes) -> None:
+        super().__init__(transport=lanes, trust_env=False)
+        self.lanes = lanes
+
+
+def count_lanes(http_client: httpx.AsyncClient) -> int:
+    """Tell how many lanes a client has; one that we have not made has none."""
+    return http_client.lanes.count if isinstance(http_client, _HTTPClient) else 0
+
 
 def make_http_client(
     base_url: str,
@@ -242,7 +264,7 @@ def make_http_client(
         # No TLS: spare the 20 ms for reading certificates; this context trusts none.
         verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return _HTTPClient(transport=make_lanes(proxy, verify), trust_env=False)
+        return _HTTPClient(make_lanes(proxy, verify))
     except (ImportError, ValueError, OSError, TypeError) as error:
         problem = f"{type(error).__name__} of httpx"
     # Outside the except block: the error may show a proxy's password.

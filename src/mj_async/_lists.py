@@ -12,6 +12,7 @@ from . import _answer, _ask, errors
 from ._exchange import Turn
 from ._models import Task
 from ._stages import is_further
+from ._statistics import Attempt
 
 if TYPE_CHECKING:
     from ._answer import Listing
@@ -42,7 +43,7 @@ class Lists:
 
     _signer: Signer
     _clock: Clock
-    _encoding: Encoding | None
+    encoding: Encoding | None
     lists_one: bool = attrs.field(default=False, init=False)
     _works: bool = attrs.field(default=False, init=False)
     _pause: float | None = attrs.field(default=None, init=False)
@@ -98,8 +99,8 @@ class Lists:
         )
 
     async def _list_in_known_encoding(self, task_ids: list[str], turn: Turn) -> Listing:
-        if self._encoding is not None:
-            return await self._list_as(self._encoding, task_ids, turn)
+        if self.encoding is not None:
+            return await self._list_as(self.encoding, task_ids, turn)
         refusal: errors.MJError | None = None
         try:
             listing = await self._list_as("json", task_ids, turn)
@@ -108,7 +109,7 @@ class Lists:
                 raise
             listing, refusal = _answer.Listing(), error
         if listing.tasks or (refusal is None and len(task_ids) == 1):
-            self._encoding = "json" if listing.tasks else None
+            self.encoding = "json" if listing.tasks else None
             return listing
         return await self._list_as_multipart(task_ids, refusal, turn)
 
@@ -123,10 +124,10 @@ class Lists:
                 raise
             if refusal is not None:
                 raise refusal from None
-            self._encoding = "json"
+            self.encoding = "json"
             return _answer.Listing()
         if listing.tasks or refusal is not None:
-            self._encoding = "multipart"
+            self.encoding = "multipart"
         return listing
 
     async def _list_as(self, encoding: Encoding, task_ids: list[str], turn: Turn) -> Listing:
@@ -156,7 +157,7 @@ class Lists:
         Raises:
             MJError: The list has failed, and may work the next time.
         """
-        turn = Turn(limit=LIST_LIMIT, patient=True)
+        turn = Turn(limit=LIST_LIMIT, patient=True, attempt=Attempt(is_poll=True))
         try:
             listing = await self._list_part(task_ids, turn)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:

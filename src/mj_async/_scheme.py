@@ -52,7 +52,7 @@ class Signer:
     """
 
     _exchange: Exchange
-    _scheme: Scheme | None
+    scheme: Scheme | None
     had_good_answer: bool = attrs.field(default=False, init=False)
     _search: _Search | None = attrs.field(default=None, init=False)
 
@@ -64,14 +64,14 @@ class Signer:
                 the one that was taken no longer is.
             MJError: As `Exchange.attempt`.
         """
-        while self._scheme is None:
+        while self.scheme is None:
             try:
                 return await self._find_or_wait(ask, read, turn)
             except errors.RateLimitError as held:
                 if held.status_code is not None:  # the gateway's own word
                     raise
                 await self._exchange.wait_out(held, turn)
-        return await self._send(self._scheme, ask, read, turn)
+        return await self._send(self.scheme, ask, read, turn)
 
     async def _find_or_wait(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
         """Find out, or wait a moment for the call that does.
@@ -86,12 +86,12 @@ class Signer:
             return await self._find(ask, read, at_once)
         await self._exchange.wait_for(search.ended, _PATIENCE)
         search.check(ask.task_id)
-        if search.ended.is_set() and search.cancelled and self._scheme is None:
+        if search.ended.is_set() and search.cancelled and self.scheme is None:
             return await self.attempt(ask, read, turn)  # and one of the others finds out
         try:
-            return await self._send(self._scheme or _ask.SCHEMES[0], ask, read, at_once)
+            return await self._send(self.scheme or _ask.SCHEMES[0], ask, read, at_once)
         except errors.AuthenticationError:
-            if self._scheme is not None:  # found meanwhile; a 401 is final then
+            if self.scheme is not None:  # found meanwhile; a 401 is final then
                 raise
         await self._exchange.wait_for(search.ended, None)
         search.check(ask.task_id)
@@ -126,4 +126,4 @@ class Signer:
 
     def _learn(self, scheme: Scheme) -> None:
         self.had_good_answer = True
-        self._scheme = scheme
+        self.scheme = scheme

@@ -10,22 +10,24 @@ import anyio
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-import mj_async
-
+from ._completion import Completion
 from ._demo import Demo
 from ._exit import USAGE
 from ._gallery import gallery
 from ._gateway import gateway
 from ._list import list_
 from ._one import fetch, seed
+from ._probe import probe
 from ._seeds import seeds
 from ._terminal import say
+from ._version import versions
 from ._wait import wait
 
 app = App(
     name="mj-async",
     help="Ask Midjourney-proxy gateways about tasks and seeds.",
-    version=lambda: mj_async.__version__,
+    version=versions,
+    version_format="plaintext",
     default_parameter=Parameter(negative=()),
 )
 app.command(gallery)
@@ -34,7 +36,9 @@ app.command(list_, name="list")
 app.command(seed)
 app.command(wait)
 app.command(seeds)
+app.command(probe)
 app.command(gateway)
+app.command(Completion(app).install, name="--install-completion")
 
 
 @app.command

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from mj_async import errors
 
+from ._advice import told
 from ._terminal import OutputError, say
 
 DONE, PARTLY, USAGE, GATEWAY = 0, 1, 2, 3
@@ -60,7 +61,7 @@ class _OneLine:
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, errors.MJError | OutputError):
-            say(str(error))
+            say(told(error))
             sys.exit(code_of_end(error, ()))
         if isinstance(error, KeyboardInterrupt):
             # Everything is said and written; a further one would only spoil the exit code.

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from ._gallery_page import LineError, Sheet, read_row, write_page
 
+_MEND = "give what it wrote, or take that line out"
 _KILO, _MEGA = 1_000, 1_000_000
 
 
@@ -37,7 +38,7 @@ def gallery(
     try:
         size = _write(output.resolve(), write_page(sheet, name=_shown(file)))
     except OSError as error:
-        _say(f"{output} was not written: {error.strerror}")
+        _say(f"{output} was not written: {error.strerror}; next: give another --output")
         raise SystemExit(1) from error
     counts = f"{_count(sheet.images, 'image')}, {_count(len(sheet), 'row')}"
     _say(f"{output}: {counts}, {_size(size)}")
@@ -48,9 +49,9 @@ def _check(file: Path, output: Path, *, overwrite: bool) -> None:
     if not output.exists():
         return
     if not output.is_file():
-        _refuse(f"{output} is not a file")
+        _refuse(f"{output} is not a file; next: give another --output")
     if file.exists() and output.samefile(file):
-        _refuse(f"{output} is the file to be read")
+        _refuse(f"{output} is the file to be read; next: give another --output")
     if not overwrite:
         _refuse(f"{output} exists, and is replaced with --overwrite only")
 
@@ -63,7 +64,7 @@ def _read(file: Path) -> Sheet:
             for number, line in enumerate(lines, start=1):
                 _add(sheet, line, where=f"{file}, line {number}")
     except OSError as error:
-        _refuse(f"{file} cannot be read: {error.strerror}")
+        _refuse(f"{file} cannot be read: {error.strerror}; next: give what mj-async seeds wrote")
     return sheet
 
 
@@ -72,7 +73,7 @@ def _add(sheet: Sheet, line: bytes, *, where: str) -> None:
         sheet.add(read_row(line))
     except LineError as error:
         if not error.torn:
-            _refuse(f"{where} is not a line of `mj-async seeds`: {error}")
+            _refuse(f"{where} is not a line of `mj-async seeds`: {error}; next: {_MEND}")
         _say(f"{where} is cut short and was left out")
 
 

@@ -58,4 +58,7 @@ class IdReader:
         return (text,)
 
     def _refusal(self, problem: str) -> errors.ConfigurationError:
-        return errors.ConfigurationError(f"{self.name}, line {self._number}: {problem}")
+        where = f"{self.name}, line {self._number}"
+        return errors.ConfigurationError(
+            f"{where}: {problem}; next: correct that line, or begin it with #"
+        )

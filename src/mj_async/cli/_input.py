@@ -14,14 +14,21 @@ import attrs
 from mj_async import errors
 
 _CHUNK = 65_536
+_STEP = "give a file of ids to --from"
 _STANDARD_INPUT = 0
 # Windows would end a file at its first ^Z, and change its line breaks.
 AS_BYTES: int = getattr(os, "O_BINARY", 0)
 
 
-def cannot(what: str, error: OSError) -> errors.ConfigurationError:
-    """Make the error for a file that cannot be used, such as `cannot read ids.txt: …`."""
-    return errors.ConfigurationError(f"cannot {what}: {error.strerror or error}")
+def cannot(what: str, error: OSError, step: str) -> errors.ConfigurationError:
+    """Make the error for a file that cannot be used, such as `cannot read ids.txt: …`.
+
+    Args:
+        what: What cannot be done.
+        error: Why.
+        step: What to do next.
+    """
+    return errors.ConfigurationError(f"cannot {what}: {error.strerror or error}; next: {step}")
 
 
 @attrs.define
@@ -47,14 +54,17 @@ class Input:
         """
         if source == "-":
             if sys.__stdin__ is None:  # else we would read what has got its number since
-                raise errors.ConfigurationError("cannot read standard input: it is closed")
+                raise errors.ConfigurationError(
+                    "cannot read standard input: it is closed; next: give --from FILE"
+                )
             return cls("standard input", _STANDARD_INPUT, is_ours=False)
         if os.path.isdir(source):  # noqa: PTH112  # a path as the user wrote it
-            raise errors.ConfigurationError(f"cannot read {source}: it is a directory")
+            problem = "it is a directory"
+            raise errors.ConfigurationError(f"cannot read {source}: {problem}; next: {_STEP}")
         try:
             return cls(source, os.open(source, os.O_RDONLY | AS_BYTES), is_ours=True)
         except OSError as error:
-            raise cannot(f"read {source}", error) from None
+            raise cannot(f"read {source}", error, _STEP) from None
 
     def close(self) -> None:
         """Close what we have opened."""
@@ -79,7 +89,7 @@ class Input:
         try:
             return os.read(self.file, _CHUNK)
         except OSError as error:
-            raise cannot(f"read {self.name}", error) from None
+            raise cannot(f"read {self.name}", error, _STEP) from None
 
     def chunks(self) -> Iterator[bytes]:
         """Read it all; the last chunk, and only that, is empty.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import attrs
 from cyclopts import Parameter
@@ -15,6 +15,7 @@ from mj_async import AsyncMJClient, Dialect, errors
 from ._terminal import say
 
 _LONGEST_KEY = 65_536
+_STEP = "give --api-key-file a file that holds the key alone, or set MJ_API_KEY"
 
 TaskId: TypeAlias = Annotated[str, Parameter(name="ID")]
 # A lone "-" looks like an option otherwise.
@@ -40,8 +41,17 @@ class Connection:
     ids: Literal["auto", "json", "multipart"] = "auto"
     seed_form: Literal["auto", "path", "multipart"] = "auto"
 
-    def client(self, *, max_connections: int = 64) -> AsyncMJClient:
+    @property
+    def address(self) -> str:
+        """The gateway's address, as the user wrote it; "" for none."""
+        return self.base_url or os.environ.get("MJ_BASE_URL", "")
+
+    def client(self, *, warn: bool = True, **options: Any) -> AsyncMJClient:
         """Make the client.
+
+        Args:
+            warn: Whether what is dangerous is told.
+            options: Further ones of the client's.
 
         Raises:
             ConfigurationError: Key, address or dialect cannot work.
@@ -54,10 +64,10 @@ class Connection:
                 self._read_key(),
                 base_url=self.base_url,
                 dialect=Dialect(auth=self.auth, ids=self.ids, seed=self.seed_form),
-                max_connections=max_connections,
+                **options,
             )
-        for warning in caught:
-            say(f"warning: {warning.message}")
+        for warning in caught if warn else ():
+            say(f"warning: {warning.message}; next: give an address with https")
         return client
 
     def _read_key(self) -> str | None:
@@ -77,4 +87,4 @@ def _read_key_file(path: Path) -> str:
         problem = "it is no text"
     except OSError as error:
         problem = str(error.strerror)
-    raise errors.ConfigurationError(f"cannot read the key file: {problem}")
+    raise errors.ConfigurationError(f"cannot read the key file: {problem}; next: {_STEP}")

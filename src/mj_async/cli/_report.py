@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mj_async import Task, errors
 
+from ._advice import told
 from ._board import Board
 from ._exit import PARTLY, code_of_end
 from ._ids import Ids
@@ -153,7 +154,7 @@ class Report:
             return PARTLY  # nobody reads any more
         for row in self._held_back:
             self.terminal.put_row(row)
-        say("" if ended_by is None else str(ended_by))
+        say("" if ended_by is None else told(ended_by))
         ended_by = ended_by or self.ids.problem
         if ended_by is not None or self.ids.total != 1:
             say(self.board.speak())

@@ -26,6 +26,7 @@ _READ_AND_WRITE = os.O_RDWR | os.O_CREAT | os.O_APPEND | AS_BYTES
 _NO_DISK = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EROFS})
 # No task is that long, so that a file of something else is not read into memory.
 _LONGEST_LINE = 2**25
+_ELSEWHERE = "give another --output"
 
 
 @attrs.define
@@ -73,7 +74,7 @@ class SeedFile:
             problem = "exists: --resume goes on with it, --overwrite begins anew"
             raise errors.ConfigurationError(f"{path} {problem}") from None
         except OSError as error:
-            raise cannot(f"write {path}", error) from None
+            raise cannot(f"write {path}", error, _ELSEWHERE) from None
         problem = opened._find_problem()
         if problem:
             os.close(opened.file)
@@ -82,9 +83,10 @@ class SeedFile:
 
     def _find_problem(self) -> str:
         if self._is_regular and not lock(self.file):
-            return f"another process is writing {self.path}"
+            return f"another process is writing {self.path}; next: wait for it, or {_ELSEWHERE}"
         resumable = self._is_regular or self.mode != "resume"
-        return "" if resumable else f"cannot resume {self.path}: it is no regular file"
+        problem = f"cannot resume {self.path}: it is no regular file; next: {_ELSEWHERE}"
+        return "" if resumable else problem
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +124,7 @@ class SeedFile:
                     if not self._read_line(line, done):
                         break
         except OSError as error:
-            raise cannot(f"read {self.path}", error) from None
+            raise cannot(f"read {self.path}", error, _ELSEWHERE) from None
 
     def _read_line(self, line: bytes, done: IdSet) -> bool:
         found = read_line(line)
@@ -130,7 +132,7 @@ class SeedFile:
             return False
         self.done += 1
         if found is None:
-            problem = "it is no line of mj-async seeds"
+            problem = f"it is no line of mj-async seeds; next: mend that line, or {_ELSEWHERE}"
             raise errors.ConfigurationError(f"{self.path}, line {self.done}: {problem}")
         task_id, has_seed = found
         done.add(task_id)

@@ -14,6 +14,7 @@ from anyio import to_thread
 
 from mj_async import AsyncMJClient, SeedOutcome, errors
 
+from ._advice import told
 from ._exit import DONE, PARTLY, code_of_end
 from ._ids import Ids
 from ._interrupt import run_async
@@ -64,7 +65,9 @@ class SeedRun:
             ConfigurationError: The file cannot be gone on with.
         """
         if self._ids.is_same_file(file.file):
-            raise errors.ConfigurationError("--from and --output are one file")
+            raise errors.ConfigurationError(
+                "--from and --output are one file; next: give another --output"
+            )
         file.read_done(self._ids.seen)
         self._file = file
         return self.run()
@@ -85,7 +88,7 @@ class SeedRun:
     def _conclude(self, ended_by: Exception | None) -> int:
         if isinstance(ended_by, OutputError) and not str(ended_by):
             return PARTLY  # nobody reads any more
-        say("" if ended_by is None else str(ended_by))
+        say("" if ended_by is None else told(ended_by))
         ended_by = ended_by or self._ids.problem
         if self._file is not None:
             self._file.is_complete = ended_by is None and not self._count.later

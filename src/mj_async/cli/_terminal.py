@@ -12,12 +12,14 @@ import anyio
 import attrs
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from ._text import as_json, clean
 
 _REDRAW_EVERY = 0.25
 _SPEAK_EVERY = 5.0
+_ELSEWHERE = "next: make room, or send it elsewhere"
 
 
 class OutputError(Exception):
@@ -90,15 +92,27 @@ class Terminal:
         Raises:
             OutputError: It cannot be written.
         """
+        text = line if isinstance(line, Text) else Text(clean(line))
+        self._write(lambda stdout: self._put(stdout, text))
+
+    def put_table(self, table: Table) -> None:
+        """Write one result as a table, which is for terminals.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        self._write(lambda _: self._results.print(table))
+
+    def _write(self, put: Callable[[TextIO], object]) -> None:
         if self._stdout is None:
-            raise OutputError("standard output is closed")
+            raise OutputError("standard output is closed; next: send it somewhere, as with > FILE")
         try:
-            self._put(self._stdout, line if isinstance(line, Text) else Text(clean(line)))
+            put(self._stdout)
         except OSError as error:
             _mute(self._stdout)
             unread = isinstance(error, BrokenPipeError)
-            reason = "" if unread else f"cannot write to standard output: {error.strerror}"
-            raise OutputError(reason) from None
+            problem = f"cannot write to standard output: {error.strerror}"
+            raise OutputError("" if unread else f"{problem}; {_ELSEWHERE}") from None
 
     def _put(self, stdout: TextIO, line: Text) -> None:
         if self.shows_results:

@@ -1,0 +1,83 @@
+"""What to do next: each error of the command line says it, in the command line's words."""
+
+from __future__ import annotations
+
+import pytest
+
+from mj_async import errors
+from mj_async.cli._advice import told
+
+KEY = "check the key (MJ_API_KEY or --api-key-file)"
+ADDRESS = "check --base-url (MJ_BASE_URL)"
+STAYS = "try again, and tell the gateway's operator if it stays so"
+PROXY = "give http://host:port there, or unset it"
+
+
+@pytest.mark.parametrize(
+    ("error", "step"),
+    [
+        (
+            errors.AuthenticationError(),
+            f"{KEY}, or let mj-async probe find out how it is taken",
+        ),
+        (errors.PermissionDeniedError(), "ask the gateway's operator what this key may do"),
+        (errors.TaskNotFoundError(), "check the id, and whose key has submitted it"),
+        (errors.UnsupportedError(), f"{ADDRESS}, or let mj-async probe find out what there is"),
+        (errors.APIError(), STAYS),
+        (errors.RequestTimeoutError("late"), STAYS),
+        (errors.TransportError("refused"), f"{ADDRESS}, and whether the gateway runs"),
+        (
+            errors.TransportError("HTTP 407", temporary=False),
+            "put the proxy's user and password into HTTPS_PROXY or HTTP_PROXY",
+        ),
+        (
+            errors.TransportError("untrusted", temporary=False),
+            "let SSL_CERT_FILE name a file with the certificate of the gateway's authority",
+        ),
+        (errors.UnexpectedAnswerError("html"), ADDRESS),
+        (errors.UnexpectedAnswerError("redirect"), ADDRESS),
+        (errors.UnexpectedAnswerError("other task"), STAYS),
+        (
+            errors.SeedUnavailableError(task_id="7"),
+            "see how the task is, with mj-async fetch 7",
+        ),
+        (errors.WaitTimeoutError(task_id="7", task=None), "wait longer, with --timeout"),
+        (
+            errors.ConfigurationError("the task id '' is empty"),
+            "give ids as the gateway gave them, each as one argument",
+        ),
+        (
+            errors.ConfigurationError("the key is empty"),
+            KEY,
+        ),
+        (errors.ConfigurationError("base_url is no address (InvalidURL)"), ADDRESS),
+        (errors.ConfigurationError("HTTPS_PROXY in the environment has no host"), PROXY),
+        (errors.ConfigurationError("ALL_PROXY in the environment has no host"), PROXY),
+    ],
+)
+def test_what_to_do_next(error: errors.MJError, step: str) -> None:
+    """It stands behind what the library says."""
+    assert f"{error}; next: {step}" == told(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.RateLimitError(),
+        errors.ServerError(),
+        errors.ConfigurationError("no key: set MJ_API_KEY, or give --api-key-file"),
+        errors.ConfigurationError("timeout must be a finite number of seconds above 0, not 0.0"),
+        errors.ClientStateError("this client is closed; make another one"),
+        OSError("not ours"),
+    ],
+)
+def test_what_says_it_itself(error: Exception) -> None:
+    """Nothing is said twice."""
+    assert str(error) == told(error)
+
+
+def test_a_probe_does_not_advise_a_probe() -> None:
+    """What it would say is what it has just found."""
+    for kind in (errors.AuthenticationError, errors.UnsupportedError):
+        assert "mj-async probe" in told(kind())
+        assert "mj-async probe" not in told(kind(), by_probe=True)

@@ -1,0 +1,103 @@
+"""`mj-async --install-completion`: scripts for shells, and where they go."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from _commands import Ended
+
+Call = Callable[..., Ended]
+
+PLACES = {
+    "bash": ".local/share/bash-completion/completions/mj-async",
+    "zsh": ".zsh/completions/_cyclopts_mj-async",
+    "fish": ".config/fish/completions/mj-async.fish",
+}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have a home of our own, and no shell that is known."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("SHELL", "ZSH", "ZSH_CUSTOM"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("shell", PLACES)
+def test_it_is_installed_once(call: Call, home: Path, shell: str) -> None:
+    """The script is where the shell looks for it, and a second time changes nothing."""
+    ended = call("--install-completion", "--shell", shell)
+    files = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    call("--install-completion", "--shell", shell)
+
+    assert (0, "") == (ended.code, ended.err)
+    assert ended.out.startswith(f"{home / PLACES[shell]} is written, and works from the next shell")
+    assert b"--api-key-file" in files[home / PLACES[shell]]
+    assert files == {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("shell", PLACES)
+def test_the_shell_is_found(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
+    """SHELL names it; with --show nothing is written."""
+    monkeypatch.setenv("SHELL", f"/usr/bin/{shell}")
+    ended = call("--install-completion", "--show")
+
+    assert (0, "") == (ended.code, ended.err)
+    assert "probe" in ended.out
+    assert [] == list(home.iterdir())
+
+
+@pytest.mark.parametrize("shell", [None, "/bin/tcsh"])
+def test_another_shell_ends_with_2(
+    call: Call, monkeypatch: pytest.MonkeyPatch, shell: str | None
+) -> None:
+    """It says what to give."""
+    if shell is not None:
+        monkeypatch.setenv("SHELL", shell)
+    ended = call("--install-completion")
+
+    said = "mj-async: cannot tell which shell this is: give --shell bash|zsh|fish\n"
+    assert Ended(2, "", said) == ended
+
+
+def test_where_nothing_can_be_written_it_ends_with_1(call: Call, home: Path) -> None:
+    """It says what else would do."""
+    (home / ".local").write_text("a file is in the way")
+    ended = call("--install-completion", "--shell", "bash")
+
+    assert (1, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
+    assert "; next: take the script from --show" in ended.err
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("mj-async pro", "probe"),
+        ("mj-async fetch --auth b", "bearer"),
+        ("mj-async seeds --res", "--resume"),
+    ],
+)
+def test_bash_completes(call: Call, home: Path, words: str, completed: str) -> None:
+    """Commands, options and their values, in a shell."""
+    call("--install-completion", "--shell", "bash")
+    count = len(words.split()) - 1
+    script = f'. ~/.bashrc; COMP_WORDS=({words}); COMP_CWORD={count}; _mj_async; echo "$COMPREPLY"'
+    ended = subprocess.run(
+        ["bash", "--norc", "-c", script],  # noqa: S607
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": str(home)},
+    )
+
+    assert f"{completed}\n" == ended.stdout

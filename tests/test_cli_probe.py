@@ -1,0 +1,343 @@
+"""`mj-async probe`: what each gateway speaks, and one line for whatever is in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from _commands import Ended, on_terminal, run_redirected
+from _sockets import Connection, RawServer
+from mj_async import Dialect, errors
+from mj_async.cli._probe_words import as_options, as_python, words_of_ids, words_of_unknown
+from mj_async.testing import FakeGateway
+
+Call = Callable[..., Ended]
+Serve = Callable[[FakeGateway], str]
+Answers = Callable[[str], tuple[int, bytes] | None]
+
+KEY = "sk-a-key-that-nobody-sees"
+UNKNOWN = b'{"description": "task_no_found ", "type": "upstream_error", "code": 4}'
+PATH = "path (GET /mj/task/{id}/image-seed)"
+FORM = "multipart (GET /mj/task//image-seed, with a form)"
+
+
+def rows(ended: Ended) -> dict[str, str]:
+    """Give what was found, by the name of its row."""
+    return {line[:10].strip(): line[11:] for line in ended.out.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "found"),
+    [
+        (
+            "newapi",
+            {
+                "key": "bearer (Authorization: Bearer …)",
+                "ids": "json",
+                "seed": PATH,
+                "unknown id": "HTTP 400, code 4: task_no_found",
+                "requests": "5",
+                "dialect": 'Dialect(auth="bearer", ids="json", seed="path")',
+                "options": "--auth bearer --ids json --seed-form path",
+            },
+        ),
+        (
+            "onehub",
+            {
+                "key": "mj-api-secret (a header of that name)",
+                "ids": "json",
+                "seed": PATH,
+                "unknown id": "HTTP 400, code 4: task_no_found",
+                "requests": "6",
+                "dialect": 'Dialect(auth="mj-api-secret", ids="json", seed="path")',
+                "options": "--auth mj-api-secret --ids json --seed-form path",
+            },
+        ),
+        (
+            "java",
+            {
+                "key": "mj-api-secret (a header of that name)",
+                "ids": "json",
+                "seed": "this gateway has no image-seed",
+                "unknown id": "HTTP 200, an empty body",
+                "requests": "7",
+                "dialect": 'Dialect(auth="mj-api-secret", ids="json")',
+                "options": "--auth mj-api-secret --ids json",
+            },
+        ),
+        (
+            "csharp",
+            {
+                "key": "mj-api-secret (a header of that name)",
+                "ids": "json",
+                "seed": PATH,
+                "unknown id": "HTTP 204, an empty body",
+                "requests": "6",
+                "dialect": 'Dialect(auth="mj-api-secret", ids="json", seed="path")',
+                "options": "--auth mj-api-secret --ids json --seed-form path",
+            },
+        ),
+        (
+            "documented",
+            {
+                "key": "bearer (Authorization: Bearer …)",
+                "ids": "multipart",
+                "seed": FORM,
+                "unknown id": "HTTP 400, code 4: task_no_found",
+                "requests": "6",
+                "dialect": 'Dialect(auth="bearer", ids="multipart", seed="multipart")',
+                "options": "--auth bearer --ids multipart --seed-form multipart",
+            },
+        ),
+    ],
+)
+def test_each_gateway_is_found_out(
+    serve: Serve, call: Call, dialect: Any, found: dict[str, str]
+) -> None:
+    """It reads only, tells how often, and what it says can be pasted."""
+    gateway = FakeGateway(dialect)
+    base_url = serve(gateway)
+    ended = call("probe")
+
+    assert (0, "") == (ended.code, ended.err)
+    assert {"gateway": base_url, **found} == rows(ended)
+    assert found["requests"] == str(len(gateway.requests))
+    assert all("/submit" not in request.target for request in gateway.requests)
+
+
+def test_what_it_says_can_be_pasted(serve: Serve, call: Call) -> None:
+    """The options are taken as they are, and then less is to be found out."""
+    gateway = FakeGateway("onehub")
+    serve(gateway)
+    first = rows(call("probe"))
+    again = rows(call("probe", *first["options"].split()))
+
+    assert first["dialect"] == again["dialect"]
+    assert int(again["requests"]) < int(first["requests"])
+
+
+def test_on_a_terminal_it_is_a_table(serve: Serve) -> None:
+    """What is to be pasted stands below it, by itself, also where the terminal is narrow."""
+    serve(FakeGateway("csharp"))
+    for columns in (80, 40):
+        shown = on_terminal("probe", columns=columns)
+        lines = shown.text.splitlines()
+
+        assert 0 == shown.code
+        assert any(line.startswith("│ key ") for line in lines)
+        assert max(len(line) for line in lines if line[:1] in "┌│└") <= columns
+        assert 'Dialect(auth="mj-api-secret", ids="json", seed="path")' in lines
+        assert "--auth mj-api-secret --ids json --seed-form path" in lines
+
+
+def test_what_nobody_reads_is_quiet(serve: Serve) -> None:
+    """Where stdout is closed it ends with 1, piped or not."""
+    serve(FakeGateway())
+    ended = run_redirected(">&-", "probe")
+
+    assert 1 == ended.code
+    assert ended.err.startswith("mj-async: standard output is closed; next: ")
+
+
+@pytest.mark.parametrize("dialect", ["newapi", "onehub", "java", "csharp", "documented"])
+def test_a_wrong_key_ends_with_3(
+    serve: Serve, call: Call, monkeypatch: pytest.MonkeyPatch, dialect: Any
+) -> None:
+    """It was tried in each way, and is not shown."""
+    serve(FakeGateway(dialect))
+    monkeypatch.setenv("MJ_API_KEY", KEY)
+    ended = call("probe")
+
+    assert (3, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
+    assert ended.err.startswith("mj-async: the gateway refused the key (")
+    step = "; next: check the key (MJ_API_KEY or --api-key-file) (requests made: 3)\n"
+    assert ended.err.endswith(step)
+    assert KEY not in ended.err
+
+
+@pytest.mark.parametrize("dialect", ["newapi", "java"])
+def test_a_wrong_path_ends_with_3(serve: Serve, call: Call, dialect: Any) -> None:
+    """A page, or a route that is not there, speaks of the address."""
+    base_url = serve(FakeGateway(dialect))
+    ended = call("probe", "--base-url", f"{base_url}/web/console")
+
+    assert (3, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
+    assert ended.err.endswith("; next: check --base-url (MJ_BASE_URL) (requests made: 1)\n")
+
+
+def test_where_there_is_no_gateway_it_ends_with_3(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing listens there, and that is said at once."""
+    monkeypatch.setenv("MJ_API_KEY", KEY)
+    ended = call("probe", "--base-url", "http://127.0.0.1:1")
+
+    assert (3, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
+    step = "; next: check --base-url (MJ_BASE_URL), and whether the gateway runs (requests made: 1)"
+    assert ended.err.endswith(f"{step}\n")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (403, "next: ask the gateway's operator what this key may do"),
+        (429, "ask again later"),
+        (500, "ask again later, and tell its operator if it stays so"),
+        (302, "next: check --base-url (MJ_BASE_URL)"),
+        (400, "next: try again, and tell the gateway's operator if it stays so"),
+    ],
+)
+def test_a_gateway_that_refuses_ends_with_3(
+    serve: Serve, call: Call, status: int, said: str
+) -> None:
+    """One line says what it answered, and what to do."""
+    gateway = FakeGateway()
+    serve(gateway)
+    gateway.fail_next(1, status=status)
+    ended = call("probe")
+
+    assert (3, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
+    assert said in ended.err
+    assert 1 == len(gateway.requests)
+
+
+def test_bad_options_end_with_2(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are refused before any request."""
+    monkeypatch.setenv("MJ_API_KEY", KEY)
+    ended = call("probe", "--base-url", "https://gateway.invalid", "--timeout", "0")
+
+    assert (2, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
+    assert "timeout must be" in ended.err
+
+
+def test_an_exposed_key_is_warned_of_once(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many clients it takes."""
+    monkeypatch.setenv("MJ_API_KEY", KEY)
+    ended = call("probe", "--base-url", "http://gateway.invalid", "--timeout", "5")
+
+    assert (3, 1) == (ended.code, ended.err.count("warning"))
+
+
+# --- gateways that are no FakeGateway ---------------------------------------------------------
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Answers], None]]:
+    """Serve answers by the request's target; None is never answered."""
+    monkeypatch.setenv("MJ_API_KEY", KEY)
+    servers: list[RawServer] = []
+
+    def start(answers: Answers) -> None:
+        server = RawServer(partial(_serve, answers)).__enter__()
+        servers.append(server)
+        monkeypatch.setenv("MJ_BASE_URL", server.base_url)
+
+    yield start
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+async def _serve(answers: Answers, connection: Connection) -> None:
+    while True:
+        head = await connection.read_head()
+        length = next(
+            (int(line[15:]) for line in head.split(b"\r\n") if line[:15] == b"Content-Length:"), 0
+        )
+        await connection.reader.readexactly(length)
+        given = answers(head.split(b" ")[1].decode())
+        if given is None:
+            await connection.stall()
+            return
+        status, body = given
+        await connection.answer(body, b"HTTP/1.1 %d X\r\n" % status)
+
+
+def usual(target: str) -> tuple[int, bytes] | None:
+    """Answer as new-api does, and to every list with nothing."""
+    return (200, b"[]") if target.endswith("condition") else (400, UNKNOWN)
+
+
+def test_a_slow_seed_is_not_waited_for(answer: Any, call: Call) -> None:
+    """The time for it is bounded; all else was found out, and the code is 1."""
+    answer(lambda target: None if target.endswith("image-seed") else usual(target))
+    ended = call("probe", "--ids", "json", "--timeout", "0.5")
+
+    assert (1, "") == (ended.code, ended.err)
+    seed = rows(ended)["seed"]
+    assert seed.startswith("not found out: no answer within seed_timeout=0.5 s; next: ")
+    assert seed.endswith("or give it longer, with --timeout")
+    assert 'Dialect(auth="bearer", ids="json")' == rows(ended)["dialect"]
+
+
+def test_a_gateway_that_lists_nothing_either_way(answer: Any, call: Call) -> None:
+    """Where unknown ids are an empty list in both encodings, it says how to find out."""
+    answer(usual)
+    ended = call("probe")
+
+    assert 1 == ended.code
+    assert (
+        "not found out: the answer is empty either way; next: mj-async list ID, with an id"
+        == (rows(ended)["ids"])
+    )
+    assert 'Dialect(auth="bearer", seed="path")' == rows(ended)["dialect"]
+
+
+def test_a_gateway_without_a_list(answer: Any, call: Call) -> None:
+    """A route that does not exist is found out."""
+    answer(lambda target: (404, b"") if target.endswith("condition") else usual(target))
+    ended = call("probe")
+
+    assert (0, "this gateway has no list") == (ended.code, rows(ended)["ids"])
+
+
+def test_a_list_that_fails(answer: Any, call: Call) -> None:
+    """What the gateway says of it stands in its row, without the key and in one line."""
+    said = f'{{"description": "no {KEY}\\u001b[2J\\n!", "code": 9}}'.encode()
+    answer(lambda target: (500, said) if target.endswith("condition") else usual(target))
+    ended = call("probe")
+
+    assert 1 == ended.code
+    assert (
+        "not found out: the gateway has failed (HTTP 500, code 9): 'no *** [2J !'"
+        in (rows(ended)["ids"])
+    )
+
+
+def test_a_seed_where_no_task_is(answer: Any, call: Call) -> None:
+    """Any word about the task shows that the route is there, also a task."""
+    task = b'{"id": "0000000000000000", "status": "FAILURE", "progress": "100%"}'
+    no_seed = b'{"code": 3, "description": "none", "result": null}'
+    for body in (task, no_seed):
+        bodies = {"list-by-condition": b"[]", "fetch": task, "image-seed": body}
+        answer(lambda target, bodies=bodies: (200, bodies[target.rpartition("/")[2]]))
+        ended = call("probe", "--ids", "json")
+
+        assert PATH == rows(ended)["seed"]
+        assert "a task, which is none of yours" == rows(ended)["unknown id"]
+
+
+# --- words ------------------------------------------------------------------------------------
+
+
+def test_what_is_unknown_is_left_out() -> None:
+    """What "auto" finds out anyway is in neither line."""
+    assert ("Dialect()", "") == (as_python(Dialect()), as_options(Dialect()))
+    assert "--auth none" == as_options(Dialect(auth="none"))
+
+
+def test_a_task_that_is_unknown_is_told_as_it_was() -> None:
+    """Status, code and text, as far as there are some."""
+    refusal = errors.TaskNotFoundError(status_code=404, code=3, description="不存在")
+
+    assert "HTTP 404, code 3: 不存在" == words_of_unknown(refusal)
+    assert "HTTP 404, an empty body" == words_of_unknown(errors.TaskNotFoundError(status_code=404))
+
+
+def test_an_upstream_that_has_no_list_is_not_the_gateway() -> None:
+    """A refusal with a code comes from behind the gateway's own route."""
+    relayed = errors.UnsupportedError(status_code=404, code=4)
+
+    assert words_of_ids("auto", relayed).startswith("not found out: ")
