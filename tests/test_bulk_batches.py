@@ -13,8 +13,8 @@ from _desk import Desk, collect, down, later, seed, seeds_of
 from _fakes import Wire, client_on
 from mj_async import DOCUMENTED, Dialect, ImageSeed, Task, errors
 from mj_async.testing import FakeGateway
+from mj_async.testing._bodies import read_form
 from mj_async.testing._parts import FakeRequest
-from mj_async.testing._responder import read_ids
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ def ids_of(request: httpx.Request) -> list[str]:
     """Read the field `ids` as the fake gateway does."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     seen = FakeRequest(request.method, request.url.path, headers, request.content, 0.0)
-    return read_ids(seen, "multipart") or []
+    return read_form(seen)
 
 
 async def ask(

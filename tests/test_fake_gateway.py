@@ -204,6 +204,16 @@ async def test_the_documented_form_answers_with_a_task() -> None:
     assert (None, "documented", "1") == (seed.seed, seed.source, seed.task.id if seed.task else "")
 
 
+async def test_the_documented_form_needs_a_form() -> None:
+    """Under the documented dialect a seed asked for without a form is one of no task."""
+    gateway = FakeGateway("documented")
+    gateway.add_task("1", [(0, "SUCCESS", "100%")])
+
+    answer = await get(gateway, "/mj/task//image-seed")
+
+    assert (400, "task_no_found ") == (answer.status_code, answer.json()["description"])
+
+
 async def test_fields_stand_above_the_dialect() -> None:
     """Fields may be named as on the wire or as in Python, and replace what the dialect writes."""
     gateway = FakeGateway("java")
@@ -298,7 +308,7 @@ async def test_answers_have_names_in_each_dialect() -> None:
     """A named answer is the dialect's own; headers may be added, and n of them come."""
     codes = {}
     for dialect in ("newapi", "csharp"):
-        gateway = FakeGateway(dialect)  # type: ignore[arg-type]  # mypy sees a str
+        gateway = FakeGateway(dialect)
         gateway.fail_next(2, like="rate limit", headers={"retry-after": "5"})
         answers = [await get(gateway, "/mj/task/1/fetch") for _ in range(3)]
         codes[dialect] = [answer.status_code for answer in answers]
@@ -314,7 +324,7 @@ async def test_an_answer_that_a_gateway_does_not_give_is_refused() -> None:
         gateway.fail_next(like="quota")
     for given in ({"status": 429}, {"body": b"x"}):
         with pytest.raises(errors.ConfigurationError, match="has its own status and body"):
-            gateway.fail_next(like="key", **given)  # type: ignore[arg-type]
+            gateway.fail_next(like="key", **given)
 
 
 async def test_a_port_may_be_asked_for() -> None:
@@ -324,7 +334,7 @@ async def test_a_port_may_be_asked_for() -> None:
     async with gateway.serve() as base_url, httpx.AsyncClient() as client:
         await client.get(base_url)
         port = int(base_url.rpartition(":")[2])
-        with pytest.raises(OSError, match="ddress already in use"):
+        with pytest.raises(OSError, match="already in use"):
             await gateway.serve(port=port).__aenter__()
 
     async with gateway.serve(port=port) as again:

@@ -363,5 +363,11 @@ def test_shapes_tell_apart_what_differs() -> None:
     task = {"id": "1", "times": [1, 2], "buttons": None}
 
     assert shape_of(task) == shape_of({"id": "2", "times": [3], "buttons": None})
-    for other in ({"id": 1}, {"times": [1, "2"]}, {"buttons": []}, {"new": True}):
+    others: list[dict[str, Any]] = [
+        {"id": 1},
+        {"times": [1, "2"]},
+        {"buttons": []},
+        {"new": True},
+    ]
+    for other in others:
         assert shape_of(task) != shape_of({**task, **other})

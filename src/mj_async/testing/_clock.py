@@ -14,6 +14,7 @@ import attrs
 from anyio.lowlevel import checkpoint
 
 from .._clock import Clock
+from ._parts import STARTED_AT
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -52,7 +53,7 @@ class GatewayClock(Clock):
         started_at: The time of day at 0, in Unix seconds.
     """
 
-    def __init__(self, started_at: float) -> None:
+    def __init__(self, started_at: float = STARTED_AT) -> None:
         self._started_at = started_at
         self._mode: Mode = "still"
         self._now = 0.0

@@ -64,9 +64,9 @@ def _listen(port: int) -> socket.socket:
     # without that each answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if os.name == "posix":  # elsewhere it lets two listen on one port
-            # Connections of the one before us linger for a minute.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections of the one before us linger for a minute. Windows needs no such leave, and
+        # would let two listen on one port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
         listener.bind(("127.0.0.1", port))
         listener.listen(1024)
     except BaseException:
