@@ -64,7 +64,10 @@ class OfflineSession(BaseSession):
         self, bot: aiogram.Bot, method: TelegramMethod[Any], timeout: int | None = None
     ) -> Any:
         """Answer a call."""
-        await asyncio.sleep(0)
+        for _ in range(5):  # longer than it takes aiogram to close this
+            await asyncio.sleep(0)
+        if self.closed:
+            raise RuntimeError("the session is closed")
         parameters = read_parameters(method.model_dump(mode="json", exclude_defaults=True))
         answer = await self._telegram.answer(method.__api_method__, parameters)
         status = answer.get("error_code", 200)
