@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import ssl
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -84,8 +83,7 @@ class Exchange:
         self._http_client = http_client
         self._owned = owned
         # A caller's client names itself; ours has to, for some firewalls refuse the nameless.
-        agent = {"User-Agent": f"mj_async/{version('mj_async')}"} if owned else {}
-        self._headers = {**_HEADERS, **agent}
+        self._headers = {**_HEADERS, **_name_ourselves()} if owned else _HEADERS
         most = settings.max_connections
         self._slots = anyio.Semaphore(most, fast_acquire=True)
         self._seed_slots = anyio.Semaphore(max(1, most // 2), fast_acquire=True)
@@ -297,6 +295,12 @@ class Exchange:
             if delay is None or self._clock.now() + delay > deadline or not self._budget.take():
                 raise failures[-1]
             await self._clock.sleep(delay)
+
+
+def _name_ourselves() -> dict[str, str]:
+    from importlib.metadata import version  # noqa: PLC0415  # it makes `import mj_async` slower
+
+    return {"User-Agent": f"mj_async/{version('mj_async')}"}
 
 
 def _is_held(error: errors.MJError) -> bool:
