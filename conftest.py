@@ -29,9 +29,10 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the tests that need a browser, unless they are asked for by name."""
-    named = any("browser" in argument for argument in config.args)
-    return True if collection_path.name == "browser" and not named else None
+    """Leave out tests that need a browser, or frameworks of bots, unless they are named."""
+    name = collection_path.name
+    named = any(name in Path(argument).parts for argument in config.args)
+    return True if name in {"browser", "examples"} and not named else None
 
 
 pytest_collect_file = Sybil(

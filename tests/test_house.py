@@ -135,4 +135,4 @@ def test_the_version_is_that_of_the_package() -> None:
     """The version is read from the metadata, and other names are refused as usual."""
     assert mj_async.__version__.count(".") == 2
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        mj_async.nothing  # noqa: B018
+        mj_async.nothing  # type: ignore[attr-defined]  # noqa: B018

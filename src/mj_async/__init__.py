@@ -1,13 +1,19 @@
 """Async client for Midjourney-proxy gateways: fetch tasks, wait for them, look up seeds."""
 
-from . import errors
-from ._answer import parse_task
-from ._client import AsyncMJClient
-from ._models import Button, ImageSeed, Task, TaskList, TaskStatus
-from ._outcomes import SeedOutcome, TaskOutcome
-from ._poller import TaskPoller
-from ._settings import DOCUMENTED, Dialect, Polling, RetryPolicy
-from ._statistics import Statistics
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import errors
+    from ._answer import parse_task
+    from ._client import AsyncMJClient
+    from ._models import Button, ImageSeed, Task, TaskList, TaskStatus
+    from ._outcomes import SeedOutcome, TaskOutcome
+    from ._poller import TaskPoller
+    from ._settings import DOCUMENTED, Dialect, Polling, RetryPolicy
+    from ._statistics import Statistics
+
+    __version__: str
 
 __all__ = [
     "DOCUMENTED",
@@ -29,9 +35,38 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
-    if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415  # costs an import's time
+# Each is imported when it is first asked for, so that a program pays for what it uses.
+_ROOMS = {
+    "DOCUMENTED": "_settings",
+    "AsyncMJClient": "_client",
+    "Button": "_models",
+    "Dialect": "_settings",
+    "ImageSeed": "_models",
+    "Polling": "_settings",
+    "RetryPolicy": "_settings",
+    "SeedOutcome": "_outcomes",
+    "Statistics": "_statistics",
+    "Task": "_models",
+    "TaskList": "_models",
+    "TaskOutcome": "_outcomes",
+    "TaskPoller": "_poller",
+    "TaskStatus": "_models",
+    "parse_task": "_answer",
+}
 
-        return version("mj_async")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            return import_module("importlib.metadata").version("mj_async")
+        if name == "errors":
+            return import_module(".errors", __name__)
+        if name not in _ROOMS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+        return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

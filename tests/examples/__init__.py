@@ -1,0 +1,1 @@
+"""The examples, each on its framework's real dispatcher; `nox -s examples` installs those."""

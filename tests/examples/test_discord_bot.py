@@ -1,0 +1,217 @@
+"""`/wait ID` in the Discord bot, from the interaction to the last edit."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Self
+
+import pytest
+
+from discord_bot import MidjourneyBot
+from mj_async.testing import FakeGateway
+
+from ._discord import ADA, FakeDiscord, Wire, dispatch
+from ._turns import until
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left")]
+
+WORKING = [(0, "IN_PROGRESS", "40%")]
+RESTARTED = "The bot is being restarted. Say `/wait 101` again in a minute."
+STOPPED = "You have stopped waiting for 101. The task itself goes on."
+
+
+class Stage:
+    """A gateway, a Discord and the bot between them, logged in."""
+
+    def __init__(self) -> None:
+        self.gateway = FakeGateway()
+        self.discord = FakeDiscord(lambda: self.gateway.now)
+
+    async def __aenter__(self) -> Self:
+        self.bot = MidjourneyBot(self.gateway.client(), connector=Wire(self.discord))
+        await self.bot.login("token")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.bot.close()
+
+    def wait(self, task_id: str = "101") -> None:
+        """Have Ada say `/wait`."""
+        dispatch(self.bot, self.discord.command(task_id))
+
+    async def end(self, said: str) -> None:
+        """Come back when the first message says something and has no button any more."""
+        await until(lambda: said in "".join(self.discord.history()[-1:]))
+        await until(lambda: not self.discord.buttons["91000"])
+
+
+async def test_the_command_is_told_at_login() -> None:
+    """Discord is told which commands there are, and the gateway is not asked."""
+    async with Stage() as stage:
+        paths = [(method, path) for _, method, path, _ in stage.discord.requests]
+
+    assert ("PUT", "/applications/1/commands") in paths
+    assert () == stage.gateway.requests
+
+
+async def test_progress_picture_and_seed() -> None:
+    """It is deferred first; then one message tells each state once, the picture, and its seed."""
+    async with Stage() as stage:
+        timeline = [(0, "SUBMITTED", "0%"), (20, "IN_PROGRESS", "50%"), (40, "SUCCESS", "100%")]
+        stage.gateway.add_task("101", timeline, seed="42", image_url="https://cdn.example/p.png")
+        stage.wait()
+        await stage.end("Seed: 42")
+    asked_at = [at for at, _, path, _ in stage.discord.requests if path.endswith("/callback")]
+
+    assert [0.0] == asked_at
+    assert [(5, None)] == stage.discord.replies()
+    assert [
+        "Waiting for 101",
+        "101: SUBMITTED 0%",
+        "101: IN_PROGRESS 50%",
+        "https://cdn.example/p.png\nLooking up the seed",
+        "https://cdn.example/p.png\nSeed: 42",
+    ] == stage.discord.history()
+
+
+async def test_edits_keep_their_distance() -> None:
+    """A task that moves each second is edited at most every 4 seconds, with its newest state."""
+    async with Stage() as stage:
+        steps = [(second, "IN_PROGRESS", f"{second}%") for second in range(99)]
+        stage.gateway.add_task("101", [*steps, (99, "SUCCESS", "100%")])
+        stage.wait()
+        await stage.end("No seed")
+    gaps = [later - earlier for earlier, later in pairwise(stage.discord.edited_at()[1:-2])]
+
+    assert 5 <= len(gaps) <= 20
+    assert min(gaps) >= 4
+
+
+@pytest.mark.parametrize(
+    ("task_id", "said"),
+    [
+        ("101", "task 101: it failed"),
+        ("102", "task 102: it waits for input"),
+        ("103", "the gateway does not know the task"),
+        ("../../admin", "has a slash"),
+    ],
+)
+async def test_errors_are_shown(task_id: str, said: str) -> None:
+    """What goes wrong is told in the words of the error, and the button is gone."""
+    async with Stage() as stage:
+        stage.gateway.add_task("101", [(0, "FAILURE", "")], fail_reason="banned")
+        stage.gateway.add_task("102", [(0, "MODAL", "0%")])
+        stage.wait(task_id)
+        await stage.end(said)
+
+
+async def test_nobody_is_mentioned() -> None:
+    """What a gateway says cannot ring everybody."""
+    async with Stage() as stage:
+        stage.gateway.add_task("101", [(0, "FAILURE", "")], fail_reason="@everyone")
+        stage.wait()
+        await stage.end("@everyone")
+    bodies = [body for _, method, _, body in stage.discord.requests if method == "PATCH"]
+
+    assert [{"parse": []}] * len(bodies) == [body["allowed_mentions"] for body in bodies]
+
+
+async def test_it_goes_on_after_fifteen_minutes() -> None:
+    """When the token is over, the same message is edited as the bot, to the end."""
+    async with Stage() as stage:
+        steps = [(minute * 60, "IN_PROGRESS", f"{minute}%") for minute in range(20)]
+        stage.gateway.add_task("101", [*steps, (1200, "SUCCESS", "100%")], seed="42")
+        stage.wait()
+        await stage.end("Seed: 42")
+
+    assert ["webhooks", "channels"] == stage.discord.ways()
+    assert "101: IN_PROGRESS 19%" in stage.discord.history()
+    assert 1200 <= stage.discord.edited_at()[-1] <= 1220
+
+
+async def test_the_button_works_after_fifteen_minutes() -> None:
+    """A press is an interaction of its own, with a token of its own."""
+    async with Stage() as stage:
+        stage.gateway.add_task("101", [*WORKING, (1000, "IN_PROGRESS", "41%")])
+        stage.wait()
+        await until(lambda: "101: IN_PROGRESS 41%" in stage.discord.history())
+        dispatch(stage.bot, stage.discord.press())
+        await stage.end(STOPPED)
+
+
+async def test_the_answer_comes_by_direct_message_where_the_bot_may_not_see_the_channel() -> None:
+    """A bot that a user has installed for itself alone can only write to that user."""
+    async with Stage() as stage:
+        stage.discord.bot_sees_channel = False
+        stage.gateway.add_task("101", [*WORKING, (1200, "SUCCESS", "100%")], seed="42")
+        stage.wait()
+        await until(lambda: "Seed: 42" in "".join(stage.discord.history("71")))
+
+    assert ["101: IN_PROGRESS 40%"] == stage.discord.history()[-1:]
+
+
+async def test_a_failed_edit_does_not_end_the_wait(nothing_left: pytest.LogCaptureFixture) -> None:
+    """Progress that cannot be shown is logged, and the answer comes all the same."""
+    async with Stage() as stage:
+        stage.gateway.add_task("101", [(0, "IN_PROGRESS", "1%"), (20, "SUCCESS", "100%")], "42")
+        stage.wait()
+        await until(stage.discord.history)
+        stage.discord.refusals.append(400)
+        await stage.end("Seed: 42")
+
+    (record,) = nothing_left.records
+    assert "could not show" in record.getMessage()
+    nothing_left.clear()
+
+
+async def test_the_button_stops_the_wait() -> None:
+    """Whoever asked may stop, nobody else, and nothing is asked about the task any more."""
+    async with Stage() as stage:
+        stage.gateway.add_task("101", WORKING)
+        stage.wait()
+        await until(lambda: len(stage.discord.history()) == 2)
+        dispatch(stage.bot, stage.discord.press(user={**ADA, "id": "8"}))
+        await until(lambda: len(stage.discord.replies()) == 2)
+        dispatch(stage.bot, stage.discord.press())
+        await stage.end(STOPPED)
+        asked = len(stage.gateway.requests)
+        await stage.gateway.advance(100)
+
+    refused = (4, "Only who has asked can do that.")
+    assert [(5, None), refused, (6, None)] == stage.discord.replies()
+    assert asked == len(stage.gateway.requests)
+
+
+async def test_closing_the_bot_ends_the_waits() -> None:
+    """Each message says so while Discord can still be reached, and no task is left."""
+    async with Stage() as stage:
+        stage.gateway.add_task("101", WORKING)
+        stage.wait()
+        stage.wait()
+        await until(lambda: len(stage.discord.history("91001")) == 2)
+
+    assert [RESTARTED, RESTARTED] == stage.discord.last_texts()
+
+
+async def test_closing_the_bot_ends_a_search_for_a_seed() -> None:
+    """A gateway that takes a minute for a seed does not hold back the end; the picture stays."""
+    async with Stage() as stage:
+        stage.gateway.add_task("101", [(0, "SUCCESS", "100%")], seed="42", seed_asks=3)
+        stage.wait()
+        await until(lambda: any("image-seed" in one.target for one in stage.gateway.requests))
+
+    assert "No seed: this client is closed" in stage.discord.history()[-1]
+
+
+async def test_hundreds_of_waits_are_one_poll() -> None:
+    """300 users who wait cost three requests a tick."""
+    async with Stage() as stage:
+        for number in range(300):
+            timeline = [(0, "IN_PROGRESS", "0%"), (30, "FAILURE", "")]
+            stage.gateway.add_task(f"t{number}", timeline, fail_reason="banned")
+        for number in range(300):
+            stage.wait(f"t{number}")
+        texts = stage.discord.last_texts
+        await until(lambda: sum("banned" in text for text in texts()) == 300)
+
+    assert 9 <= len(stage.gateway.requests) <= 30

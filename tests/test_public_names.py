@@ -1,0 +1,100 @@
+"""The public names and their signatures, as `public_names.txt` beside this file has them.
+
+`python tests/test_public_names.py > tests/public_names.txt` writes it anew.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import mj_async
+import mj_async.errors
+import mj_async.testing
+
+MODULES = (mj_async, mj_async.errors, mj_async.testing)
+SNAPSHOT = Path(__file__).with_name("public_names.txt")
+
+
+def describe_call(name: str, call: Any) -> Iterator[str]:
+    """Write what is called, and each parameter on a line of its own, as in the source."""
+    signature = inspect.signature(call)
+    kind = "async def" if inspect.iscoroutinefunction(call) else "def"
+    yield f"{kind} {name} -> {signature.return_annotation}"
+    seen: inspect.Parameter | None = None
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and (seen is None or seen.kind < 2):
+            yield "    *"
+        seen = parameter
+        if parameter.name not in {"self", "cls"}:
+            yield f"    {describe_parameter(parameter)}"
+
+
+def describe_parameter(parameter: inspect.Parameter) -> str:
+    """Write a parameter, its type and its default."""
+    kind = parameter.kind
+    stars = "*" * (kind is parameter.VAR_POSITIONAL) + "**" * (kind is parameter.VAR_KEYWORD)
+    default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+    return f"{stars}{parameter.name}: {parameter.annotation}{default}"
+
+
+def describe_class(name: str, found: type) -> Iterator[str]:
+    """Write a class, its bases, how it is made, and what can be asked of it."""
+    bases = ", ".join(base.__name__ for base in found.__bases__ if base is not object)
+    yield f"class {name}({bases})"
+    if issubclass(found, Enum):
+        yield from (f"    {member.name} = {member.value!r}" for member in found)
+        return
+    for key, member in sorted(vars(found).items()):
+        if key == "__init__" or not key.startswith("_"):
+            yield from (f"    {line}" for line in describe_member(key, member))
+
+
+def describe_member(name: str, member: object) -> Iterator[str]:
+    """Write a method or a property; slots are parameters already."""
+    if isinstance(member, property) and member.fget is not None:
+        yield f"property {name} -> {member.fget.__annotations__['return']}"
+    elif isinstance(member, classmethod):
+        yield from describe_call(f"{name} (of the class)", member.__func__)
+    elif isinstance(member, FunctionType):
+        yield from describe_call(name, member)
+
+
+def describe_name(name: str, value: object) -> Iterator[str]:
+    """Write a public name and what it is."""
+    if isinstance(value, type):
+        yield from describe_class(name, value)
+    elif isinstance(value, ModuleType):
+        yield f"module {name}"
+    elif isinstance(value, FunctionType):
+        yield from describe_call(name, value)
+    else:
+        yield f"{name} = {value!r}"
+
+
+def describe() -> Iterator[str]:
+    """Write all public modules."""
+    for module in MODULES:
+        yield f"module {module.__name__}"
+        for name in sorted(vars(module)["__all__"]):
+            yield from (f"    {line}" for line in describe_name(name, getattr(module, name)))
+
+
+def test_the_public_names_are_as_written_down() -> None:
+    """Who changes what users see changes `public_names.txt`, too, where the diff shows it."""
+    written = SNAPSHOT.read_text(encoding="utf-8").splitlines()
+
+    assert written == list(describe())
+
+
+def test_all_public_names_can_be_listed() -> None:
+    """`dir` shows also what has not been imported yet."""
+    assert set(mj_async.__all__) <= set(dir(mj_async))
+
+
+if __name__ == "__main__":
+    print("\n".join(describe()))  # noqa: T201
