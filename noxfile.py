@@ -1,8 +1,9 @@
-"""Sessions: tests on each installed Python, lint, types, docs, build."""
+"""Sessions: tests on each installed Python, examples, lint, types, docs, build."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -12,7 +13,7 @@ import nox
 
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["tests", "lint", "types", "docs", "build"]
+nox.options.sessions = ["tests", "examples", "lint", "types", "docs", "build"]
 nox.options.error_on_external_run = True
 
 PYPROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
@@ -23,6 +24,18 @@ CLAIMED = [
     if entry.startswith(_CLASSIFIER)
 ]
 GROUPS = PYPROJECT["dependency-groups"]
+_EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+# What a few seconds of tests cover of everything.
+SMOKE = [
+    "tests/test_house.py",
+    "tests/test_public_names.py",
+    "tests/test_errors.py",
+    "tests/test_models.py",
+    "tests/test_client.py",
+    "tests/test_gateway.py",
+    "tests/test_lanes.py",
+    "tests/test_poller_any.py",
+]
 
 
 def _name_pyenv_versions() -> None:
@@ -72,6 +85,32 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "report", env=coverage_file)
 
 
+@nox.session(python=PYTHONS[-1])
+def examples(session: nox.Session) -> None:
+    """Run the examples, each on its framework's own dispatcher; all have wheels for that Python."""
+    session.install(".", *GROUPS["tests"], *GROUPS["examples"])
+    session.run("pytest", "-n", "2", "tests/examples", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest version of each dependency that pyproject.toml allows."""
+    floors = Path(session.create_tmp()) / "floors.txt"
+    floors.write_text("\n".join(_floors()), encoding="utf-8")
+    session.install(".[cli,speed]", *GROUPS["tests"], "--constraint", str(floors))
+    processes = ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadfile")
+    tests = SMOKE if "--smoke" in session.posargs else processes
+    session.run("python", "-m", "pytest", *tests)
+
+
+def _floors() -> set[str]:
+    """Read the lowest versions; pip takes the newest of whatever these ask for."""
+    extras = (one for extra in ("cli", "speed") for one in _EXTRAS[extra])
+    needed = (*PYPROJECT["project"]["dependencies"], *extras)
+    found = (re.match(r"([\w-]+)>=([\d.]+)", one) for one in needed)
+    return {f"{one[1]}=={one[2]}" for one in found if one is not None}
+
+
 @nox.session
 def browser(session: nox.Session) -> None:
     """Use the gallery's page in Debian's Chromium; print how long it takes with many rows."""
@@ -93,7 +132,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: mypy strictly, and pyright that the public face is typed completely."""
-    groups = [*GROUPS["tests"], *GROUPS["browser"], *GROUPS["types"]]
+    groups = [*GROUPS["tests"], *GROUPS["browser"], *GROUPS["examples"], *GROUPS["types"]]
     session.install(".[cli,speed]", *groups, "nox")
     session.run("mypy")
     # pyright's wheel fetches its program from a registry of its own; where that cannot be
@@ -141,14 +180,23 @@ def soak(session: nox.Session) -> None:
 @nox.session
 def build(session: nox.Session) -> None:
     """Build sdist and wheel, and use the wheel with nothing but what it asks for."""
-    session.install("build>=1.2")
+    session.install("build>=1.2", "twine>=6.1")
     output = session.create_tmp()
     shutil.rmtree(output)
     session.run("python", "-m", "build", "--outdir", output)
-    (wheel,) = Path(output).glob("*.whl")
-    session.run("python", "-m", "venv", "--clear", f"{output}/venv")
-    python = f"{output}/venv/bin/python"
-    session.run(python, "-m", "pip", "install", "--quiet", str(wheel), external=True)
-    session.run(
-        python, "-W", "error", "-c", "import mj_async; print(mj_async.__version__)", external=True
-    )
+    built = [str(path) for path in Path(output).iterdir()]
+    session.run("twine", "check", "--strict", *built)
+    _use_alone(session, next(path for path in built if path.endswith(".whl")))
+
+
+def _use_alone(session: nox.Session, wheel: str) -> None:
+    """Use a wheel in a new environment; `src` is on no path."""
+    environment = Path(session.create_tmp()) / "alone"
+    session.run("python", "-m", "venv", "--clear", str(environment))
+    python = str(environment / "bin" / "python")
+    install = (python, "-m", "pip", "install", "--quiet")
+    session.run(*install, wheel, external=True)
+    session.run(python, "-W", "error", ".ci/check_wheel.py", external=True)
+    session.run(python, "benchmarks/import_time.py", "--most", "1.1", external=True)
+    session.run(*install, f"{wheel}[cli]", *GROUPS["tests"], external=True)
+    session.run(python, "-m", "pytest", "-q", *SMOKE, external=True)
