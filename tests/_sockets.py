@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Self
 
 import attrs
+from anyio import to_thread
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -64,6 +65,23 @@ async def _turns() -> None:
 
 
 Script = Callable[[Connection], Awaitable[None]]
+
+
+class Stall:
+    """A script that takes requests and never answers."""
+
+    def __init__(self) -> None:
+        self._reached = threading.Event()
+
+    async def __call__(self, connection: Connection) -> None:
+        """Read a request, and say nothing."""
+        await connection.read_head()
+        self._reached.set()
+        await connection.stall()
+
+    async def reach(self) -> None:
+        """Wait for a request."""
+        await to_thread.run_sync(self._reached.wait)
 
 
 class RawServer:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from _fakes import Wire, client_on
-from _sockets import Connection, RawServer
+from _sockets import Connection, RawServer, Stall
 from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
 from mj_async.testing import FakeGateway
 
@@ -133,16 +133,16 @@ async def test_what_is_cut_off_is_told(caplog: pytest.LogCaptureFixture) -> None
     """A deadline and a cancellation end a request, and each request has its line."""
     caplog.set_level(logging.DEBUG, "mj_async")
 
-    async def script(connection: Connection) -> None:
-        await connection.stall()
-
-    with RawServer(script) as server:
+    stall = Stall()
+    with RawServer(stall) as server:
         async with AsyncMJClient(
-            KEY, base_url=server.base_url, dialect=KNOWN, retry=ONCE, request_timeout=0.05
+            KEY, base_url=server.base_url, dialect=KNOWN, retry=ONCE, request_timeout=0.5
         ) as client:
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.fetch_task, "1")
+                await stall.reach()
+                group.cancel_scope.cancel()
             with pytest.raises(errors.RequestTimeoutError):
-                await client.fetch_task("1")
-            with anyio.move_on_after(0.01):
                 await client.fetch_task("2")
     texts = [text for _, text in lines(caplog)]
 

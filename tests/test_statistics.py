@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import pickle
-import threading
 from typing import Any
 
 import anyio
 import attrs
 import httpx
 import pytest
-from anyio import to_thread
 
 from _fakes import Wire, client_on
-from _sockets import Connection, RawServer
+from _sockets import Connection, RawServer, Stall
 from mj_async import AsyncMJClient, Dialect, RetryPolicy, Statistics, errors
 from mj_async.testing import FakeGateway
 
@@ -29,23 +27,6 @@ def counted(client: AsyncMJClient) -> tuple[int, int, int, int]:
     """Give requests, retries, polls and batches."""
     found = client.statistics()
     return found.requests, found.retries, found.polls, found.batches
-
-
-class Stall:
-    """A script that takes requests and never answers."""
-
-    def __init__(self) -> None:
-        self._reached = threading.Event()
-
-    async def __call__(self, connection: Connection) -> None:
-        """Read a request, and say nothing."""
-        await connection.read_head()
-        self._reached.set()
-        await connection.stall()
-
-    async def reach(self) -> None:
-        """Wait for a request."""
-        await to_thread.run_sync(self._reached.wait)
 
 
 async def test_nothing_has_been_done_at_first() -> None:
@@ -289,15 +270,20 @@ async def test_asking_whether_the_gateway_lives_is_no_poll() -> None:
     """Where there is no list, a run of seeds asks so by a fetch."""
 
     def answer(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(404 if request.method == "POST" else 502)
+        """Have no list, fail once with a seed, and know the task."""
+        if request.method == "POST":
+            return httpx.Response(404)
+        is_seed = request.url.path.endswith("image-seed")
+        failed = sum(one.url.path.endswith("image-seed") for one in wire.requests) <= 1
+        return httpx.Response(502 if is_seed and failed else 200, content=TASK)
 
-    async with client_on(Wire(answer), dialect=KNOWN) as client:
-        with pytest.raises(errors.ServerError):
-            async with client.image_seeds(
-                ["1", "2"], concurrency=1, ask_again_after=0.0, max_asks=1
-            ) as outcomes:
-                async for _ in outcomes:
-                    pass
+    wire = Wire(answer)
+    async with client_on(wire, dialect=KNOWN) as client:
+        async with client.image_seeds(["1"], concurrency=1, ask_again_after=0.0) as outcomes:
+            async for _ in outcomes:
+                pass
         requests, retries, polls, _ = counted(client)
 
-    assert (3, 0, 0) == (requests, retries, polls)
+    asked = [one.url.path.rpartition("/")[2] for one in wire.requests]
+    assert ["list-by-condition", "image-seed", "fetch", "image-seed"] == asked
+    assert (4, 0, 0) == (requests, retries, polls)

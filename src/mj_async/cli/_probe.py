@@ -11,7 +11,7 @@ from rich.text import Text
 from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
 
 from ._advice import told
-from ._exit import DONE, PARTLY, code_of, run
+from ._exit import DONE, PARTLY, code_of_end, run
 from ._interrupt import run_async
 from ._options import Connection
 from ._probe_words import (
@@ -94,10 +94,12 @@ class Probe:
         Raises:
             OutputError: It cannot be shown.
         """
-        error = run_async(run_shown, self._terminal, self, self._find_out)
-        if isinstance(error, errors.MJError):
+        return self._conclude(run_async(run_shown, self._terminal, self, self._find_out))
+
+    def _conclude(self, error: Exception | None) -> int:
+        if error is not None:
             say(f"{told(error, by_probe=True)} (requests made: {self._requests})")
-            return code_of(error)
+            return code_of_end(error, ())
         self._show()
         return DONE if self._is_complete else PARTLY
 
