@@ -14,24 +14,27 @@ import attrs
 import httpx
 
 from . import _checks, errors
+from ._agenda import Agenda
+from ._bulk import SeedRun
 from ._clock import Clock
+from ._driver import Driver
 from ._durations import Durations
 from ._exchange import Exchange
 from ._gateway import BATCH_SIZE, Gateway
+from ._intake import TaskIds
 from ._lanes import make_http_client
+from ._ledger import Plan
 from ._life import Life
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
+from ._poller import TaskPoller
 from ._proxy import find_proxy
 from ._settings import Dialect, Polling, RetryPolicy, Settings
+from ._task_run import TaskRun
 from ._waiting import WaitContext, Watch, poll_alone, wait
 
 if TYPE_CHECKING:
     from typing import Any, Self
-
-    from ._driver import Driver
-    from ._intake import TaskIds
-    from ._poller import TaskPoller
 
 _SEED_TIMEOUT = 180.0
 
@@ -319,8 +322,6 @@ class AsyncMJClient:
         Raises:
             ConfigurationError: An argument cannot be used.
         """
-        from ._task_run import TaskRun  # noqa: PLC0415  # see SeedRun
-
         _checks.check_timeout(timeout)
         waits, driver = self._make_poll(polling, BATCH_SIZE, self._life)
         return TaskRun(
@@ -346,8 +347,6 @@ class AsyncMJClient:
         Raises:
             ConfigurationError: An argument cannot be used.
         """
-        from ._poller import TaskPoller  # noqa: PLC0415
-
         _checks.check_count("batch_size", batch_size)
         life = Life(self._clock, "poller", self._life)
         return TaskPoller(*self._make_poll(polling, batch_size, life))
@@ -355,9 +354,6 @@ class AsyncMJClient:
     def _make_poll(
         self, polling: Polling | None, batch_size: int, life: Life
     ) -> tuple[WaitContext, Driver]:
-        from ._agenda import Agenda  # noqa: PLC0415
-        from ._driver import Driver  # noqa: PLC0415
-
         schedule = self._settings.polling if polling is None else polling
         _checks.check_instance("polling", schedule, Polling)
         agenda = Agenda(
@@ -434,9 +430,6 @@ class AsyncMJClient:
             ServerError: The same, where it answered the last one with a 5xx.
             ClientStateError: The same: the client was closed.
         """
-        from ._bulk import SeedRun  # noqa: PLC0415  # what few programs use is imported on use
-        from ._ledger import Plan  # noqa: PLC0415
-
         _checks.check_count("concurrency", concurrency)
         _checks.check_count("batch_size", batch_size)
         _checks.check_option("ask_again_after", ask_again_after, _checks.zero_or_more)
