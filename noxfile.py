@@ -65,6 +65,10 @@ if not PYTHONS:
 print(f"Pythons that start here: {', '.join(PYTHONS)}")
 
 
+# Where uv is installed, as `.ci/run` does it, many packages are installed in no time.
+QUICK = "uv|venv"
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests with warnings as errors; on the oldest Python every branch must be covered."""
@@ -85,14 +89,14 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "report", env=coverage_file)
 
 
-@nox.session(python=PYTHONS[-1])
+@nox.session(python=PYTHONS[-1], venv_backend=QUICK)
 def examples(session: nox.Session) -> None:
     """Run the examples, each on its framework's own dispatcher; all have wheels for that Python."""
     session.install(".", *GROUPS["tests"], *GROUPS["examples"])
-    session.run("pytest", "-n", "2", "tests/examples", *session.posargs)
+    session.run("pytest", "tests/examples", *session.posargs)
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=PYTHONS[0], venv_backend=QUICK)
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest version of each dependency that pyproject.toml allows."""
     floors = Path(session.create_tmp()) / "floors.txt"
@@ -194,9 +198,10 @@ def _use_alone(session: nox.Session, wheel: str) -> None:
     environment = Path(session.create_tmp()) / "alone"
     session.run("python", "-m", "venv", "--clear", str(environment))
     python = str(environment / "bin" / "python")
-    install = (python, "-m", "pip", "install", "--quiet")
-    session.run(*install, wheel, external=True)
+    session.run(python, "-m", "pip", "install", "--quiet", wheel, external=True)
     session.run(python, "-W", "error", ".ci/check_wheel.py", external=True)
     session.run(python, "benchmarks/import_time.py", "--most", "1.1", external=True)
+    uv = ("uv", "pip", "install", "--quiet", "--python", python)
+    install = uv if shutil.which("uv") else (python, "-m", "pip", "install", "--quiet")
     session.run(*install, f"{wheel}[cli]", *GROUPS["tests"], external=True)
     session.run(python, "-m", "pytest", "-q", *SMOKE, external=True)

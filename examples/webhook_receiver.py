@@ -2,7 +2,7 @@
 
     python -m pip install mj_async fastapi uvicorn
     export MJ_BASE_URL=https://gateway.example MJ_API_KEY=sk-… WEBHOOK_SECRET=…
-    uvicorn webhook_receiver:make_app --factory --timeout-graceful-shutdown 5
+    uvicorn webhook_receiver:make_app --factory --timeout-graceful-shutdown 30
 
 Submit tasks with `notifyHook` = https://your.example/webhooks/<WEBHOOK_SECRET>, make the secret
 with `python -c "import secrets; print(secrets.token_urlsafe())"`, and serve it by https only.
@@ -24,6 +24,7 @@ from mj_async import AsyncMJClient, Polling, TaskPoller, errors
 # Polling is the safety net here: webhooks are not sent again.
 PATIENT = Polling(interval=5, max_interval=60)
 MAX_BODY = 1_000_000  # bytes
+LONGEST_WAIT = 25  # seconds; uvicorn waits for the last answer when it is stopped
 
 
 def make_app(midjourney: AsyncMJClient | None = None, secret: str | None = None) -> FastAPI:
@@ -77,7 +78,7 @@ def add_waits(app: FastAPI, poller: TaskPoller) -> None:
 
     @app.get("/tasks/{task_id}", response_model=None)
     async def wait(
-        task_id: str, timeout: Annotated[float, Query(ge=0, le=60)] = 25
+        task_id: str, timeout: Annotated[float, Query(ge=0, le=LONGEST_WAIT)] = 20
     ) -> dict[str, Any] | JSONResponse:
         """Answer when the task has ended, or with 202 as it is after some seconds."""
         try:

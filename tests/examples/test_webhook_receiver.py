@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left")]
 SECRET = "correct-horse-battery-staple"
 WORKING = [(0, "IN_PROGRESS", "40%")]
 JUNK = [b"", b"junk", b"[]", b"{}", b"\xff\xfe", b'{"status": "SUCCESS"}']
-PATIENTLY = {"timeout": 60}
+PATIENTLY = {"timeout": 25}
 FORGED = {"id": "101", "status": "SUCCESS", "imageUrl": "https://evil.example/"}
 
 
@@ -40,14 +40,14 @@ async def running(gateway: FakeGateway) -> AsyncIterator[httpx.AsyncClient]:
 async def test_a_wait_is_answered_with_the_task() -> None:
     """The answer comes when the task has ended, under the gateway's own names."""
     gateway = FakeGateway()
-    gateway.add_task("101", [(0, "IN_PROGRESS", "0%"), (20, "SUCCESS", "100%")], prompt="a pig")
+    gateway.add_task("101", [(0, "IN_PROGRESS", "0%"), (10, "SUCCESS", "100%")], prompt="a pig")
 
     async with running(gateway) as browser:
         answer = await browser.get("/tasks/101", params=PATIENTLY)
 
     assert 200 == answer.status_code
     assert ("SUCCESS", "a pig") == (answer.json()["status"], answer.json()["prompt"])
-    assert 20 <= gateway.now <= 35
+    assert 10 <= gateway.now <= 20
 
 
 async def test_a_wait_that_takes_longer_is_answered_as_it_is() -> None:
@@ -165,7 +165,7 @@ async def test_a_wrong_secret_is_not_found(given: str) -> None:
 async def test_junk_is_refused(address: str, body: bytes) -> None:
     """A body that is no task is a 422, and the wait goes on."""
     gateway = FakeGateway()
-    gateway.add_task("101", [(0, "IN_PROGRESS", "0%"), (20, "SUCCESS", "100%")])
+    gateway.add_task("101", [(0, "IN_PROGRESS", "0%"), (10, "SUCCESS", "100%")])
 
     async with running(gateway) as browser:
         wait = asyncio.create_task(browser.get("/tasks/101", params=PATIENTLY))
