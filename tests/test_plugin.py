@@ -9,6 +9,13 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
+
+@pytest.fixture(autouse=True)
+def own_project(pytester: pytest.Pytester) -> None:
+    """Give each run a project of its own: this one's settings and conftest are not the user's."""
+    pytester.makeini("[pytest]")
+
+
 WAITS = """
 import anyio
 import pytest
