@@ -14,6 +14,7 @@ import mj_async.testing
 SOURCE = Path(mj_async.__file__).parent
 LEVELS = [
     ["_models"],
+    ["_task_list"],
     ["errors"],
     [
         "_checks",

@@ -7,11 +7,12 @@ if TYPE_CHECKING:
     from . import errors
     from ._answer import parse_task
     from ._client import AsyncMJClient
-    from ._models import Button, ImageSeed, Task, TaskList, TaskStatus
+    from ._models import Button, ImageSeed, Task, TaskStatus
     from ._outcomes import SeedOutcome, TaskOutcome
     from ._poller import TaskPoller
     from ._settings import DOCUMENTED, Dialect, Polling, RetryPolicy
     from ._statistics import Statistics
+    from ._task_list import TaskList
 
     __version__: str
 
@@ -47,7 +48,7 @@ _ROOMS = {
     "SeedOutcome": "_outcomes",
     "Statistics": "_statistics",
     "Task": "_models",
-    "TaskList": "_models",
+    "TaskList": "_task_list",
     "TaskOutcome": "_outcomes",
     "TaskPoller": "_poller",
     "TaskStatus": "_models",

@@ -14,7 +14,7 @@ from ._bell import Bell
 from ._intake import Intake, TaskIds
 from ._landing import Landing
 from ._ledger import Ledger, Plan
-from ._models import ImageSeed, Task, TaskList
+from ._models import ImageSeed, Task
 from ._outcomes import SeedOutcome
 from ._run import Run
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._clock import Clock
     from ._life import Life
     from ._queues import Entry
+    from ._task_list import TaskList
 
 T = TypeVar("T")
 

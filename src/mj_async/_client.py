@@ -14,10 +14,9 @@ import attrs
 import httpx
 
 from . import _checks, errors
-from ._agenda import Agenda
 from ._bulk import SeedRun
 from ._clock import Clock
-from ._driver import Driver
+from ._driver import Driver, make_driver
 from ._durations import Durations
 from ._exchange import Exchange
 from ._gateway import BATCH_SIZE, Gateway
@@ -25,12 +24,13 @@ from ._intake import TaskIds
 from ._lanes import make_http_client
 from ._ledger import Plan
 from ._life import Life
-from ._models import ImageSeed, Task, TaskList
+from ._models import ImageSeed, Task
 from ._outcomes import SeedOutcome, TaskOutcome
 from ._poller import TaskPoller
 from ._proxy import find_proxy
 from ._settings import Dialect, Polling, RetryPolicy, Settings
 from ._statistics import Statistics
+from ._task_list import TaskList
 from ._task_run import TaskRun
 from ._waiting import WaitContext, Watch, poll_alone, wait
 
@@ -376,18 +376,7 @@ class AsyncMJClient:
     ) -> tuple[WaitContext, Driver]:
         schedule = self._settings.polling if polling is None else polling
         _checks.check_instance("polling", schedule, Polling)
-        agenda = Agenda(
-            interval=schedule.interval,
-            jitter=schedule.jitter,
-            batch_size=batch_size,
-            has_list=lambda: self._gateway.lists.usable,
-        )
-        driver = Driver(
-            agenda=agenda,
-            clock=self._clock,
-            poll=self._gateway.poll,
-            poll_list=self._gateway.lists.poll,
-        )
+        driver = make_driver(self._gateway, self._clock, schedule, batch_size)
         # A batch may be asked half a tick early, and at the end of its tick.
         slack = 1.5 * schedule.interval
         return attrs.evolve(self._waits, polling=schedule, life=life, slack=slack), driver

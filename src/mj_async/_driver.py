@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import attrs
 
 from . import errors
+from ._agenda import Agenda
 from ._bell import Bell
 
 if TYPE_CHECKING:
-    from ._agenda import Agenda, Answers, Job
+    from ._agenda import Answers, Job
     from ._clock import Clock
+    from ._gateway import Gateway
     from ._models import Task
+    from ._settings import Polling
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -76,3 +79,14 @@ class Driver:
             return {task.id: task for task in await self.poll_list(list(job.task_ids))}
         except errors.MJError as error:
             return dict.fromkeys(job.task_ids, error)
+
+
+def make_driver(gateway: Gateway, clock: Clock, polling: Polling, batch_size: int) -> Driver:
+    """Make what asks a gateway at the ticks of a schedule."""
+    agenda = Agenda(
+        interval=polling.interval,
+        jitter=polling.jitter,
+        batch_size=batch_size,
+        has_list=lambda: gateway.lists.usable,
+    )
+    return Driver(agenda=agenda, clock=clock, poll=gateway.poll, poll_list=gateway.lists.poll)

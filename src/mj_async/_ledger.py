@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
 from . import errors
-from ._models import ImageSeed, Task, TaskList
+from ._models import ImageSeed, Task
 from ._outcomes import SeedOutcome, classify, seedless
 from ._pulse import Pulse
 from ._queues import Entry, Queues
 from ._retry import Meaning, delay_before_next_ask, meaning_of
+
+if TYPE_CHECKING:
+    from ._task_list import TaskList
 
 RunMeaning: TypeAlias = Meaning | Literal["directly", "singly"]
 

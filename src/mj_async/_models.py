@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
@@ -266,53 +266,6 @@ def _to_wire(value: Any) -> Any:
     if isinstance(value, tuple):
         return [item.to_dict() if isinstance(item, Button) else item for item in value]
     return value
-
-
-class TaskList(Sequence[Task]):
-    """Tasks in the order they were asked for, each id once.
-
-    `tasks[0]`, `tasks["id"]`, `"id" in tasks` and iteration over the tasks all work.
-
-    Args:
-        tasks: The tasks that the gateway knows.
-        missing: The ids that it does not know, in the order asked.
-    """
-
-    __slots__ = ("_by_id", "_tasks", "missing")
-
-    def __init__(self, tasks: Sequence[Task] = (), missing: Sequence[str] = ()) -> None:
-        self._tasks = tuple(tasks)
-        self._by_id = {task.id: task for task in self._tasks}
-        self.missing: tuple[str, ...] = tuple(missing)
-
-    @overload
-    def __getitem__(self, key: int | str) -> Task: ...
-    @overload
-    def __getitem__(self, key: slice) -> tuple[Task, ...]: ...
-    def __getitem__(self, key: int | str | slice) -> Task | tuple[Task, ...]:
-        if isinstance(key, str):
-            return self._by_id[key]
-        return self._tasks[key]
-
-    def __len__(self) -> int:
-        return len(self._tasks)
-
-    def __iter__(self) -> Iterator[Task]:
-        return iter(self._tasks)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._by_id if isinstance(key, str) else key in self._tasks
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, TaskList):
-            return NotImplemented
-        return (self._tasks, self.missing) == (other._tasks, other.missing)
-
-    def __hash__(self) -> int:
-        return hash((self._tasks, self.missing))
-
-    def __repr__(self) -> str:
-        return f"<TaskList(tasks={len(self)}, missing={len(self.missing)})>"
 
 
 @attrs.frozen

@@ -31,7 +31,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from ._models import Task, TaskList
+    from ._models import Task
+    from ._task_list import TaskList
 
 __all__ = [
     "APIError",
