@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -194,4 +195,8 @@ def test_a_missing_id_is_no_failure_of_the_gateway() -> None:
     assert patience.absorbs(MISSING, 1.0)
     assert patience.absorbs(RESET, 2.0)
     patience.saw_task()
-    assert (0, None, None) == (patience.failures, patience.last_error, patience.missing_since)
+    assert (0, None, math.inf) == (
+        patience.failures,
+        patience.last_error,
+        patience.missing_until,
+    )

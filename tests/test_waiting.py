@@ -304,13 +304,22 @@ async def test_a_wrong_base_url_ends_the_wait_until_something_worked(
 
 
 async def test_an_unknown_id_has_a_grace() -> None:
-    """The first poll at which an id has been unknown for 10 s ends the wait."""
+    """Once an id has been unknown for 10 s, one more poll ends the wait."""
     poll = Script([MISSING])
 
     with pytest.raises(errors.TaskNotFoundError):
         await finish(poll)
 
-    assert [0, 3, 6.9, 11.97] == pytest.approx(poll.at)
+    assert [0, 3, 6.9, 10] == pytest.approx(poll.at)
+
+
+async def test_other_failures_do_not_hurry_after_the_grace() -> None:
+    """Only an unknown id is looked at just when the grace ends; a reset then waits its turn."""
+    poll = Script([MISSING, MISSING, RESET, RESET, RESET, task("SUCCESS")])
+
+    assert (await finish(poll, polling=Polling(factor=2, max_interval=100, jitter=0))).succeeded
+
+    assert [0, 3, 9, 21, 45, 93] == pytest.approx(poll.at)
 
 
 async def test_the_grace_begins_anew_when_the_task_was_seen() -> None:

@@ -6,6 +6,7 @@ schedule is their retry.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -58,6 +59,10 @@ class Schedule:
         gap = self._next_gap(task, wall_time)
         self.due = base + gap * random.uniform(1.0 - jitter, 1.0 + jitter)
 
+    def bring_forward(self, latest: float) -> None:
+        """Let the next poll be due at a time of the clock, if it is due later."""
+        self.due = min(self.due, latest)
+
     def _next_gap(self, task: Task | None, wall_time: float) -> float:
         gap, shortest = self._gap, self.polling.interval
         longest = max(shortest, self.polling.max_interval)
@@ -74,20 +79,22 @@ class Patience:
     had_good_answer: Callable[[], bool]
     failures: int = 0
     last_error: errors.MJError | None = None
-    missing_since: float | None = None
+    missing_until: float = math.inf
 
     def saw_task(self) -> None:
         """Forget the failures: the gateway lives and knows the task."""
         self.failures = 0
-        self.last_error = self.missing_since = None
+        self.last_error = None
+        self.missing_until = math.inf
 
     def absorbs(self, error: errors.MJError, asked_at: float) -> bool:
         """Swallow the error of the poll of that time; False where it ends the wait."""
         self.last_error = error
         if isinstance(error, errors.TaskNotFoundError):
             self.failures = 0
-            self.missing_since = asked_at if self.missing_since is None else self.missing_since
-            return asked_at - self.missing_since < self.polling.missing_grace
+            grace_ends_at = asked_at + self.polling.missing_grace
+            self.missing_until = min(self.missing_until, grace_ends_at)
+            return asked_at < self.missing_until
         if not isinstance(error, errors.RateLimitError):
             self.failures += 1
         return self._may_pass(error) and self.failures < self.polling.max_consecutive_errors

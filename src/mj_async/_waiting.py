@@ -158,7 +158,7 @@ class Watch:
         self.polls += 1
         if self.hinted:
             self.hinted = False
-            self._schedule.due = min(self._schedule.due, self.context.clock.now())
+            self._schedule.bring_forward(self.context.clock.now())
 
     def take(self, answer: Task | errors.MJError, asked_at: float) -> bool:
         """Take in what a poll has brought.
@@ -201,6 +201,8 @@ class Watch:
             self._lacks_picture = False
         elif not self._patience.absorbs(error, asked_at):
             self._failure = error
+        elif isinstance(error, errors.TaskNotFoundError):  # look again just when the grace ends
+            self._schedule.bring_forward(self._patience.missing_until)
         retry_after = getattr(error, "retry_after", None)
         if retry_after is not None:
             later = self.context.clock.now() + stretched(retry_after)
