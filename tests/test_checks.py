@@ -292,3 +292,11 @@ def test_the_key_shows_itself_to_nobody() -> None:
     assert "said" == Secret("").conceal("said")
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(secret)
+
+
+def test_a_key_that_a_gateway_has_masked_is_concealed_too() -> None:
+    """new-api quotes the key's ends when its quota is used up; messages end up in chats."""
+    secret = Secret("sk-abcdefghijklmnopqrstuvwxyz")
+
+    assert "Exhausted[sk-***]" == secret.conceal("Exhausted[sk-abc***xyz]")
+    assert b"Exhausted[sk-***]" == secret.conceal_in(b"Exhausted[sk-abc***xyz]")

@@ -43,6 +43,12 @@ PROXY = "give http://host:port there, or unset it"
         ),
         (errors.WaitTimeoutError(task_id="7", task=None), "wait longer, with --timeout"),
         (
+            errors.WaitTimeoutError(
+                task_id="7", task=None, last_error=errors.TransportError("refused")
+            ),
+            f"{ADDRESS}, and whether the gateway runs",
+        ),
+        (
             errors.ConfigurationError("the task id '' is empty"),
             "give ids as the gateway gave them, each as one argument",
         ),

@@ -153,8 +153,9 @@ def test_a_file_that_is_not_there_is_refused(
     output.write_text("mine", encoding="utf-8")
 
     assert 2 == refused(tmp_path / "none", output, overwrite=True)
+    assert 2 == refused(tmp_path / "none", output)
     assert "mine" == output.read_text(encoding="utf-8")
-    assert "none cannot be read: No such file or directory" in capsys.readouterr().err
+    assert 2 == capsys.readouterr().err.count("none cannot be read: No such file or directory")
 
 
 def test_a_bad_line_is_told_with_its_number(

@@ -99,6 +99,8 @@ def test_a_key_given_as_an_option_is_not_repeated() -> None:
         (errors.TaskFailedError(task_id="1", task=FAILED), 1),
         (errors.TaskNeedsInputError(task_id="1", task=RUNNING), 1),
         (errors.WaitTimeoutError(task_id="1", task=None), 1),
+        (errors.WaitTimeoutError(task_id="1", task=RUNNING, last_error=errors.ServerError()), 1),
+        (errors.WaitTimeoutError(task_id="1", task=None, last_error=errors.ServerError()), 3),
         (errors.ConfigurationError("bad"), 2),
         (errors.AuthenticationError(), 3),
         (errors.PermissionDeniedError(), 3),

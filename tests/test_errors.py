@@ -192,8 +192,8 @@ MESSAGES: list[Any] = [
     (
         "TaskFailedError",
         (
-            "task 1: it failed after 12.5 s and 4 polls; status 'FAILURE', progress '100%', reason"
-            " 'banned prompt'"
+            "task 1: it failed (after 12.5 s and 4 polls); status 'FAILURE', progress '100%',"
+            " reason 'banned prompt'"
         ),
     ),
 ]
@@ -237,8 +237,21 @@ def test_messages(name: str, message: str) -> None:
         (
             errors.TaskStalledError(task_id="1", task=WORKING, elapsed=60, polls=20),
             (
-                "task 1: it does not move any more after 60.0 s and 20 polls; status 'IN_PROGRESS',"
-                " progress '40%'"
+                "task 1: it does not move any more (after 60.0 s and 20 polls); status"
+                " 'IN_PROGRESS', progress '40%'"
+            ),
+        ),
+        (
+            errors.WaitTimeoutError(
+                task_id="1",
+                task=None,
+                elapsed=60,
+                polls=1,
+                last_error=errors.TransportError("connection refused"),
+            ),
+            (
+                "task 1: it was not done in time (after 60.0 s and 1 poll); it was never seen;"
+                " the last poll failed: connection refused"
             ),
         ),
         (

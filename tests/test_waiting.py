@@ -227,6 +227,7 @@ async def test_the_last_error_explains_a_timeout() -> None:
         await finish(Script([RESET]), timeout=10.0)
 
     assert caught.value.__cause__ is RESET
+    assert caught.value.last_error is RESET
 
 
 async def test_too_many_errors_in_a_row_end_the_wait() -> None:

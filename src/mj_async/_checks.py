@@ -58,12 +58,13 @@ class Secret:
         return body
 
     def _forms(self) -> tuple[str, ...]:
-        """Give the key as it is, and as it is in an address."""
+        """Give the key as it is, as it is in an address, and as new-api masks it."""
         bare = self.reveal_bare()
         if len(bare) < _SHORTEST_SECRET:
             return ()
-        quoted = quote(bare, safe="")
-        return (bare,) if bare == quoted else (bare, quoted)
+        token = bare.removeprefix("sk-")
+        # In a set, for most keys look the same in an address.
+        return tuple({bare, quote(bare, safe=""), f"{token[:3]}***{token[-3:]}"})
 
     def __repr__(self) -> str:
         return "<Secret>"

@@ -250,7 +250,7 @@ class Watch:
                 del failure  # else its traceback holds itself, and with it this watch
         if self.task is None or not (self.has_news or self.task.is_final):
             self.context.life.check()
-            raise self._end_with(errors.WaitTimeoutError) from self._patience.last_error
+            raise self._time_is_over() from self._patience.last_error
         self._given = self.task
         self.has_news = False
         self._ended = self.task.is_final
@@ -265,6 +265,15 @@ class Watch:
         """Make the error of a task that has ended badly; None for any other."""
         assert self.task is not None  # noqa: S101  # it has been given
         return failure_of(self.task_id, self.task, elapsed=self.elapsed, polls=self.polls)
+
+    def _time_is_over(self) -> errors.WaitTimeoutError:
+        return errors.WaitTimeoutError(
+            task_id=self.task_id,
+            task=self.task,
+            elapsed=self.elapsed,
+            polls=self.polls,
+            last_error=self._patience.last_error,
+        )
 
     def _end_with(self, kind: type[errors.TaskError]) -> errors.TaskError:
         return kind(task_id=self.task_id, task=self.task, elapsed=self.elapsed, polls=self.polls)

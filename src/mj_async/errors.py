@@ -280,7 +280,8 @@ class TaskError(MJError):
     def __init__(
         self, *, task_id: str, task: Task | None, elapsed: float = 0.0, polls: int = 0
     ) -> None:
-        after = f" after {elapsed:.1f} s and {polls} polls" if polls else ""
+        count = "1 poll" if polls == 1 else f"{polls} polls"
+        after = f" (after {elapsed:.1f} s and {count})" if polls else ""
         super().__init__(f"task {task_id}: {self._summary}{after}{self._last_seen(task)}")
         self.task_id: str = task_id
         self.task = task
@@ -322,7 +323,22 @@ class TaskStalledError(TaskError):
 class WaitTimeoutError(TaskError, TimeoutError):
     """Raised when the wait's timeout is over before the task is; it may still succeed.
 
-    The last failed poll, if the last one failed, is its `__cause__`.
+    Attributes:
+        last_error: What the last poll failed with, or None where it did not fail.
     """
 
     _summary = "it was not done in time"
+
+    def __init__(  # data, all by keyword
+        self,
+        *,
+        task_id: str,
+        task: Task | None,
+        elapsed: float = 0.0,
+        polls: int = 0,
+        last_error: MJError | None = None,
+    ) -> None:
+        super().__init__(task_id=task_id, task=task, elapsed=elapsed, polls=polls)
+        self.last_error = last_error
+        if last_error is not None:
+            self.args = (f"{self}; the last poll failed: {last_error}",)

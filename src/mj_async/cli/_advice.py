@@ -47,7 +47,15 @@ def told(error: Exception, *, by_probe: bool = False) -> str:
     return f"{error}; next: {step}" if step else str(error)
 
 
+def root_of(error: Exception) -> Exception:
+    """Give what the polls failed with where a wait was over before a single one had worked."""
+    if isinstance(error, errors.WaitTimeoutError) and error.task is None:
+        return error.last_error or error
+    return error
+
+
 def _step(error: Exception, first: tuple[tuple[type[errors.MJError], str], ...]) -> str:
+    error = root_of(error)
     found = (step for kind, step in (*first, *_STEPS) if isinstance(error, kind))
     step = next(found, "")
     if step:

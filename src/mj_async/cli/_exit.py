@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from mj_async import errors
 
-from ._advice import told
+from ._advice import root_of, told
 from ._terminal import OutputError, say
 
 DONE, PARTLY, USAGE, GATEWAY = 0, 1, 2, 3
@@ -26,7 +26,8 @@ _CODES: tuple[tuple[type[errors.MJError], int], ...] = (
 
 def code_of(error: errors.MJError | None) -> int:
     """Give the exit code for what one id ended with."""
-    return next((code for kind, code in _CODES if isinstance(error, kind)), DONE)
+    root = None if error is None else root_of(error)
+    return next((code for kind, code in _CODES if isinstance(root, kind)), DONE)
 
 
 def code_of_all(codes: Iterable[int]) -> int:

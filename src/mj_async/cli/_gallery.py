@@ -46,11 +46,11 @@ def gallery(
 
 def _check(file: Path, output: Path, *, overwrite: bool) -> None:
     """Refuse an output that is not ours to replace."""
-    if not output.exists():
+    if not output.exists() or not file.exists():
         return
     if not output.is_file():
         _refuse(f"{output} is not a file; next: give another --output")
-    if file.exists() and output.samefile(file):
+    if output.samefile(file):
         _refuse(f"{output} is the file to be read; next: give another --output")
     if not overwrite:
         _refuse(f"{output} exists, and is replaced with --overwrite only")

@@ -50,6 +50,7 @@ class SeedCount:
     codes: set[int] = attrs.field(factory=set, init=False)
     done: int = attrs.field(default=0, init=False)
     later: int = attrs.field(default=0, init=False)
+    trouble: errors.MJError | None = attrs.field(default=None, init=False)
     _words: Counter[str] = attrs.field(factory=Counter, init=False)
     _pace: Pace = attrs.field(factory=Pace, init=False)
     _began: float = attrs.field(init=False)
@@ -61,7 +62,9 @@ class SeedCount:
     def add(self, outcome: SeedOutcome) -> None:
         """Count an outcome."""
         self.done += 1
-        self.later += not outcome.final
+        if not outcome.final:
+            self.later += 1
+            self.trouble = outcome.error
         self.codes.add(code_of(outcome.error))
         self._words[word_of(outcome)] += 1
 

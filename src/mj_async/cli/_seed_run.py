@@ -93,7 +93,7 @@ class SeedRun:
         if self._file is not None:
             self._file.is_complete = ended_by is None and not self._count.later
         self._say_how_it_went()
-        if ended_by is not None or self._count.later:
+        if self._count.later or (ended_by is not None and (self._file or self._count.done)):
             self._say_how_to_go_on()
         code = code_of_end(ended_by, self._count.codes)
         # As if one run had written them all.
@@ -134,8 +134,9 @@ class SeedRun:
         say(f"{before}{self._count.summary()}{already}")
 
     def _say_how_to_go_on(self) -> None:
-        if self._count.later:
+        if self._count.trouble is not None:
             say(f"no final answer yet, and so no line, for {self._count.later} of them")
+            say(f"the last of these: {told(self._count.trouble)}")
         if self._file is None:
             say("with --output FILE a run can be resumed")
         else:

@@ -1,0 +1,154 @@
+"""Samples of single fetches: the same requests by ours and by the peers.
+
+Each peer sends the same headers over kept connections, reads the JSON and checks the id, at the
+best settings that are known for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import httpx
+
+from mj_async import AsyncMJClient, Dialect
+
+KEY = "sk-benchmark"
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+Ask: TypeAlias = Callable[[str], Awaitable[object]]
+
+
+def read(content: bytes, task_id: str) -> object:
+    """Read an answer, and check that it is the one."""
+    task = json.loads(content)
+    assert task["id"] == task_id
+    return task
+
+
+@asynccontextmanager
+async def ours(base_url: str, **options: Any) -> AsyncIterator[Ask]:
+    """Fetch with an all-default client, but for the scheme, which is known."""
+    dialect = Dialect(auth="bearer")
+    async with AsyncMJClient(KEY, base_url=base_url, dialect=dialect, **options) as client:
+        yield client.fetch_task
+
+
+def _asking(client: Any, base_url: str) -> Ask:
+    async def ask(task_id: str) -> object:
+        answer = await client.get(f"{base_url}/mj/task/{task_id}/fetch", headers=HEADERS)
+        return read(answer.content, task_id)
+
+    return ask
+
+
+@asynccontextmanager
+async def bare_httpx(base_url: str) -> AsyncIterator[Ask]:
+    """Fetch with an all-default httpx client."""
+    async with httpx.AsyncClient() as client:
+        yield _asking(client, base_url)
+
+
+@asynccontextmanager
+async def httpx_and_semaphore(base_url: str) -> AsyncIterator[Ask]:
+    """Fetch with httpx, eight at a time: the best that its pool can do."""
+    limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
+    async with httpx.AsyncClient(limits=limits) as client:
+        ask, gate = _asking(client, base_url), asyncio.Semaphore(8)
+
+        async def ask_in_turn(task_id: str) -> object:
+            async with gate:
+                return await ask(task_id)
+
+        yield ask_in_turn
+
+
+@asynccontextmanager
+async def httpx_aiohttp(base_url: str) -> AsyncIterator[Ask]:
+    """Fetch with httpx over aiohttp's connections."""
+    from httpx_aiohttp import HttpxAiohttpClient  # noqa: PLC0415  # each process needs one
+
+    async with HttpxAiohttpClient() as client:
+        yield _asking(client, base_url)
+
+
+@asynccontextmanager
+async def httpx2(base_url: str) -> AsyncIterator[Ask]:
+    """Fetch with the fork of httpx whose pool is mended."""
+    import httpx2 as fork  # noqa: PLC0415
+
+    async with fork.AsyncClient() as client:
+        yield _asking(client, base_url)
+
+
+@asynccontextmanager
+async def aiohttp(base_url: str) -> AsyncIterator[Ask]:
+    """Fetch with aiohttp."""
+    import aiohttp as peer  # noqa: PLC0415
+
+    async with peer.ClientSession(headers=HEADERS) as session:
+
+        async def ask(task_id: str) -> object:
+            async with session.get(f"{base_url}/mj/task/{task_id}/fetch") as answer:
+                return read(await answer.read(), task_id)
+
+        yield ask
+
+
+@asynccontextmanager
+async def streams(base_url: str) -> AsyncIterator[Ask]:
+    """Fetch with bare streams: what the server can do at most."""
+    url = urlsplit(base_url)
+    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def ask(task_id: str) -> object:
+        connection = idle.pop() if idle else await asyncio.open_connection(url.hostname, url.port)
+        reader, writer = connection
+        writer.write(f"GET /mj/task/{task_id}/fetch HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        content = await reader.readexactly(int(head.rsplit(b":", 1)[1]))
+        idle.append(connection)
+        return content
+
+    yield ask
+    for _, writer in idle:
+        writer.close()
+
+
+CLIENTS = {
+    "ours": ours,
+    "httpx": bare_httpx,
+    "httpx, semaphore of 8": httpx_and_semaphore,
+    "httpx over aiohttp": httpx_aiohttp,
+    "httpx2": httpx2,
+    "aiohttp": aiohttp,
+    "bare streams": streams,
+}
+
+
+async def fetches(base_url: str, name: str, at_once: int, count: int, *, warm: bool) -> float:
+    """Tell the CPU microseconds of one request, so many gathered at a time.
+
+    A client that is to be warm has had one request before: its certificates are read, and its
+    first connection stands.
+    """
+    async with CLIENTS[name](base_url) as ask:
+        if warm:
+            await ask("warm")
+        turns = max(1, count // at_once)
+        started = time.process_time()
+        for turn in range(turns):
+            await asyncio.gather(*(ask(f"{turn}-{number}") for number in range(at_once)))
+        return (time.process_time() - started) / (turns * at_once) * 1e6
+
+
+async def burst(base_url: str, name: str, count: int) -> float:
+    """Tell how many of so many at once, on a client that is all new, are answered."""
+    async with CLIENTS[name](base_url) as ask:
+        asked = (ask(str(number)) for number in range(count))
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+    return sum(not isinstance(answer, BaseException) for answer in answers)

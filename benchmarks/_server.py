@@ -1,0 +1,103 @@
+"""The server of the benchmarks: it answers from bytes that are ready, in a process of its own.
+
+`/fetch` and the list give the published documents' task, of nine buttons, under the id that was
+asked for. A task whose id begins with `wait` is finished with its fourth poll. `/requests` tells
+how many requests have come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SAMPLE = Path(__file__).parents[1] / "tests/samples/documented/fetch_winfull.json"
+DOCUMENT = json.loads(SAMPLE.read_bytes())
+POLLS = 4
+
+
+def _split(status: str) -> tuple[bytes, bytes]:
+    text = json.dumps({**DOCUMENT, "id": "\0", "status": status}, ensure_ascii=False)
+    before, after = text.split('"\\u0000"')
+    return before.encode(), after.encode()
+
+
+DONE, WORKING = _split("SUCCESS"), _split("IN_PROGRESS")
+polls: Counter[str] = Counter()
+requests = 0
+
+
+def write_task(task_id: str) -> bytes:
+    """Write the task of that id."""
+    before, after = DONE
+    if task_id.startswith("wait"):
+        polls[task_id] += 1
+        before, after = DONE if polls[task_id] >= POLLS else WORKING
+    return b'%s"%s"%s' % (before, task_id.encode(), after)
+
+
+class Answering(asyncio.Protocol):
+    """Answers each request when it is whole."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._received = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Answer, if it is whole."""
+        global requests  # noqa: PLW0603  # one process, one server
+        self._received += data
+        head, found, body = self._received.partition(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        if not found or len(body) < int(length or 0):
+            return
+        self._received = b""
+        requests += 1
+        target = head.split(b" ", 2)[1].decode()
+        if body:
+            answer = b"[%s]" % b",".join(map(write_task, json.loads(body)["ids"]))
+        elif target == "/requests":
+            answer = b"%d" % requests
+        else:
+            answer = write_task(target.split("/")[-2])
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        self._transport.write(head % len(answer) + answer)
+
+
+async def _serve() -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Answering, "127.0.0.1", 0, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """Serve for a while, and give the address."""
+    command = [sys.executable, __file__]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.kill()
+
+
+def _run() -> None:
+    try:
+        import uvloop  # noqa: PLC0415  # a server without it does, too
+    except ImportError:
+        asyncio.run(_serve())
+    else:
+        uvloop.run(_serve())
+
+
+if __name__ == "__main__":
+    _run()
