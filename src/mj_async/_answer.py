@@ -46,23 +46,22 @@ _BY_CODE: Mapping[str, type[errors.APIError]] = {
 
 def _is_task(raw: Any) -> bool:
     """Tell a task from an envelope: both may have `description`, and Spring's `status`."""
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, dict):
         return False
-    found = len(_TASK_KEYS.intersection(raw))
     if raw.get("id"):
-        return found >= 1 or _REFUSAL_KEYS.isdisjoint(raw)
-    return found >= 2
+        return not _TASK_KEYS.isdisjoint(raw) or _REFUSAL_KEYS.isdisjoint(raw)
+    return len(_TASK_KEYS.intersection(raw)) >= 2
 
 
 def _unwrap(raw: Any) -> Any:
     """Take a task or a list of tasks out of `{"data": …}`, `{"result": …}`, `{"list": …}`."""
-    if not isinstance(raw, Mapping) or _is_task(raw):
+    if not isinstance(raw, dict) or _is_task(raw):
         return raw
     inside = (raw.get(key) for key in _ENVELOPE_KEYS)
     return next((value for value in inside if _is_task(value) or _is_list(raw, value)), raw)
 
 
-def _is_list(envelope: Mapping[str, Any], value: Any) -> bool:
+def _is_list(envelope: dict[str, Any], value: Any) -> bool:
     refused = str(envelope.get("code", 1)) not in ("0", "1", "200")
     return isinstance(value, list) and not refused and envelope.get("success") is not False
 
@@ -295,7 +294,8 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
         raw = _unwrap(_read(reply))
     else:
         reply = Reply(body=b"")
-        raw = _unwrap(payload)
+        given: object = payload  # a webhook's body, whatever a user's framework makes of it
+        raw = _unwrap(dict(given) if isinstance(given, Mapping) else given)
     task = _structure(reply, raw) if _is_task(raw) else None
     if task is None or not task.id:
         raise reply.unexpected("json")

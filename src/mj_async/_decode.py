@@ -48,7 +48,9 @@ _Draft: Any = attrs.make_class(
     "_Draft", ["id", *_TEXT_NAMES, *_TIME_NAMES, *_OTHER_NAMES], slots=True, weakref_slot=False
 )
 _KNOWN_KEYS = frozenset(WIRE_NAMES.values())
+_EMPTY_VALUES = tuple(EMPTY_VALUES.items())
 _TEXT_TYPES = frozenset({str, type(None)})
+_CONTAINERS = frozenset({dict, list})
 
 _BUTTON_KEYS = tuple(BUTTON_WIRE_NAMES.values())
 _BUTTON_TYPES = ((str, type(None)),) * 3 + ((int, type(None)),) * 2
@@ -139,7 +141,7 @@ def read_task(raw: Mapping[str, Any]) -> Task:
 
 def _structure_task(raw: dict[str, Any], _: object) -> Task:
     get = raw.get
-    extra = {key: raw[key] for key in raw if key not in _KNOWN_KEYS}
+    extra = {} if _KNOWN_KEYS.issuperset(raw) else _unknown(raw)
     texts = list(map(get, _TEXT_KEYS))
     if not _TEXT_TYPES.issuperset(map(type, texts)):
         _set_aside(_TEXT_KEYS, texts, extra)
@@ -148,7 +150,13 @@ def _structure_task(raw: dict[str, Any], _: object) -> Task:
     task: Any = _Draft(
         _read_id(get("id"), extra),
         *texts,
-        *[_read_time(key, get(key), extra) for key in _TIME_KEYS],
+        *[
+            # A call less for each of most times.
+            EPOCH + value * _MILLISECOND
+            if type(value := get(key)) is int and 0 < value <= _LATEST_TIME
+            else _read_time(key, value, extra)
+            for key in _TIME_KEYS
+        ],
         properties,
         _read_task_seed(get("seed"), properties, extra),
         _read_buttons(get("buttons"), extra),
@@ -163,8 +171,16 @@ def _structure_task(raw: dict[str, Any], _: object) -> Task:
     return drafted
 
 
+def _unknown(raw: dict[str, Any]) -> dict[str, Any]:
+    extra = dict(raw)
+    for key in _KNOWN_KEYS:  # fewer than there are others
+        extra.pop(key, None)
+    return extra
+
+
 def _empty_keys(raw: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(key for key, empty in EMPTY_VALUES.items() if raw.get(key) == empty)
+    get = raw.get
+    return tuple([key for key, empty in _EMPTY_VALUES if get(key) == empty])
 
 
 def _set_aside(keys: tuple[str, ...], values: list[Any], extra: dict[str, Any]) -> None:
@@ -234,11 +250,10 @@ def _read_buttons(value: Any, extra: dict[str, Any]) -> tuple[Any, ...]:
         extra["buttons"] = value
         return ()
     try:
-        keys = tuple(chain.from_iterable(value))
         values = tuple(chain.from_iterable(map(dict.values, value)))
     except TypeError:  # something in it is no object
         return _read_odd_buttons(value, extra)
-    plain = keys == _BUTTON_KEYS * len(value)
+    plain = [*map(tuple, value)].count(_BUTTON_KEYS) == len(value)
     if plain and tuple(map(type, values)) == _PLAIN_BUTTON * len(value):
         return values
     return _read_odd_buttons(value, extra)
@@ -258,8 +273,12 @@ def _fit(value: Any, kinds: tuple[type, ...]) -> Any:
     return value if type(value) in kinds else None
 
 
+def _is_flat(value: Any) -> bool:
+    return isinstance(value, dict) and _CONTAINERS.isdisjoint(map(type, value.values()))
+
+
 def _refuse_depth(*values: Any) -> None:
-    level = [value for value in values if value]
+    level = [value for value in values if value and not _is_flat(value)]
     for _ in range(_DEEPEST):
         if not level:
             return
@@ -267,7 +286,7 @@ def _refuse_depth(*values: Any) -> None:
             item
             for value in level
             for item in (value.values() if isinstance(value, dict) else value)
-            if type(item) in (dict, list)
+            if type(item) in _CONTAINERS
         ]
     raise ValueError(f"nested more than {_DEEPEST} levels deep")
 
