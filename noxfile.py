@@ -159,10 +159,8 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Compare costs with those of others in the same run."""
-    session.install(".[speed]", "aiohttp>=3.11")
-    session.run("python", "benchmarks/fetch.py")
-    session.run("python", "benchmarks/list_tasks.py")
-    session.run("python", "benchmarks/waits.py")
+    session.install(".[speed]", *GROUPS["benchmarks"])
+    session.run("python", "benchmarks", *session.posargs)
     session.run("python", "benchmarks/adaptive.py")
 
 

@@ -15,10 +15,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 SAMPLE = Path(__file__).parents[1] / "tests/samples/documented/fetch_winfull.json"
 DOCUMENT = json.loads(SAMPLE.read_bytes())
-POLLS = 4
+POLLS = int(__import__("os").environ.get("POLLS", "4"))
 
 
 def _split(status: str) -> tuple[bytes, bytes]:
@@ -46,8 +47,7 @@ class Answering(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
         self._received = b""
 
     def data_received(self, data: bytes) -> None:

@@ -181,14 +181,18 @@ class Agenda:
         return [task_id for task_id in idle if any(self.waiting([task_id]))]
 
     def _due(self, task_id: str) -> float:
-        watches = [place.watch for place in self._places[task_id]]
-        return min(-math.inf if watch.hinted else watch.due for watch in watches)
+        """Give when an id is due; infinity where nobody waits for news of it."""
+        due = math.inf
+        for place in self._places.get(task_id, ()):
+            watch = place.watch
+            if not watch.has_news:
+                due = min(due, -math.inf if watch.hinted else watch.due)
+        return due
 
     def _is_wanted(self, task_id: str, now: float) -> bool:
-        if task_id in self._under_way or not any(self.waiting([task_id])):
-            return False
         due = self._due(task_id)
-        return due <= now or due < self._tick + self.interval / 2
+        is_due = due <= now or due < self._tick + self.interval / 2
+        return is_due and task_id not in self._under_way
 
     def _ask_alone(self, task_ids: Iterable[str], now: float) -> None:
         few = list(task_ids)[: self._alone_left]
@@ -230,15 +234,16 @@ class Agenda:
         """
         self.drop(job)
         for task_id, answer in answers.items():
-            self._tell((task_id,), answer, job.at)
+            self._tell(task_id, answer, job.at)
             if isinstance(answer, errors.AuthenticationError):  # others need not ask to know
-                self._tell(tuple(self._places), answer, job.at)
+                for other in tuple(self._places):
+                    self._tell(other, answer, job.at)
         self._ask_alone((one for one in job.task_ids if one not in answers), now)
 
-    def _tell(
-        self, task_ids: tuple[str, ...], answer: Task | errors.MJError, asked_at: float
-    ) -> None:
-        for place in tuple(self.waiting(task_ids)):
+    def _tell(self, task_id: str, answer: Task | errors.MJError, asked_at: float) -> None:
+        for place in self.places(task_id):
+            if place.watch.has_news:
+                continue
             own = answer
             if isinstance(answer, errors.MJError):  # each raises its own
                 own = copy(answer)

@@ -30,7 +30,9 @@ def _how_far(task: Task) -> tuple[int, int]:
 def is_change(task: Task, other: Task | None) -> bool:
     """Whether status or progress differ."""
     # Not the picture's URL: new-api changes its `?rand=` at every poll.
-    return other is None or (task.status, task.progress) != (other.status, other.progress)
+    if other is None or task.status != other.status:
+        return True
+    return task.progress_text != other.progress_text and task.progress != other.progress
 
 
 def lacks_picture(task: Task) -> bool:

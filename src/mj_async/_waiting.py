@@ -215,7 +215,8 @@ class Watch:
             self.task = task if task.succeeded else self.task
             return
         self.task = task
-        self.context.durations.record(task, self.context.clock.wall_time())
+        if task.succeeded:
+            self.context.durations.record(task, self.context.clock.wall_time())
         self._plan(asked_at)
         if task.status == TaskStatus.MODAL:
             self._failure = self._end_with(errors.TaskNeedsInputError)
@@ -228,7 +229,11 @@ class Watch:
             self._check_stall(asked_at)
 
     def _plan(self, asked_at: float) -> None:
-        wall_time = self.context.clock.wall_time() - (self.context.clock.now() - asked_at)
+        clock, learns = (
+            self.context.clock,
+            self.polling.learning,
+        )  # else nobody asks the time of day
+        wall_time = clock.wall_time() - (clock.now() - asked_at) if learns else 0.0
         self._schedule.plan(asked_at, self.task, wall_time)
 
     def _check_stall(self, now: float) -> None:

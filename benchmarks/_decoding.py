@@ -1,0 +1,122 @@
+"""Samples of decoding: from a body's bytes to a task.
+
+Ours is measured as it is called for an answer: `parse_task`, in a process with orjson or without.
+Its buttons are made when somebody looks at them, so that it is measured with a look, too.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+SAMPLES = Path(__file__).parents[1] / "tests/samples"
+BODIES = {
+    18: SAMPLES / "documented/fetch_winfull.json",
+    75: SAMPLES / "csharp/fetch_success.json",
+    14: SAMPLES / "java/fetch_success.json",
+}
+TURNS, CALLS = 9, 3000
+Decode = Callable[[bytes], object]
+
+
+def make_ours(*, look: bool = False, orjson: bool = True) -> Decode:
+    """Make our decoder; `orjson` has to be decided before mj_async is imported."""
+    if not orjson:
+        sys.modules["orjson"] = None  # type: ignore[assignment]  # as if it were not installed
+    from mj_async import parse_task  # noqa: PLC0415
+
+    return (lambda body: parse_task(body).buttons) if look else parse_task
+
+
+def make_pydantic() -> Decode:
+    """Make a decoder of pydantic that keeps as much: times, buttons, and keys that are unknown."""
+    from pydantic import AliasGenerator, BaseModel, ConfigDict  # noqa: PLC0415
+    from pydantic.alias_generators import to_camel  # noqa: PLC0415
+
+    config = ConfigDict(alias_generator=AliasGenerator(validation_alias=to_camel))
+
+    class Button(BaseModel):
+        model_config = config
+        custom_id: str | None = None
+        emoji: str | None = None
+        label: str | None = None
+        type: int | None = None
+        style: int | None = None
+
+    class Task(BaseModel):
+        model_config = ConfigDict(**config, extra="allow")
+        id: str
+        status: str | None = None
+        action: str | None = None
+        progress: str | None = None
+        prompt: str | None = None
+        prompt_en: str | None = None
+        description: str | None = None
+        state: str | None = None
+        bot_type: str | None = None
+        custom_id: str | None = None
+        fail_reason: str | None = None
+        image_url: str | None = None
+        video_url: str | None = None
+        mask_base64: str | None = None
+        submit_time: datetime | None = None
+        start_time: datetime | None = None
+        finish_time: datetime | None = None
+        buttons: list[Button] | None = None
+        properties: dict[str, Any] | None = None
+        seed: str | None = None
+
+    Task.model_rebuild(_types_namespace={"Button": Button, "datetime": datetime, "Any": Any})
+    return Task.model_validate_json
+
+
+def make_msgspec() -> Decode:
+    """Make a decoder of msgspec; it drops keys that are unknown, and reads no times."""
+    import msgspec  # noqa: PLC0415
+
+    names = ["customId", "emoji", "label", "type", "style"]
+    button = msgspec.defstruct("Button", [(name, Any, None) for name in names])
+    texts = ["id", "status", "action", "progress", "prompt", "promptEn", "description", "state"]
+    texts += ["botType", "customId", "failReason", "imageUrl", "videoUrl", "maskBase64", "seed"]
+    fields: list[tuple[str, Any, Any]] = [(name, str | None, None) for name in texts]
+    fields += [(name, int | None, None) for name in ("submitTime", "startTime", "finishTime")]
+    fields += [("buttons", list[button] | None, None), ("properties", Any, None)]  # type: ignore[valid-type]
+    return msgspec.json.Decoder(msgspec.defstruct("Task", fields)).decode
+
+
+def make_orjson() -> Decode:
+    """Give orjson by itself."""
+    import orjson  # noqa: PLC0415
+
+    return orjson.loads
+
+
+DECODERS: dict[str, Callable[[], Decode]] = {
+    "ours": make_ours,
+    "ours, buttons looked at": lambda: make_ours(look=True),
+    "ours, stdlib json": lambda: make_ours(orjson=False),
+    "ours, stdlib json, buttons looked at": lambda: make_ours(look=True, orjson=False),
+    "pydantic": make_pydantic,
+    "msgspec": make_msgspec,
+    "json": lambda: json.loads,
+    "orjson": make_orjson,
+}
+
+
+def decoding(name: str, keys: int) -> float:
+    """Tell the CPU microseconds of one task with so many keys."""
+    decode, body = DECODERS[name](), BODIES[keys].read_bytes()
+    assert decode(body) is not None
+    times = []
+    for _ in range(TURNS):
+        started = time.process_time()
+        for _ in range(CALLS):
+            decode(body)
+        times.append((time.process_time() - started) / CALLS * 1e6)
+    return statistics.median(times)

@@ -1,0 +1,36 @@
+"""Samples of listing: 10,000 tasks by lists of ours, or by one GET for each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from _fetching import CLIENTS, KEY
+
+from mj_async import AsyncMJClient, Dialect
+
+IDS = [str(1_730_621_826_000_000 + number) for number in range(10_000)]
+
+
+async def lists(base_url: str, _name: str) -> float:
+    """Tell the CPU microseconds of one id in `list_tasks`."""
+    async with AsyncMJClient(KEY, base_url=base_url, dialect=Dialect(auth="bearer")) as client:
+        started = time.process_time()
+        tasks = await client.list_tasks(IDS)
+        cost = time.process_time() - started
+    assert len(tasks) == len(IDS)
+    return cost / len(IDS) * 1e6
+
+
+async def gets(base_url: str, name: str, at_once: int) -> float:
+    """Tell the CPU microseconds of one id, by a GET for each, so many under way at once."""
+    remaining = iter(IDS)
+    async with CLIENTS[name](base_url) as ask:
+
+        async def take_turns() -> None:
+            for task_id in remaining:
+                await ask(task_id)
+
+        started = time.process_time()
+        await asyncio.gather(*(take_turns() for _ in range(at_once)))
+        return (time.process_time() - started) / len(IDS) * 1e6
