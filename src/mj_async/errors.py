@@ -282,11 +282,15 @@ class TaskError(MJError):
     ) -> None:
         count = "1 poll" if polls == 1 else f"{polls} polls"
         after = f" (after {elapsed:.1f} s and {count})" if polls else ""
-        super().__init__(f"task {task_id}: {self._summary}{after}{self._last_seen(task)}")
+        told = f"{self._summary}{after}{self._last_seen(task)}{self._last_failed()}"
+        super().__init__(f"task {task_id}: {told}")
         self.task_id: str = task_id
         self.task = task
         self.elapsed = elapsed
         self.polls = polls
+
+    def _last_failed(self) -> str:
+        return ""
 
     @staticmethod
     def _last_seen(task: Task | None) -> str:
@@ -338,7 +342,8 @@ class WaitTimeoutError(TaskError, TimeoutError):
         polls: int = 0,
         last_error: MJError | None = None,
     ) -> None:
-        super().__init__(task_id=task_id, task=task, elapsed=elapsed, polls=polls)
         self.last_error = last_error
-        if last_error is not None:
-            self.args = (f"{self}; the last poll failed: {last_error}",)
+        super().__init__(task_id=task_id, task=task, elapsed=elapsed, polls=polls)
+
+    def _last_failed(self) -> str:
+        return "" if self.last_error is None else f"; the last poll failed: {self.last_error}"
