@@ -209,7 +209,7 @@ def read_tasks(reply: Reply) -> Listing:
     rows = [item for item in raw if item not in (None, {})]
     if not all(map(_is_task, rows)):
         raise reply.unexpected("json")
-    return Listing(tuple(_structure(reply, row) for row in rows))
+    return Listing(tuple([_structure(reply, row) for row in rows]))
 
 
 def read_seed(reply: Reply, source: SeedSource) -> ImageSeed:

@@ -46,8 +46,13 @@ class Secret:
         return self._value[7:].strip() if is_prefixed else self._value
 
     def conceal(self, text: str) -> str:
-        """Give the text without the key, for a message that quotes a gateway."""
-        for form in self._forms():
+        """Give the text without the key, for a message that quotes a gateway.
+
+        new-api quotes a key by its ends, `sk-abc***xyz`; they are taken out, too.
+        """
+        token = self.reveal_bare().removeprefix("sk-")
+        masked = (f"{token[:3]}***{token[-3:]}",) if len(token) >= _SHORTEST_SECRET else ()
+        for form in (*self._forms(), *masked):
             text = text.replace(form, "***")
         return text
 
@@ -58,13 +63,12 @@ class Secret:
         return body
 
     def _forms(self) -> tuple[str, ...]:
-        """Give the key as it is, as it is in an address, and as new-api masks it."""
+        """Give the key as it is, and as it is in an address."""
         bare = self.reveal_bare()
         if len(bare) < _SHORTEST_SECRET:
             return ()
-        token = bare.removeprefix("sk-")
-        # In a set, for most keys look the same in an address.
-        return tuple({bare, quote(bare, safe=""), f"{token[:3]}***{token[-3:]}"})
+        quoted = quote(bare, safe="")
+        return (bare,) if bare == quoted else (bare, quoted)
 
     def __repr__(self) -> str:
         return "<Secret>"

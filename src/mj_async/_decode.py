@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
@@ -136,7 +137,7 @@ def read_task(raw: Mapping[str, Any]) -> Task:
     Raises:
         ValueError: A value is nested more deeply than any gateway would.
     """
-    return _converter().structure(raw, Task)
+    return _structure_hook()(raw, Task)
 
 
 def _structure_task(raw: dict[str, Any], _: object) -> Task:
@@ -291,12 +292,8 @@ def _refuse_depth(*values: Any) -> None:
     raise ValueError(f"nested more than {_DEEPEST} levels deep")
 
 
-def _converter() -> cattrs.Converter:
-    global _made  # noqa: PLW0603  # made on first use: importing the package stays cheap
-    if _made is None:
-        _made = cattrs.Converter()
-        _made.register_structure_hook(Task, _structure_task)
-    return _made
-
-
-_made: cattrs.Converter | None = None
+@cache  # made on first use: importing the package stays cheap
+def _structure_hook() -> Callable[[Any, Any], Task]:
+    converter = cattrs.Converter()
+    converter.register_structure_hook(Task, _structure_task)
+    return converter.get_structure_hook(Task)
