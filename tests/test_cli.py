@@ -131,3 +131,26 @@ def test_an_interrupt_while_it_is_loaded_ends_with_130(tmp_path: Path) -> None:
     ended = run("--version", PYTHONPATH=str(tmp_path))
 
     assert (130, "", "") == (ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.mark.parametrize("command", ["demo", "--version", "--help"])
+def test_a_full_disk_is_one_line(command: str) -> None:
+    """What cannot be written is said without a traceback."""
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        ended = subprocess.run(
+            [*COMMAND, command], check=False, stdout=full, stderr=PIPE, text=True, timeout=60
+        )
+
+    assert 1 == ended.returncode
+    assert ended.stderr.startswith("mj-async: cannot write to standard output: No space left")
+    assert 1 == ended.stderr.count("\n")
+
+
+def test_a_gateway_needs_an_output() -> None:
+    """Where the shell has closed it, that is said in one line."""
+    line = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "gateway"]
+    ended = subprocess.run(line, check=False, stderr=PIPE, text=True, timeout=60)
+
+    assert 1 == ended.returncode
+    assert ended.stderr.startswith("mj-async: standard output is closed")
+    assert 1 == ended.stderr.count("\n")

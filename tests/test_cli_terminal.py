@@ -292,6 +292,22 @@ def test_a_service_is_stopped_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("gateway")
+def test_what_runs_in_the_background_is_stopped_in_order() -> None:
+    """A script's background commands ignore Ctrl-C, and SIGTERM ends them as it ends others."""
+    shell = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh", *COMMAND]
+    command = [*shell, "wait", *OFTEN, "--json", *IDS]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(11):
+            process.stdout.readline()
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+
+    assert 130 == process.returncode
+    assert said.startswith("mj-async: interrupted: 11 of 12 ended")
+
+
+@pytest.mark.usefixtures("gateway")
 def test_an_ignored_interrupt_is_ignored(tmp_path: Path) -> None:
     """What was started to live on, as behind nohup, does."""
     os.mkfifo(tmp_path / "pipe")
@@ -306,6 +322,37 @@ def test_an_ignored_interrupt_is_ignored(tmp_path: Path) -> None:
         os.write(feeding, f"{IDS[0]}\n".encode())
         os.close(feeding)
         assert 0 == process.wait(30)
+
+
+CANCELLED = """
+import asyncio, os, signal
+from mj_async.cli._interrupt import run_async
+
+async def work():
+    if {by_signal}:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(60)
+    raise asyncio.CancelledError
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+try:
+    run_async(work)
+except BaseException as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("by_signal", "name"), [(True, "KeyboardInterrupt"), (False, "CancelledError")]
+)
+def test_only_a_signal_is_an_interrupt(by_signal: bool, name: str) -> None:
+    """What has been cancelled for another reason is not taken for an interrupt."""
+    command = [sys.executable, "-c", CANCELLED.format(by_signal=by_signal)]
+
+    assert (
+        f"{name}\n"
+        == subprocess.run(command, check=True, stdout=PIPE, text=True, timeout=60).stdout
+    )
 
 
 HANGING = """

@@ -551,3 +551,47 @@ async def test_a_seed_may_come_late(dialect: Any, code: int) -> None:
         seed = await client.image_seed(ID)
 
     assert ([code, code], "5") == (codes, seed.seed)
+
+
+@pytest.mark.parametrize(
+    ("id", "timeline"),
+    [
+        (1, [(0, "SUCCESS", "100%")]),
+        ("1", []),
+        ("1", [(0, "SUCCESS")]),
+        ("1", [(60, "SUCCESS", "100%"), (0, "SUBMITTED", "0%")]),
+        ("1", [(float("nan"), "SUCCESS", "100%")]),
+        ("1", [(-1, "SUCCESS", "100%")]),
+    ],
+)
+def test_a_task_that_cannot_be_followed_is_refused(id: Any, timeline: Any) -> None:  # noqa: A002
+    """A test with such a task would fail far away from the mistake."""
+    with pytest.raises(errors.ConfigurationError):
+        FakeGateway().add_task(id, timeline)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"n": 0}, {"body": "busy"}, {"status": 0}, {"headers": {"retry-after": 5}}],
+    ids=str,
+)
+def test_a_failure_that_cannot_be_sent_is_refused(options: Any) -> None:
+    """It would be a TypeError in the client that gets it."""
+    with pytest.raises(errors.ConfigurationError):
+        FakeGateway().fail_next(**options)
+
+
+@pytest.mark.anyio
+async def test_a_task_that_is_replaced_begins_anew() -> None:
+    """What was asked for the old one counts no more."""
+    gateway = FakeGateway("csharp")
+    for seed in ("5", "6"):
+        gateway.add_task("1", [(0, "SUCCESS", "100%")], seed=seed, seed_asks=2)
+        async with gateway.client() as client:
+            with pytest.raises(errors.SeedUnavailableError):
+                await client.image_seed("1")
+            assert seed == (await client.image_seed("1")).seed
+    gateway.add_task("1", [(0, "SUBMITTED", "0%")], seed="7")
+
+    async with gateway.client() as client:
+        assert (await client.fetch_task("1")).seed is None

@@ -6,20 +6,20 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-import anyio
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from ._completion import Completion
 from ._demo import Demo
-from ._exit import USAGE
+from ._exit import PARTLY, USAGE, run
 from ._gallery import gallery
 from ._gateway import gateway
+from ._interrupt import run_async
 from ._list import list_
 from ._one import fetch, seed
 from ._probe import probe
 from ._seeds import seeds
-from ._terminal import say
+from ._terminal import ELSEWHERE, mute, say
 from ._version import versions
 from ._wait import wait
 
@@ -44,7 +44,7 @@ app.command(Completion(app).install, name="--install-completion")
 @app.command
 def demo() -> None:
     """Show the main job on a gateway of our own, on loopback: fetch, list, wait, seeds."""
-    anyio.run(Demo(Console(highlight=False)).run)
+    run(lambda: run_async(Demo(Console(highlight=False)).run))
 
 
 def start(arguments: Sequence[str]) -> None:
@@ -58,6 +58,10 @@ def start(arguments: Sequence[str]) -> None:
     except CycloptsError as error:
         say(f"{without_values(str(error), arguments)} See mj-async --help.")
         sys.exit(USAGE)
+    except OSError as error:  # of what is printed by itself, as --help and the demo are
+        mute(sys.stdout)
+        say(f"cannot write to standard output: {error.strerror}; {ELSEWHERE}")
+        sys.exit(PARTLY)
 
 
 def without_values(message: str, arguments: Sequence[str]) -> str:

@@ -51,8 +51,8 @@ class Demo:
     _gateway: FakeGateway = attrs.field(factory=make_gateway, init=False)
     _rows: list[tuple[str, str, int, float]] = attrs.field(factory=list, init=False)
 
-    async def run(self) -> None:
-        """Run all steps, and show the table."""
+    async def run(self) -> int:
+        """Run all steps, show the table, and give the exit code."""
         ids = [EXAMPLE_ID, *(f"17306218270{number:05}" for number in range(_FURTHER_TASKS))]
         async with (
             self._gateway.serve() as base_url,
@@ -66,6 +66,7 @@ class Demo:
             await self._step("look up all seeds", lambda: self._seeds(client, ids))
         self.console.print()
         self.console.print(self._table())
+        return 0
 
     async def _step(self, name: str, work: Callable[[], Awaitable[str]]) -> None:
         started, before = time.perf_counter(), len(self._gateway.requests)

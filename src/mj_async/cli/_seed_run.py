@@ -92,7 +92,8 @@ class SeedRun:
         ended_by = ended_by or self._ids.problem
         if self._file is not None:
             self._file.is_complete = ended_by is None and not self._count.later
-        self._say_how_it_went()
+        if self._file or self._count.done or ended_by is None:
+            self._say_how_it_went()
         if self._count.later or (ended_by is not None and (self._file or self._count.done)):
             self._say_how_to_go_on()
         code = code_of_end(ended_by, self._count.codes)

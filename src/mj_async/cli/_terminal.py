@@ -19,7 +19,7 @@ from ._text import as_json, clean
 
 _REDRAW_EVERY = 0.25
 _SPEAK_EVERY = 5.0
-_ELSEWHERE = "next: make room, or send it elsewhere"
+ELSEWHERE = "next: make room, or send it elsewhere"
 
 
 class OutputError(Exception):
@@ -50,10 +50,10 @@ def write_aside(line: str) -> None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
     except OSError:
-        _mute(sys.stderr)
+        mute(sys.stderr)
 
 
-def _mute(stream: TextIO) -> None:
+def mute(stream: TextIO) -> None:
     """Let what is still in the stream's buffer go nowhere, or the interpreter's end complains."""
     with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
         os.dup2(nowhere.fileno(), stream.fileno())
@@ -109,10 +109,10 @@ class Terminal:
         try:
             put(self._stdout)
         except OSError as error:
-            _mute(self._stdout)
+            mute(self._stdout)
             unread = isinstance(error, BrokenPipeError)
             problem = f"cannot write to standard output: {error.strerror}"
-            raise OutputError("" if unread else f"{problem}; {_ELSEWHERE}") from None
+            raise OutputError("" if unread else f"{problem}; {ELSEWHERE}") from None
 
     def _put(self, stdout: TextIO, line: Text) -> None:
         if self.shows_results:

@@ -62,7 +62,7 @@ class GatewayClock(Clock):
         self._count = 0
         self._activity = 0
         self._driven = False
-        self._held = False
+        self._advances: list[float] = []
         self._outside_until = 0.0
         self._parked: dict[_Alarm, anyio.Event] = {}
 
@@ -98,17 +98,25 @@ class GatewayClock(Clock):
     async def advance(self, seconds: float) -> None:
         """Add to the time, and let whoever sleeps meanwhile wake in order."""
         until = self.now() + seconds
-        self._held = True
+        self._advances.append(until)
         try:
             await self._settle()
-            while (due := self._next_alarm()) is not None and due <= until:
-                self._jump()
+            # Others may advance it, too: whoever is to come back first does.
+            while self._step() or min(self._advances) < until:
                 await self._settle()
             self._now = max(self._now, until)
             await self._settle()
         finally:
-            self._held = False
+            self._advances.remove(until)
             self.stir()  # whoever called has its turn before the clock goes on
+
+    def _step(self) -> bool:
+        """Jump to the next alarm, if it comes before the first of those who advance is back."""
+        due = self._next_alarm()
+        is_due = due is not None and due <= min(self._advances)
+        if is_due:
+            self._jump()
+        return is_due
 
     async def sleep(self, seconds: float) -> None:
         await checkpoint()
@@ -141,7 +149,7 @@ class GatewayClock(Clock):
         try:
             while not alarm.off:
                 await self._settle(alarm)
-                if not (self._held or alarm.off):
+                if not (self._advances or alarm.off):
                     self._jump()
         finally:
             self._driven = False

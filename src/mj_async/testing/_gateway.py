@@ -10,12 +10,21 @@ import anyio
 import attrs
 import httpx
 
+from .._checks import check_count, check_instance, check_option, zero_or_more
 from .._client import AsyncMJClient
 from ..errors import ConfigurationError
 from ._answers import AnswerName
 from ._clock import GatewayClock, Mode
 from ._dialects import DIALECTS
-from ._parts import DEFAULT_TIMELINE, STARTED_AT, Answer, FakeRequest, FakeTask, Timeline
+from ._parts import (
+    DEFAULT_TIMELINE,
+    STARTED_AT,
+    Answer,
+    FakeRequest,
+    FakeTask,
+    Timeline,
+    check_timeline,
+)
 from ._responder import Responder
 from ._server import Server
 from ._webhooks import Outbox, Webhooks
@@ -166,7 +175,14 @@ class FakeGateway:
         return Webhooks(self._outbox, self._clock, http_client)
 
     async def advance(self, seconds: float) -> None:
-        """Add to `now`; whoever sleeps until then wakes, in order."""
+        """Add to `now`; whoever sleeps until then wakes, in order.
+
+        Several may do so at once: each comes back at its own time.
+
+        Raises:
+            ConfigurationError: It is no number of seconds from 0 on.
+        """
+        check_option("seconds", seconds, zero_or_more)
         await self._clock.advance(seconds)
 
     def add_task(
@@ -192,10 +208,10 @@ class FakeGateway:
                 videos and buttons are there with SUCCESS, `fail_reason` with FAILURE.
 
         Raises:
-            ConfigurationError: The timeline is empty.
+            ConfigurationError: The id is no text, or the timeline is empty or not in order.
         """
-        if not timeline:
-            raise ConfigurationError("a timeline has at least one (seconds, status, progress)")
+        check_instance("id", id, str)
+        check_timeline(timeline)
         task = FakeTask(
             id=id,
             added_at=self.now,
@@ -210,6 +226,7 @@ class FakeGateway:
             self._outbox.drop(id)
         with self._lock:
             self._tasks[id] = task
+            self._responder.forget(id)
         self._outbox.add(task)
 
     def fail_next(
@@ -235,9 +252,15 @@ class FakeGateway:
                 proxy before it: "bad gateway", "unavailable". See the gateways page.
 
         Raises:
-            ConfigurationError: This dialect has no such answer, or there is a status or a body,
-                too.
+            ConfigurationError: It is no answer that could be sent, or this dialect has none
+                like that, or there is a status or a body, too.
         """
+        check_count("n", n)
+        check_instance("body", body, bytes)
+        if not 100 <= status <= 599:
+            raise ConfigurationError(f"status must be from 100 to 599, not {status}")
+        for name, value in (headers or {}).items():
+            check_instance(f"the header {name}", value, str)
         answer = Answer(status, body)
         if like is not None:
             answer = self._find_answer(like, alone=answer == Answer(500))

@@ -8,6 +8,9 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from .._checks import check_option, zero_or_more
+from ..errors import ConfigurationError
+
 Timeline: TypeAlias = Sequence[tuple[float, str, str]]
 
 # The submission of the published documents' example, in Unix seconds.
@@ -28,6 +31,22 @@ _COMES_WITH = {
     "buttons": "SUCCESS",
     "failReason": "FAILURE",
 }
+
+
+def check_timeline(timeline: Timeline) -> None:
+    """Refuse a timeline that cannot be followed.
+
+    Raises:
+        ConfigurationError: It is empty, one of its times is none, or they are not in order.
+    """
+    steps: Sequence[Sequence[Any]] = timeline
+    times = [step[0] for step in steps if len(step) == 3]
+    if not times or len(times) < len(steps):
+        raise ConfigurationError("a timeline has at least one (seconds, status, progress)")
+    for time in times:
+        check_option("a time of the timeline", time, zero_or_more)
+    if times != sorted(times):
+        raise ConfigurationError(f"the times of a timeline must be in order, not {times}")
 
 
 @attrs.frozen

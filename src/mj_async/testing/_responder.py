@@ -36,6 +36,11 @@ class Responder:
     known_seeds: set[str] = attrs.field(factory=set)
     seed_asks: Counter[str] = attrs.field(factory=Counter)
 
+    def forget(self, task_id: str) -> None:
+        """Forget what was asked for an id: its task is another one now."""
+        self.known_seeds.discard(task_id)
+        self.seed_asks.pop(task_id, None)
+
     def answer(self, request: FakeRequest) -> Answer:
         """Answer as the gateway would."""
         path = request.target.partition("?")[0]

@@ -92,6 +92,7 @@ def _make_server(answer: Answering) -> uvicorn.Server:
     config = uvicorn.Config(
         application,
         lifespan="off",
+        log_config=None,  # its own asks a stdout that may be closed whether it is a terminal
         log_level="critical",
         access_log=False,
         server_header=False,
