@@ -343,9 +343,9 @@ except BaseException as error:
 
 
 @pytest.mark.parametrize(
-    ("by_signal", "name"), [(True, "KeyboardInterrupt"), (False, "CancelledError")]
+    ("by_signal", "name"), [("True", "KeyboardInterrupt"), ("False", "CancelledError")]
 )
-def test_only_a_signal_is_an_interrupt(by_signal: bool, name: str) -> None:
+def test_only_a_signal_is_an_interrupt(by_signal: str, name: str) -> None:
     """What has been cancelled for another reason is not taken for an interrupt."""
     command = [sys.executable, "-c", CANCELLED.format(by_signal=by_signal)]
 
