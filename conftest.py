@@ -29,10 +29,10 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out tests that need a browser, or frameworks of bots, unless they are named."""
+    """Leave out tests that need a browser, a Redis or frameworks of bots, unless named."""
     name = collection_path.name
     named = any(name in Path(argument).parts for argument in config.args)
-    return True if name in {"browser", "examples"} and not named else None
+    return True if name in {"browser", "distributed", "examples"} and not named else None
 
 
 pytest_collect_file = Sybil(

@@ -25,6 +25,8 @@ CLAIMED = [
 ]
 GROUPS = PYPROJECT["dependency-groups"]
 _EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+# Covered by the session of that name, which needs a Redis.
+DISTRIBUTED = "*/mj_async/distributed/*,*/mj_async/cli/_cluster*"
 # What a few seconds of tests cover of everything.
 SMOKE = [
     "tests/test_house.py",
@@ -86,7 +88,7 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "run", "-m", "pytest", *parallel, *session.posargs, env=coverage_file)
     session.run("coverage", "combine", "--quiet", env=coverage_file)
     if not session.posargs:
-        session.run("coverage", "report", env=coverage_file)
+        session.run("coverage", "report", f"--omit={DISTRIBUTED}", env=coverage_file)
 
 
 @nox.session(python=PYTHONS[-1], venv_backend=QUICK)
@@ -124,6 +126,21 @@ def browser(session: nox.Session) -> None:
     session.run("pytest", "tests/browser", *session.posargs)
 
 
+@nox.session(python=PYTHONS[0], venv_backend=QUICK)
+def distributed(session: nox.Session) -> None:
+    """Run what needs Redis against Debian's redis-server; every branch must be covered."""
+    if shutil.which("redis-server") is None:
+        session.error("it needs Debian's package: apt-get install redis-server")
+    session.install(".[cli,speed,distributed]", *GROUPS["tests"], *GROUPS["distributed"])
+    coverage_file = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
+    session.run("coverage", "erase", env=coverage_file)
+    named = session.posargs or ("-n", str(os.cpu_count() or 1), "--dist", "loadfile")
+    session.run("coverage", "run", "-m", "pytest", "tests/distributed", *named, env=coverage_file)
+    session.run("coverage", "combine", "--quiet", env=coverage_file)
+    if not session.posargs:
+        session.run("coverage", "report", f"--include={DISTRIBUTED}", env=coverage_file)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and spelling."""
@@ -136,8 +153,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: mypy strictly, and pyright that the public face is typed completely."""
-    groups = [*GROUPS["tests"], *GROUPS["browser"], *GROUPS["examples"], *GROUPS["types"]]
-    session.install(".[cli,speed]", *groups, "nox")
+    names = ("tests", "browser", "distributed", "examples", "types")
+    groups = [requirement for name in names for requirement in GROUPS[name]]
+    session.install(".[cli,speed,distributed]", *groups, "nox")
     session.run("mypy")
     # pyright's wheel fetches its program from a registry of its own; where that cannot be
     # reached, mypy's stubtest compares the annotations with what is there at run time.

@@ -42,7 +42,7 @@ LEVELS = [
     ["_poller"],
     ["_client"],
     ["__init__"],
-    ["testing"],
+    ["testing", "distributed"],
     ["cli"],
 ]
 ROOMS = {name: level for level, names in enumerate(LEVELS) for name in names}

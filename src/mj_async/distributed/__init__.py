@@ -1,0 +1,3 @@
+"""Many machines: what they share lies in Redis. It needs the extra `distributed`."""
+
+__all__: list[str] = []

@@ -1,0 +1,91 @@
+"""Redis: the address that a user gave, and what is said when it cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from coredis import Redis
+from coredis import exceptions as redis_errors
+from coredis.retry import RetryPolicy
+
+from mj_async import errors
+
+_SCHEMES = ("redis", "rediss", "unix")
+# Lost, or not there yet: what another try may mend. The last is anyio's, or the system's.
+LOST = (
+    redis_errors.ConnectionError,
+    redis_errors.BusyLoadingError,
+    redis_errors.TryAgainError,
+    redis_errors.ReadOnlyError,
+    TimeoutError,
+    OSError,
+)
+
+
+def check_redis_url(redis_url: object) -> str:
+    """Give the address back.
+
+    Raises:
+        ConfigurationError: It is none. Its text is not shown, for it may hold a password.
+    """
+    try:
+        parts = urlsplit(redis_url) if isinstance(redis_url, str) else None
+        usable = parts is not None and parts.scheme in _SCHEMES and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not isinstance(redis_url, str):
+        raise errors.ConfigurationError(
+            "redis_url is no address of a Redis; next: give one such as redis://localhost:6379/0"
+        )
+    return redis_url
+
+
+def place_of(redis_url: str) -> str:
+    """PURE: name a Redis by its address without user and password."""
+    parts = urlsplit(redis_url)
+    if parts.scheme == "unix":
+        return parts.path
+    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+
+
+def open_redis(redis_url: str, retry: RetryPolicy) -> Redis[bytes]:
+    """Make a client of Redis; nothing is sent before it is entered."""
+    return Redis.from_url(redis_url, retry_policy=retry)
+
+
+@contextmanager
+def told_plainly(redis_url: str) -> Iterator[None]:
+    """Make one plain error of what Redis, and the task groups around its connections, raise.
+
+    Raises:
+        ConfigurationError: Redis refuses the password, or the database.
+        TransportError: Redis cannot be reached, or was lost.
+    """
+    try:
+        yield
+    except* (*LOST, redis_errors.RedisError) as group:
+        raise _plain_error(_first_of(group), redis_url) from None
+
+
+def _first_of(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _plain_error(error: BaseException, redis_url: str) -> errors.MJError:
+    place = place_of(redis_url)
+    if isinstance(error, redis_errors.AuthenticationError | redis_errors.AuthorizationError):
+        return errors.ConfigurationError(
+            f"Redis at {place} refuses the user or the password: {error}; next: correct redis_url"
+        )
+    if isinstance(error, LOST):
+        said = error.__cause__ or error
+        return errors.TransportError(
+            f"Redis at {place} cannot be reached: {said}; next: start it, or correct redis_url"
+        )
+    return errors.ConfigurationError(f"Redis at {place} cannot do what is needed: {error}")
