@@ -19,7 +19,7 @@ from mj_async.cli._exit import code_of, code_of_all, code_of_end
 from mj_async.cli._pace import Pace
 from mj_async.cli._rows import details_of, row_of
 from mj_async.cli._seed_count import SeedCount, word_of
-from mj_async.cli._seed_line import line_of, read_line
+from mj_async.cli._seed_line import read_line
 from mj_async.cli._seed_run import resuming
 from mj_async.cli._seeds import mode_of
 from mj_async.cli._terminal import OutputError
@@ -260,37 +260,11 @@ def test_each_outcome_is_counted_under_a_word(outcome: SeedOutcome, word: str) -
     assert word == word_of(outcome)
 
 
-def test_a_line_has_seven_fields() -> None:
-    """A seed is a line with the task as seen on the way."""
-    line = {
-        "task_id": "1",
-        "seed": "0",
-        "source": "list",
-        "status": "SUCCESS",
-        "prompt": "小猪",
-        "image_url": "https://cdn.example/1.png",
-        "error": None,
-    }
-
-    assert line == line_of(FOUND)
-    assert list(line) == list(line_of(FOUND))
-
-
-def test_a_line_without_a_seed_says_why() -> None:
-    """An error has its class and its message; what the task was is told where it was seen."""
-    unknown = line_of(UNKNOWN)
-    failed = line_of(SeedOutcome("1", error=errors.TaskFailedError(task_id="1", task=FAILED)))
-
-    assert {"1", None} == {unknown.pop("task_id"), *list(unknown.values())[:-1]}
-    assert {"type": "TaskNotFoundError", "message": str(UNKNOWN.error)} == unknown["error"]
-    assert ("FAILURE", "TaskFailedError") == (failed["status"], failed["error"]["type"])
-
-
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        (as_json(line_of(FOUND)).encode(), ("1", True)),
-        (as_json(line_of(UNKNOWN)).encode(), ("1", False)),
+        (as_json(FOUND.to_dict()).encode(), ("1", True)),
+        (as_json(UNKNOWN.to_dict()).encode(), ("1", False)),
         (b'{"task_id": "2"}\r\n', ("2", True)),
         (b"", None),
         (b"1\n", None),

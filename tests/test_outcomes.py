@@ -26,6 +26,49 @@ def test_a_good_outcome() -> None:
     assert outcome.final
 
 
+def test_an_outcome_as_a_line_has_seven_fields() -> None:
+    """A seed is a line with the task as seen on the way."""
+    url = "https://cdn.example/1.png"
+    task = Task("1", status="SUCCESS", prompt="小猪", image_url=url)
+    line = {
+        "task_id": "1",
+        "seed": "0",
+        "source": "list",
+        "status": "SUCCESS",
+        "prompt": "小猪",
+        "image_url": url,
+        "error": None,
+    }
+
+    found = SeedOutcome("1", ImageSeed("1", "0", "list", task)).to_dict()
+
+    assert line == found
+    assert list(line) == list(found)
+
+
+def test_a_line_without_a_seed_says_why() -> None:
+    """An error has its class and its message, and the task is told where it was seen."""
+    error = errors.TaskNotFoundError(task_id="1")
+    failed = Task("1", status="FAILURE")
+
+    unknown = SeedOutcome("1", error=error).to_dict()
+    told = SeedOutcome("1", error=errors.TaskFailedError(task_id="1", task=failed)).to_dict()
+
+    assert {"1", None} == {unknown.pop("task_id"), *list(unknown.values())[:-1]}
+    assert {"type": "TaskNotFoundError", "message": str(error)} == unknown["error"]
+    assert ("FAILURE", "TaskFailedError") == (told["status"], told["error"]["type"])
+
+
+def test_a_line_tells_what_is_not_final() -> None:
+    """Where asking again may give another answer, the error says so."""
+    outcome = SeedOutcome("1", error=errors.ServerError(task_id="1", status_code=502))
+
+    assert ("ServerError", False) == (
+        outcome.to_dict()["error"]["type"],
+        outcome.to_dict()["error"]["final"],
+    )
+
+
 def test_a_bad_outcome() -> None:
     """With an error there is no seed, and unwrap raises the error."""
     error = errors.TaskNotFoundError(task_id="1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import attrs
 
@@ -112,6 +112,37 @@ class SeedOutcome:
         if self.error is not None:
             raise self.error
         return cast("ImageSeed", self.seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what a line of `mj-async seeds` says of it, ready for JSON.
+
+        Returns:
+            `task_id`, `seed`, `source`; `status`, `prompt` and `image_url` of the task, None
+            where none was seen; and `error`: None, or its `type` and `message`, and `"final":
+            False` where asking again may give another answer.
+        """
+        seed, task = self.seed, self._task
+        return {
+            "task_id": self.task_id,
+            "seed": None if seed is None else seed.seed,
+            "source": None if seed is None else seed.source,
+            "status": None if task is None else task.status,
+            "prompt": None if task is None else task.prompt,
+            "image_url": None if task is None else task.image_url,
+            "error": self._describe_error(),
+        }
+
+    @property
+    def _task(self) -> Task | None:
+        found = self.error if self.seed is None else self.seed
+        task = getattr(found, "task", None)
+        return task if isinstance(task, Task) else None
+
+    def _describe_error(self) -> dict[str, Any] | None:
+        if self.error is None:
+            return None
+        described = {"type": type(self.error).__name__, "message": str(self.error)}
+        return described if self.final else {**described, "final": False}
 
 
 def classify(task_id: str, task: Task) -> SeedOutcome | None:

@@ -21,7 +21,6 @@ from ._interrupt import run_async
 from ._report import OnInterrupt, run_shown
 from ._seed_count import SeedCount
 from ._seed_file import SeedFile
-from ._seed_line import line_of
 from ._terminal import OutputError, Terminal, say
 
 LookUp: TypeAlias = Callable[[Ids], AbstractAsyncContextManager[AsyncIterator[SeedOutcome]]]
@@ -114,7 +113,7 @@ class SeedRun:
         self._check_synced()
         if outcome.final:
             put = self._terminal.put_json if self._file is None else self._file.put
-            put(line_of(outcome))
+            put(outcome.to_dict())
         self._count.add(outcome)
 
     def _check_synced(self) -> None:
