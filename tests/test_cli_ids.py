@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mj_async import AsyncMJClient, errors
+from mj_async._id_set import IdSet
 from mj_async.cli._id_reader import IdReader
-from mj_async.cli._id_set import IdSet
 from mj_async.cli._ids import Ids
 from mj_async.cli._input import Input
 

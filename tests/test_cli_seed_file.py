@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from mj_async import errors
-from mj_async.cli._id_set import IdSet
+from mj_async._id_set import IdSet
 from mj_async.cli._seed_file import Mode, SeedFile
 from mj_async.cli._terminal import OutputError
 

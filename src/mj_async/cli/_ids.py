@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from mj_async import errors
+from mj_async._id_set import IdSet
 
 from ._id_reader import IdReader
-from ._id_set import IdSet
 from ._input import Input
 from ._terminal import say
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, Self, TypeAlias
 import attrs
 
 from mj_async import errors
+from mj_async._id_set import IdSet
 
-from ._id_set import IdSet
 from ._input import AS_BYTES, cannot
 from ._lock import lock
 from ._seed_line import read_line
