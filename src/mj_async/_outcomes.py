@@ -118,8 +118,9 @@ class SeedOutcome:
 
         Returns:
             `task_id`, `seed`, `source`; `status`, `prompt` and `image_url` of the task, None
-            where none was seen; and `error`: None, or its `type` and `message`, and `"final":
-            False` where asking again may give another answer.
+            where none was seen; and `error`: None, or its `type` and `message`, the gateway's
+            `code` where it sent one, and `"final": False` where asking again may give another
+            answer.
         """
         seed, task = self.seed, self._task
         return {
@@ -142,7 +143,9 @@ class SeedOutcome:
         if self.error is None:
             return None
         described = {"type": type(self.error).__name__, "message": str(self.error)}
-        return described if self.final else {**described, "final": False}
+        code = getattr(self.error, "code", None)
+        more = {} if code is None else {"code": code}
+        return {**described, **more} if self.final else {**described, **more, "final": False}
 
 
 def classify(task_id: str, task: Task) -> SeedOutcome | None:

@@ -1,3 +1,6 @@
 """Many machines: what they share lies in Redis. It needs the extra `distributed`."""
 
-__all__: list[str] = []
+from ._job import SeedJob
+from ._state import JobProgress
+
+__all__ = ["JobProgress", "SeedJob"]

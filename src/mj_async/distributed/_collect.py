@@ -1,0 +1,195 @@
+"""Collecting: each chunk's part out of Redis, once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import anyio
+import attrs
+from anyio import to_thread
+
+from mj_async import SeedOutcome, errors
+
+from ._lines import read_outcomes, unpack
+from ._lock import Lock
+
+if TYPE_CHECKING:
+    from ._store import Store
+
+_LOOK_EVERY = 0.3
+
+
+@attrs.define
+class Parts:
+    """The parts of a job as they come, until all that was submitted has been collected.
+
+    Args:
+        store: The job's.
+        lock: Nobody else collects meanwhile.
+    """
+
+    store: Store
+    lock: Lock
+    _ready: deque[int] = attrs.field(factory=deque, init=False)
+
+    async def next(self) -> tuple[int, bytes] | None:
+        """Give the next chunk's number and lines; None after the last.
+
+        Raises:
+            MJError: Redis was lost, or somebody else collects now.
+        """
+        while True:
+            while self._ready:
+                number = self._ready.popleft()
+                await self.lock.check()
+                part = await self.store.part(number)
+                if part is not None:
+                    return number, unpack(part)
+            state = await self.store.look()
+            self._ready.extend(await self.store.parts())
+            if not self._ready:
+                if state is not None and state.all_collected:
+                    return None
+                await anyio.sleep(_LOOK_EVERY)
+
+    async def collected(self, number: int, lines: bytes) -> None:
+        """Write down that a chunk's lines are where they belong."""
+        await self.store.collect(number, lines.count(b"\n"))
+
+
+def file_of(number: int) -> str:
+    """PURE: name the file of a chunk."""
+    return f"part-{number:06d}.jsonl"
+
+
+def check_directory(directory: Path) -> None:
+    """Make the directory, and make sure that it can be written.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise errors.ConfigurationError(
+            f"cannot write to {directory}: {error.strerror or error}; next: give another directory"
+        ) from None
+
+
+def check_collected(directory: Path, collected: bytes) -> None:
+    """Make sure that what was collected before lies in the directory.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    there = {path.name for path in directory.iterdir()}
+    missing = [file_of(number) for number in _bits(collected) if file_of(number) not in there]
+    if missing:
+        raise errors.ConfigurationError(
+            f"{len(missing)} parts that were collected before are not in {directory}, as"
+            f" {missing[0]}; next: give the directory of before, or put them there"
+        )
+
+
+def _bits(found: bytes) -> Iterator[int]:
+    for place, byte in enumerate(found):
+        for bit in range(8):
+            if byte & (128 >> bit):
+                yield 8 * place + bit
+
+
+def write_part(directory: Path, number: int, lines: bytes) -> None:
+    """Write a part so that it is there whole, or not at all, whatever happens meanwhile."""
+    path = directory / file_of(number)
+    draft = path.with_suffix(".tmp")
+    with draft.open("wb") as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    _sync_directory(directory)
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name == "nt":  # a directory cannot be opened there
+        return
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+async def collect_into(directory: Path, parts: Parts) -> None:
+    """Write all parts into a directory.
+
+    Raises:
+        OSError: One cannot be written; what was written is kept, and the rest stays in Redis.
+    """
+    while (found := await parts.next()) is not None:
+        number, lines = found
+        await to_thread.run_sync(write_part, directory, number, lines)
+        await parts.collected(number, lines)
+
+
+@attrs.define
+class Outcomes:
+    """The outcomes of a job: `async with` it, then `async for` over it.
+
+    A chunk is collected once the first outcome of the next one is asked for, so that a process
+    which is killed gets it again.
+
+    Args:
+        store: The job's.
+    """
+
+    store: Store
+    _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
+    _parts: Parts | None = attrs.field(default=None, init=False)
+    _given: tuple[int, bytes] | None = attrs.field(default=None, init=False)
+    _rest: Iterator[SeedOutcome] = attrs.field(factory=lambda: iter(()), init=False)
+
+    async def __aenter__(self) -> AsyncIterator[SeedOutcome]:
+        """Connect, and keep others from collecting."""
+        await self._stack.enter_async_context(self.store)
+        try:
+            lock = await self._stack.enter_async_context(Lock(self.store, "collect"))
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self._parts = Parts(self.store, lock)
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        self._parts = None
+        await self._stack.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SeedOutcome:
+        """Give the next outcome.
+
+        Raises:
+            ClientStateError: It has not been entered, or was left.
+            MJError: Redis was lost, or somebody else collects now.
+        """
+        if self._parts is None:
+            raise errors.ClientStateError("use it as: async with job.outcomes() as outcomes")
+        while True:
+            for outcome in self._rest:
+                return outcome
+            if self._given is not None:
+                await self._parts.collected(*self._given)
+            self._given = await self._parts.next()
+            if self._given is None:
+                raise StopAsyncIteration
+            self._rest = read_outcomes(self._given[1])

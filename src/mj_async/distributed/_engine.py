@@ -1,0 +1,104 @@
+"""The engine: streaq, as this package uses it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Self, TypeAlias
+
+import attrs
+from anyio import CancelScope
+from streaq import Worker
+
+from ._redis import told_plainly
+from ._store import PATIENCE, patient
+
+LookUp: TypeAlias = Callable[[int, list[str]], Awaitable[None]]
+
+_LOOK_UP = "look_up"
+
+
+class Engine(Worker[None]):
+    """A streaq worker that leaves the signals to its host; 7.2 takes them, whatever it is told."""
+
+    async def signal_handler(self, scope: CancelScope) -> None:
+        """Take none."""
+
+
+def make_engine(redis_url: str, name: str, lease: float = 60.0, chunks: int = 1) -> Engine:
+    """Make streaq's view of a job; nothing is sent before it is entered.
+
+    Args:
+        redis_url: Where it is.
+        name: The job's.
+        lease: Seconds after which a chunk whose worker is silent goes to another.
+        chunks: How many are worked on at once.
+    """
+    engine = Engine(
+        redis_url,
+        redis_kwargs={"retry_policy": patient(PATIENCE)},
+        queue_name=queue_of(name),
+        concurrency=chunks,
+        serializer=_to_json,
+        deserializer=json.loads,
+        idle_timeout=lease,
+    )
+    # None beforehand: what waits in a process is kept from others, and its lease runs out.
+    engine.prefetch = chunks
+    return engine
+
+
+def queue_of(name: str) -> str:
+    """PURE: name a job's queue, as streaq's web page shows it."""
+    return f"mj_async:{name}"
+
+
+def _to_json(value: Any) -> str:
+    # JSON, not pickle: who can write to Redis is not to run code here.
+    return json.dumps(value, default=str)
+
+
+def register(engine: Engine, look_up: LookUp) -> None:
+    """Let an engine run what looks up a chunk; tries and outcomes are counted by us."""
+
+    async def run(number: int, task_ids: list[str]) -> None:
+        await look_up(number, task_ids)
+
+    engine.task(name=_LOOK_UP, max_tries=None, ttl=0, silent=True)(run)
+
+
+@attrs.define
+class Publisher:
+    """Puts chunks into a job's queue, to be entered and left in one task.
+
+    Args:
+        redis_url: Where it is.
+        name: The job's.
+    """
+
+    redis_url: str
+    name: str
+    _engine: Engine = attrs.field(init=False)
+    _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
+
+    async def __aenter__(self) -> Self:
+        self._engine = make_engine(self.redis_url, self.name)
+        with told_plainly(self.redis_url):
+            await self._stack.enter_async_context(self._engine)
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        # Without the body's exception, which the group of connections would wrap into a group.
+        await self._stack.aclose()
+
+    async def publish(self, number: int, task_ids: Sequence[str]) -> None:
+        """Put a chunk into the queue, if it is not there.
+
+        Raises:
+            TransportError: Redis is away.
+        """
+        task = self._engine.enqueue_unsafe(_LOOK_UP, number, list(task_ids))
+        task.id = f"{number:06d}"
+        with told_plainly(self.redis_url):
+            await task

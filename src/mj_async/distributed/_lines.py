@@ -1,0 +1,74 @@
+"""PURE: outcomes as the lines of a part, and back."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from mj_async import ImageSeed, SeedOutcome, Task, errors, parse_task
+
+# Text of many lines that are alike: more effort would cost more time than memory.
+_EFFORT = 1
+
+
+def pack(lines: Iterable[str]) -> bytes:
+    """Make a part of lines, for Redis."""
+    return zlib.compress("".join(lines).encode(), _EFFORT)
+
+
+def unpack(part: bytes) -> bytes:
+    """Give the lines of a part; none of an empty one."""
+    return zlib.decompress(part) if part else b""
+
+
+def write_line(outcome: SeedOutcome) -> str:
+    """Write an outcome as a line of `mj-async seeds`."""
+    # In ASCII, for a prompt may hold half a character, which no UTF-8 can say.
+    return json.dumps(outcome.to_dict()) + "\n"
+
+
+def read_outcomes(lines: bytes) -> Iterator[SeedOutcome]:
+    """Read outcomes: what a line does not say of a task or an error is not known any more."""
+    return map(_read_outcome, map(json.loads, lines.splitlines()))
+
+
+def _read_outcome(line: dict[str, Any]) -> SeedOutcome:
+    task_id, task = line["task_id"], _read_task(line)
+    if line["error"] is None:
+        return SeedOutcome(task_id, ImageSeed(task_id, line["seed"], line["source"], task))
+    return SeedOutcome(task_id, error=_read_error(line["error"], task_id, task))
+
+
+def _read_task(line: dict[str, Any]) -> Task | None:
+    if line["status"] is None:
+        return None
+    names = {"id": "task_id", "status": "status", "prompt": "prompt", "imageUrl": "image_url"}
+    return parse_task({wire: line[name] for wire, name in names.items()})
+
+
+# What a line does not say of an error, and how it is then.
+_UNSAID: Mapping[type[errors.MJError], dict[str, Any]] = {
+    errors.TransportError: {"temporary": True},
+    errors.UnexpectedAnswerError: {
+        "reason": "json",
+        "status_code": None,
+        "content_type": "",
+        "snippet": "",
+    },
+    errors.APIError: {"status_code": None, "request_id": None, "retry_after": None},
+    errors.TaskError: {"elapsed": 0.0, "polls": 0},
+}
+
+
+def _read_error(said: dict[str, Any], task_id: str, task: Task | None) -> errors.MJError:
+    """Make an error as unpickling does: what `__init__` takes, its message is made of already."""
+    kind: type[errors.MJError] = getattr(errors, said["type"], errors.MJError)
+    message = said["message"]
+    error = kind.__new__(kind, message)
+    for base, unsaid in _UNSAID.items():
+        if issubclass(kind, base):
+            vars(error).update(unsaid)
+    vars(error).update(task_id=task_id, task=task, code=said.get("code"), description=message)
+    return error

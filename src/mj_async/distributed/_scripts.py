@@ -1,0 +1,139 @@
+"""What Redis does in one step, as Lua: a process may be killed between any two others.
+
+KEYS[1] is the job's hash, the names of all other keys begin with it. Chunks are known by their
+number, which is their place in the input. Every script may run twice with the same arguments:
+who loses a connection does not know whether Redis had heard.
+"""
+
+# version, chunk_size -> those of the job, made now or before.
+CREATE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('HSET', KEYS[1], 'version', ARGV[1], 'chunk_size', ARGV[2], 'digest', '',
+             'fed', 0, 'fed_ids', 0, 'complete', 0, 'done', 0, 'done_ids', 0,
+             'dead', 0, 'dead_ids', 0, 'collected', 0, 'collected_ids', 0, 'waiting', 0)
+end
+return redis.call('HMGET', KEYS[1], 'version', 'chunk_size')
+"""
+
+# fed before, fed now, ids fed now, digest of those -> whether the job stands there now.
+FEED = """
+local fed = redis.call('HGET', KEYS[1], 'fed')
+if fed == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'fed', ARGV[2], 'fed_ids', ARGV[3], 'digest', ARGV[4])
+  return 1
+end
+return (fed == ARGV[2] and redis.call('HGET', KEYS[1], 'digest') == ARGV[4]) and 1 or 0
+"""
+
+# chunk -> {how often it was delivered, this time included; or 0 if it is done; what is there}
+BEGIN = """
+if redis.call('GETBIT', KEYS[1] .. ':collected', ARGV[1]) == 1
+    or redis.call('HEXISTS', KEYS[1] .. ':parts', ARGV[1]) == 1 then
+  return {0, ''}
+end
+redis.call('SADD', KEYS[1] .. ':running', ARGV[1])
+local times = redis.call('HINCRBY', KEYS[1] .. ':deliveries', ARGV[1], 1)
+return {times, redis.call('HGET', KEYS[1] .. ':partial', ARGV[1]) or ''}
+"""
+
+# chunk, its part, its ids -> nothing; a second part of a chunk is not kept.
+FINISH = """
+redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
+redis.call('HDEL', KEYS[1] .. ':deliveries', ARGV[1])
+redis.call('HDEL', KEYS[1] .. ':partial', ARGV[1])
+if redis.call('GETBIT', KEYS[1] .. ':collected', ARGV[1]) == 1
+    or redis.call('HSETNX', KEYS[1] .. ':parts', ARGV[1], ARGV[2]) == 0 then
+  return 0
+end
+if redis.call('HDEL', KEYS[1] .. ':dead', ARGV[1]) == 1 then
+  redis.call('HINCRBY', KEYS[1], 'dead', -1)
+  redis.call('HINCRBY', KEYS[1], 'dead_ids', -ARGV[3])
+end
+redis.call('HINCRBY', KEYS[1], 'done', 1)
+redis.call('HINCRBY', KEYS[1], 'done_ids', ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'waiting', #ARGV[2])
+local second = redis.call('TIME')[1]
+local pace = KEYS[1] .. ':pace:' .. (second - second % 5)
+redis.call('INCRBY', pace, ARGV[3])
+redis.call('EXPIRE', pace, 120)
+return 1
+"""
+
+# chunk, what is there of it, whether this delivery counts -> whether it is to be done still.
+RELEASE = """
+redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
+if redis.call('GETBIT', KEYS[1] .. ':collected', ARGV[1]) == 1
+    or redis.call('HEXISTS', KEYS[1] .. ':parts', ARGV[1]) == 1 then
+  redis.call('HDEL', KEYS[1] .. ':deliveries', ARGV[1])
+  return 0
+end
+if ARGV[2] ~= '' then redis.call('HSET', KEYS[1] .. ':partial', ARGV[1], ARGV[2]) end
+if ARGV[3] == '0' then redis.call('HINCRBY', KEYS[1] .. ':deliveries', ARGV[1], -1) end
+return 1
+"""
+
+# chunk, its ids as JSON, how many -> nothing.
+BURY = """
+redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
+redis.call('HDEL', KEYS[1] .. ':deliveries', ARGV[1])
+if redis.call('HSETNX', KEYS[1] .. ':dead', ARGV[1], ARGV[2]) == 1 then
+  redis.call('HINCRBY', KEYS[1], 'dead', 1)
+  redis.call('HINCRBY', KEYS[1], 'dead_ids', ARGV[3])
+end
+return 1
+"""
+
+# chunk, its ids -> nothing; its part has been written where it belongs.
+COLLECT = """
+if redis.call('SETBIT', KEYS[1] .. ':collected', ARGV[1], 1) == 0 then
+  redis.call('HINCRBY', KEYS[1], 'collected', 1)
+  redis.call('HINCRBY', KEYS[1], 'collected_ids', ARGV[2])
+  redis.call('HINCRBY', KEYS[1], 'waiting', -redis.call('HSTRLEN', KEYS[1] .. ':parts', ARGV[1]))
+  redis.call('HDEL', KEYS[1] .. ':parts', ARGV[1])
+end
+return 1
+"""
+
+# worker, milliseconds that it is believed to live -> how the job stands.
+LOOK = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local workers = KEYS[1] .. ':workers'
+redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
+if ARGV[1] ~= '' and ARGV[2] ~= '0' then redis.call('ZADD', workers, now + ARGV[2], ARGV[1]) end
+if ARGV[1] ~= '' and ARGV[2] == '0' then redis.call('ZREM', workers, ARGV[1]) end
+local ids, since, second = 0, now, time[1] - time[1] % 5
+for back = 0, 30, 5 do
+  local found = redis.call('GET', KEYS[1] .. ':pace:' .. (second - back))
+  if found then ids, since = ids + found, (second - back) * 1000 end
+end
+local found = redis.call('HMGET', KEYS[1], 'version', 'chunk_size', 'digest', 'fed', 'fed_ids',
+  'complete', 'done', 'done_ids', 'dead', 'dead_ids', 'collected', 'collected_ids', 'waiting')
+table.insert(found, redis.call('SCARD', KEYS[1] .. ':running'))
+table.insert(found, redis.call('ZCARD', workers))
+table.insert(found, ids)
+table.insert(found, now - since)
+return found
+"""
+
+# owner, milliseconds -> whether it is the owner's now.
+LOCK = """
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+UNLOCK = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+"""
+
+# chunk, its ids -> nothing.
+REVIVE = """
+if redis.call('HDEL', KEYS[1] .. ':dead', ARGV[1]) == 1 then
+  redis.call('HINCRBY', KEYS[1], 'dead', -1)
+  redis.call('HINCRBY', KEYS[1], 'dead_ids', -ARGV[2])
+end
+return 1
+"""

@@ -1,0 +1,94 @@
+"""PURE: how a job stands, from what Redis keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+# Another number means other keys, or others in them.
+VERSION = "1"
+
+
+@attrs.frozen(kw_only=True)
+class JobProgress:
+    """How far a job has come, in ids.
+
+    Args:
+        total: Submitted so far.
+        complete: Whether all have been submitted.
+        done: Those with an outcome.
+        collected: Of these, those that were collected.
+        running: In the chunks that are being worked on, about.
+        dead: In chunks that were delivered five times without an answer.
+        workers: How many processes work for it.
+        per_second: Outcomes a second, over the last half minute.
+    """
+
+    total: int
+    complete: bool
+    done: int
+    collected: int
+    running: int
+    dead: int
+    workers: int
+    per_second: float
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to be worked on."""
+        return self.complete and self.done + self.dead >= self.total
+
+
+@attrs.frozen(kw_only=True)
+class State:
+    """How a job stands, in chunks.
+
+    Args:
+        chunk_size: Ids in each chunk but the last.
+        digest: Of the ids submitted so far, in their order.
+        fed: Chunks submitted.
+        done: Chunks with an outcome.
+        collected: Chunks whose outcomes were collected.
+        waiting: Bytes of outcomes that wait to be collected.
+        progress: The same in ids.
+    """
+
+    chunk_size: int
+    digest: str
+    fed: int
+    done: int
+    collected: int
+    waiting: int
+    progress: JobProgress
+
+    @property
+    def all_collected(self) -> bool:
+        """Whether nothing is left to be collected."""
+        return self.progress.finished and self.collected >= self.done
+
+
+def read_state(found: Sequence[bytes | int]) -> State:
+    """Read what the script LOOK gives."""
+    chunk_size, fed, fed_ids, complete, done, done_ids, _dead, dead_ids, *rest = (
+        int(value) for place, value in enumerate(found) if place not in (0, 2)
+    )
+    collected, collected_ids, waiting, running, workers, ids, milliseconds = rest
+    return State(
+        chunk_size=chunk_size,
+        digest=bytes(found[2]).decode(),
+        fed=fed,
+        done=done,
+        collected=collected,
+        waiting=waiting,
+        progress=JobProgress(
+            total=fed_ids,
+            complete=bool(complete),
+            done=done_ids,
+            collected=collected_ids,
+            running=min(running * chunk_size, fed_ids - done_ids),
+            dead=dead_ids,
+            workers=workers,
+            per_second=1000 * ids / max(1000, milliseconds),
+        ),
+    )

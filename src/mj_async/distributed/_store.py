@@ -1,0 +1,189 @@
+"""What Redis keeps of a job: each method is one step that a kill cannot cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+import attrs
+from coredis import Redis
+from coredis.retry import ExponentialBackoffRetryPolicy
+
+from mj_async import errors
+
+from . import _scripts
+from ._redis import LOST, open_redis, place_of, told_plainly
+from ._state import VERSION, State, read_state
+
+# Redis may be killed and started again below a running job.
+PATIENCE = 60.0
+_OLDEST = 7
+
+
+def patient(patience: float) -> ExponentialBackoffRetryPolicy:
+    """Make a policy that tries again for so many seconds while Redis is away."""
+    return ExponentialBackoffRetryPolicy(
+        LOST, None, deadline=patience, base_delay=0.05, max_delay=1.0, jitter=True
+    )
+
+
+@attrs.define
+class Store:
+    """One job in Redis, to be entered and left in one task.
+
+    Args:
+        redis_url: Where it is.
+        name: The job's.
+    """
+
+    redis_url: str
+    name: str
+    _redis: Redis[bytes] = attrs.field(init=False)
+    _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
+
+    @property
+    def key(self) -> str:
+        """The job's hash, and the beginning of all other keys' names."""
+        return f"mj_async:job:{self.name}"
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            ConfigurationError: Redis cannot be reached, refuses us, or may forget what it keeps.
+        """
+        self._redis = open_redis(self.redis_url, patient(PATIENCE))
+        try:
+            with told_plainly(self.redis_url):
+                async with open_redis(self.redis_url, patient(0.0)) as probe:
+                    found = await probe.info()
+        except errors.TransportError as error:  # nothing has begun: it is a wrong address
+            raise errors.ConfigurationError(str(error)) from None
+        _check_server(found, self.redis_url)
+        await self._stack.enter_async_context(self._redis)
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        # Without the body's exception, which the group of connections would wrap into a group.
+        await self._stack.__aexit__(None, None, None)
+
+    async def _run(self, script: str, *arguments: str | bytes | int, key: str = "") -> Any:
+        with told_plainly(self.redis_url):
+            return await self._redis.eval(script, [self.key + key], arguments)
+
+    async def create(self, chunk_size: int) -> None:
+        """Make the job, if it is not there.
+
+        Raises:
+            ConfigurationError: It is there, and not such a one.
+        """
+        _, size = await self._versioned(await self._run(_scripts.CREATE, VERSION, chunk_size))
+        if int(size) != chunk_size:
+            raise errors.ConfigurationError(
+                f"the job {self.name!r} has chunks of {int(size)} ids, not of {chunk_size};"
+                f" next: give chunk_size={int(size)}, or another name"
+            )
+
+    async def _versioned(self, found: Sequence[Any]) -> Sequence[Any]:
+        if found[0] is not None and found[0] != VERSION.encode():
+            raise errors.ConfigurationError(
+                f"the job {self.name!r} was made by another version of mj_async;"
+                " next: finish it there, or give another name"
+            )
+        return found
+
+    async def look(self, worker: str = "", lease: float = 0.0) -> State | None:
+        """Tell how the job stands; None where there is none.
+
+        Args:
+            worker: Who looks, if it works; and is then counted.
+            lease: Seconds for which it counts; 0: it has ended.
+        """
+        found = await self._versioned(await self._run(_scripts.LOOK, worker, round(1000 * lease)))
+        return None if found[0] is None else read_state(found)
+
+    async def feed(self, before: int, fed: int, fed_ids: int, digest: str) -> bool:
+        """Write down that chunks have been published; False where somebody else has."""
+        return bool(await self._run(_scripts.FEED, before, fed, fed_ids, digest))
+
+    async def complete(self) -> None:
+        """Write down that all have been published."""
+        with told_plainly(self.redis_url):
+            await self._redis.hset(self.key, {"complete": 1})
+
+    async def begin(self, number: int) -> tuple[int, bytes]:
+        """Begin a chunk: tell how often it was delivered (0: it is done) and what is there."""
+        times, partial = await self._run(_scripts.BEGIN, number)
+        return times, partial
+
+    async def finish(self, number: int, part: bytes, count: int) -> None:
+        """Hand a chunk's part over."""
+        await self._run(_scripts.FINISH, number, part, count)
+
+    async def release(self, number: int, partial: bytes, *, counts: bool) -> bool:
+        """Give a chunk back, with what there is of it; False where others have done it.
+
+        Args:
+            number: The chunk's.
+            partial: What there is of it.
+            counts: Whether this was one of the deliveries that it has.
+        """
+        return bool(await self._run(_scripts.RELEASE, number, partial, int(counts)))
+
+    async def bury(self, number: int, task_ids: Sequence[str]) -> None:
+        """Put a chunk among the dead."""
+        await self._run(_scripts.BURY, number, json.dumps(list(task_ids)), len(task_ids))
+
+    async def dead(self) -> dict[int, list[str]]:
+        """Give the ids of each dead chunk."""
+        with told_plainly(self.redis_url):
+            found = await self._redis.hgetall(f"{self.key}:dead")
+        return {int(number): json.loads(ids) for number, ids in sorted(found.items())}
+
+    async def revive(self, number: int, count: int) -> None:
+        """Take a chunk from the dead; it has been published again."""
+        await self._run(_scripts.REVIVE, number, count)
+
+    async def parts(self) -> list[int]:
+        """Name the chunks whose parts wait to be collected, in order."""
+        with told_plainly(self.redis_url):
+            return sorted(int(number) for number in await self._redis.hkeys(f"{self.key}:parts"))
+
+    async def part(self, number: int) -> bytes | None:
+        """Give a part; None where somebody else has collected it."""
+        with told_plainly(self.redis_url):
+            return await self._redis.hget(f"{self.key}:parts", str(number))
+
+    async def collect(self, number: int, count: int) -> None:
+        """Write down that a part lies where it belongs."""
+        await self._run(_scripts.COLLECT, number, count)
+
+    async def collected(self) -> bytes:
+        """Give the map of the chunks that were collected, a bit for each."""
+        with told_plainly(self.redis_url):
+            return await self._redis.get(f"{self.key}:collected") or b""
+
+    async def lock(self, what: str, owner: str, seconds: float) -> bool:
+        """Take or keep a lock; False where it is another's."""
+        kept = await self._run(_scripts.LOCK, owner, round(1000 * seconds), key=f":lock:{what}")
+        return bool(kept)
+
+    async def unlock(self, what: str, owner: str) -> None:
+        """Give a lock back."""
+        await self._run(_scripts.UNLOCK, owner, key=f":lock:{what}")
+
+
+def _check_server(found: dict[str, Any], redis_url: str) -> None:
+    policy = found.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise errors.ConfigurationError(
+            f"Redis at {place_of(redis_url)} may forget a job: its maxmemory-policy is {policy};"
+            " next: set it to noeviction"
+        )
+    version = str(found.get("redis_version", _OLDEST))
+    if int(version.partition(".")[0]) < _OLDEST:
+        raise errors.ConfigurationError(
+            f"Redis at {place_of(redis_url)} is {version}; next: use one from {_OLDEST}.0 on"
+        )
