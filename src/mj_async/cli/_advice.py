@@ -43,7 +43,9 @@ def told(error: Exception, *, by_probe: bool = False) -> str:
         error: What has ended a command.
         by_probe: Whether `mj-async probe` tells it, which then is no advice.
     """
-    step = _step(error, _STEPS_OF_PROBE if by_probe else ())
+    # What is told of Redis has its step already.
+    is_told = "; next: " in str(error)
+    step = "" if is_told else _step(error, _STEPS_OF_PROBE if by_probe else ())
     return f"{error}; next: {step}" if step else str(error)
 
 

@@ -9,6 +9,7 @@ from io import TextIOWrapper
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
+from ._cluster import cluster
 from ._completion import Completion
 from ._demo import Demo
 from ._exit import PARTLY, USAGE, run
@@ -38,6 +39,7 @@ app.command(wait)
 app.command(seeds)
 app.command(probe)
 app.command(gateway)
+app.command(cluster)
 app.command(Completion(app).install, name="--install-completion")
 
 

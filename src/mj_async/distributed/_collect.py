@@ -54,7 +54,7 @@ class Parts:
             state = await self.store.look()
             self._ready.extend(await self.store.parts())
             if not self._ready:
-                if state is not None and state.all_collected:
+                if state is not None and state.progress.all_collected:
                     return None
                 await anyio.sleep(_LOOK_EVERY)
 

@@ -29,6 +29,17 @@ def write_line(outcome: SeedOutcome) -> str:
     return json.dumps(outcome.to_dict()) + "\n"
 
 
+def has_seed(line: str) -> bool:
+    """Tell whether a line of ours has a seed; within a text its quotes would be escaped."""
+    return line.endswith('"error": null}\n')
+
+
+def by_id(lines: bytes) -> dict[str, str]:
+    """Tell the lines of a part apart."""
+    texts = lines.decode().splitlines(keepends=True)
+    return {str(json.loads(text)["task_id"]): text for text in texts}
+
+
 def read_outcomes(lines: bytes) -> Iterator[SeedOutcome]:
     """Read outcomes: what a line does not say of a task or an error is not known any more."""
     return map(_read_outcome, map(json.loads, lines.splitlines()))

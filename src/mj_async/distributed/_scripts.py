@@ -10,7 +10,7 @@ CREATE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('HSET', KEYS[1], 'version', ARGV[1], 'chunk_size', ARGV[2], 'digest', '',
              'fed', 0, 'fed_ids', 0, 'complete', 0, 'done', 0, 'done_ids', 0,
-             'dead', 0, 'dead_ids', 0, 'collected', 0, 'collected_ids', 0, 'waiting', 0)
+             'seedless', 0, 'dead_ids', 0, 'collected_ids', 0, 'waiting', 0)
 end
 return redis.call('HMGET', KEYS[1], 'version', 'chunk_size')
 """
@@ -36,7 +36,7 @@ local times = redis.call('HINCRBY', KEYS[1] .. ':deliveries', ARGV[1], 1)
 return {times, redis.call('HGET', KEYS[1] .. ':partial', ARGV[1]) or ''}
 """
 
-# chunk, its part, its ids -> nothing; a second part of a chunk is not kept.
+# chunk, its part, its ids, those of them without a seed -> whether it is its first part.
 FINISH = """
 redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
 redis.call('HDEL', KEYS[1] .. ':deliveries', ARGV[1])
@@ -46,11 +46,11 @@ if redis.call('GETBIT', KEYS[1] .. ':collected', ARGV[1]) == 1
   return 0
 end
 if redis.call('HDEL', KEYS[1] .. ':dead', ARGV[1]) == 1 then
-  redis.call('HINCRBY', KEYS[1], 'dead', -1)
   redis.call('HINCRBY', KEYS[1], 'dead_ids', -ARGV[3])
 end
 redis.call('HINCRBY', KEYS[1], 'done', 1)
 redis.call('HINCRBY', KEYS[1], 'done_ids', ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'seedless', ARGV[4])
 redis.call('HINCRBY', KEYS[1], 'waiting', #ARGV[2])
 local second = redis.call('TIME')[1]
 local pace = KEYS[1] .. ':pace:' .. (second - second % 5)
@@ -77,7 +77,6 @@ BURY = """
 redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
 redis.call('HDEL', KEYS[1] .. ':deliveries', ARGV[1])
 if redis.call('HSETNX', KEYS[1] .. ':dead', ARGV[1], ARGV[2]) == 1 then
-  redis.call('HINCRBY', KEYS[1], 'dead', 1)
   redis.call('HINCRBY', KEYS[1], 'dead_ids', ARGV[3])
 end
 return 1
@@ -86,7 +85,6 @@ return 1
 # chunk, its ids -> nothing; its part has been written where it belongs.
 COLLECT = """
 if redis.call('SETBIT', KEYS[1] .. ':collected', ARGV[1], 1) == 0 then
-  redis.call('HINCRBY', KEYS[1], 'collected', 1)
   redis.call('HINCRBY', KEYS[1], 'collected_ids', ARGV[2])
   redis.call('HINCRBY', KEYS[1], 'waiting', -redis.call('HSTRLEN', KEYS[1] .. ':parts', ARGV[1]))
   redis.call('HDEL', KEYS[1] .. ':parts', ARGV[1])
@@ -108,7 +106,7 @@ for back = 0, 30, 5 do
   if found then ids, since = ids + found, (second - back) * 1000 end
 end
 local found = redis.call('HMGET', KEYS[1], 'version', 'chunk_size', 'digest', 'fed', 'fed_ids',
-  'complete', 'done', 'done_ids', 'dead', 'dead_ids', 'collected', 'collected_ids', 'waiting')
+  'complete', 'done', 'done_ids', 'seedless', 'dead_ids', 'collected_ids', 'waiting')
 table.insert(found, redis.call('SCARD', KEYS[1] .. ':running'))
 table.insert(found, redis.call('ZCARD', workers))
 table.insert(found, ids)
@@ -132,7 +130,6 @@ return 1
 # chunk, its ids -> nothing.
 REVIVE = """
 if redis.call('HDEL', KEYS[1] .. ':dead', ARGV[1]) == 1 then
-  redis.call('HINCRBY', KEYS[1], 'dead', -1)
   redis.call('HINCRBY', KEYS[1], 'dead_ids', -ARGV[2])
 end
 return 1

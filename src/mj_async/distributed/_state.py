@@ -18,6 +18,7 @@ class JobProgress:
         total: Submitted so far.
         complete: Whether all have been submitted.
         done: Those with an outcome.
+        seedless: Of these, those without a seed.
         collected: Of these, those that were collected.
         running: In the chunks that are being worked on, about.
         dead: In chunks that were delivered five times without an answer.
@@ -28,6 +29,7 @@ class JobProgress:
     total: int
     complete: bool
     done: int
+    seedless: int
     collected: int
     running: int
     dead: int
@@ -39,6 +41,11 @@ class JobProgress:
         """Whether nothing is left to be worked on."""
         return self.complete and self.done + self.dead >= self.total
 
+    @property
+    def all_collected(self) -> bool:
+        """Whether nothing is left to be collected either."""
+        return self.finished and self.collected >= self.done
+
 
 @attrs.frozen(kw_only=True)
 class State:
@@ -49,7 +56,6 @@ class State:
         digest: Of the ids submitted so far, in their order.
         fed: Chunks submitted.
         done: Chunks with an outcome.
-        collected: Chunks whose outcomes were collected.
         waiting: Bytes of outcomes that wait to be collected.
         progress: The same in ids.
     """
@@ -58,33 +64,27 @@ class State:
     digest: str
     fed: int
     done: int
-    collected: int
     waiting: int
     progress: JobProgress
-
-    @property
-    def all_collected(self) -> bool:
-        """Whether nothing is left to be collected."""
-        return self.progress.finished and self.collected >= self.done
 
 
 def read_state(found: Sequence[bytes | int]) -> State:
     """Read what the script LOOK gives."""
-    chunk_size, fed, fed_ids, complete, done, done_ids, _dead, dead_ids, *rest = (
+    chunk_size, fed, fed_ids, complete, done, done_ids, seedless, dead_ids, *rest = (
         int(value) for place, value in enumerate(found) if place not in (0, 2)
     )
-    collected, collected_ids, waiting, running, workers, ids, milliseconds = rest
+    collected_ids, waiting, running, workers, ids, milliseconds = rest
     return State(
         chunk_size=chunk_size,
         digest=bytes(found[2]).decode(),
         fed=fed,
         done=done,
-        collected=collected,
         waiting=waiting,
         progress=JobProgress(
             total=fed_ids,
             complete=bool(complete),
             done=done_ids,
+            seedless=seedless,
             collected=collected_ids,
             running=min(running * chunk_size, fed_ids - done_ids),
             dead=dead_ids,

@@ -118,9 +118,9 @@ class Store:
         times, partial = await self._run(_scripts.BEGIN, number)
         return times, partial
 
-    async def finish(self, number: int, part: bytes, count: int) -> None:
+    async def finish(self, number: int, part: bytes, count: int, seedless: int) -> None:
         """Hand a chunk's part over."""
-        await self._run(_scripts.FINISH, number, part, count)
+        await self._run(_scripts.FINISH, number, part, count, seedless)
 
     async def release(self, number: int, partial: bytes, *, counts: bool) -> bool:
         """Give a chunk back, with what there is of it; False where others have done it.

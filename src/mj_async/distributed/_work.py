@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import anyio
 import attrs
@@ -13,7 +12,7 @@ from streaq import StreaqRetry
 from mj_async import errors
 
 from ._engine import make_engine, register
-from ._lines import pack, unpack, write_line
+from ._lines import by_id, has_seed, pack, unpack, write_line
 from ._redis import told_plainly
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ class Work:
             await self._look_up_rest(number, task_ids, unpack(there))
 
     async def _look_up_rest(self, number: int, task_ids: list[str], there: bytes) -> None:
-        lines, failure = _by_id(there), None
+        lines, failure = by_id(there), None
         with anyio.CancelScope() as scope:
             self._scopes.add(scope)
             try:
@@ -120,7 +119,8 @@ class Work:
             self._over.set()
         in_order = [lines[task_id] for task_id in task_ids if task_id in lines]
         if len(in_order) == len(task_ids):
-            await self.store.finish(number, pack(in_order), len(task_ids))
+            seedless = sum(not has_seed(line) for line in in_order)
+            await self.store.finish(number, pack(in_order), len(task_ids), seedless)
             return
         # What was received is kept, and only the rest asked for by whoever goes on.
         # A gateway that is away, or refuses the key, says nothing against the chunk.
@@ -134,8 +134,3 @@ class Work:
         async with self.client.image_seeds(rest, concurrency=most) as outcomes:
             async for outcome in outcomes:
                 lines[outcome.task_id] = write_line(outcome)
-
-
-def _by_id(lines: bytes) -> dict[str, str]:
-    texts = lines.decode().splitlines(keepends=True)
-    return {cast("str", json.loads(text)["task_id"]): text for text in texts}

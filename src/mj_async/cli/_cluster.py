@@ -1,0 +1,181 @@
+"""`mj-async cluster`: bulk seeds on many machines, which share a Redis."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
+
+import attrs
+from cyclopts import App, Parameter
+
+from mj_async import errors
+
+from ._exit import run
+from ._options import Connection, Source, TaskId
+
+if TYPE_CHECKING:
+    from mj_async.distributed import SeedJob
+
+cluster = App(name="cluster", help="Look up seeds on many machines, which share a Redis.")
+
+# Seeds hold at most half of the connections.
+_CONNECTIONS_PER_SEED = 2
+
+JobName: TypeAlias = Annotated[str, Parameter(name="NAME")]
+
+
+@Parameter(name="*", group="Redis")
+@attrs.frozen(kw_only=True)
+class Shared:
+    """Where the machines meet.
+
+    Args:
+        redis_url: The address of Redis; else MJ_REDIS_URL, where others do not see a password.
+    """
+
+    redis_url: str | None = None
+
+    @property
+    def address(self) -> str:
+        """The address.
+
+        Raises:
+            ConfigurationError: There is none, or nothing that could use it.
+        """
+        if find_spec("streaq") is None:
+            raise errors.ConfigurationError(
+                "cluster needs streaq; next: python -m pip install 'mj_async[cli,distributed]'"
+            )
+        found = self.redis_url or os.environ.get("MJ_REDIS_URL", "")
+        if not found:
+            raise errors.ConfigurationError("no Redis: give --redis-url, or set MJ_REDIS_URL")
+        return found
+
+    def job(self, name: str, chunk_size: int = 500, lease: float = 15.0) -> SeedJob:
+        """Make the job.
+
+        Raises:
+            ConfigurationError: It cannot be.
+        """
+        address = self.address
+        from mj_async.distributed import SeedJob  # noqa: PLC0415  # only now is it known to work
+
+        return SeedJob(address, name, chunk_size=chunk_size, lease=lease)
+
+
+@cluster.command
+def submit(  # options
+    name: JobName,
+    /,
+    *task_ids: TaskId,
+    source: Source = None,
+    chunk_size: int = 500,
+    dead: bool = False,
+    shared: Shared = Shared(),
+) -> NoReturn:
+    """Hand in the ids of a job; run again with the same ids, it goes on.
+
+    Args:
+        name: The job's name.
+        task_ids: The tasks' ids.
+        source: A file with ids, one a line; "-" reads standard input.
+        chunk_size: How many ids a worker is given at once.
+        dead: Send the ids again that were delivered five times without an answer.
+        shared: Where the machines meet.
+    """
+
+    def work() -> int:
+        job = shared.job(name, chunk_size)
+        from ._cluster_run import send_again, submit_all  # noqa: PLC0415  # it needs streaq
+
+        return send_again(job) if dead else submit_all(job, task_ids, source)
+
+    run(work)
+
+
+@cluster.command
+def work(  # noqa: PLR0913  # options
+    name: JobName,
+    /,
+    *,
+    concurrency: int = 32,
+    rate: float | None = None,
+    burst: int = 50,
+    lease: float = 15.0,
+    connection: Connection = Connection(),  # noqa: B008
+    shared: Shared = Shared(),
+) -> NoReturn:
+    """Look up what was submitted, until all of it has an outcome; on any number of machines.
+
+    Args:
+        name: The job's name.
+        concurrency: How many seeds are asked for at once.
+        rate: Requests a second, of all workers with this gateway and key together.
+        burst: How many requests may go out at once after a pause.
+        lease: Seconds after which the ids of a silent worker go to another.
+        connection: How the gateway is reached.
+        shared: Where the machines meet.
+    """
+
+    def begin() -> int:
+        job = shared.job(name, lease=lease)
+        from ._cluster_run import work_on  # noqa: PLC0415  # it needs streaq
+
+        most = max(_CONNECTIONS_PER_SEED, _CONNECTIONS_PER_SEED * concurrency)
+        return work_on(job, connection.client(max_connections=most), concurrency)
+
+    run(begin)
+
+
+@cluster.command
+def collect(
+    name: JobName,
+    directory: Path,
+    /,
+    *,
+    shared: Shared = Shared(),
+) -> NoReturn:
+    """Write the lines of a job into files, until all that was submitted is there.
+
+    Args:
+        name: The job's name.
+        directory: Where the files go.
+        shared: Where the machines meet.
+    """
+
+    def begin() -> int:
+        job = shared.job(name)
+        from ._cluster_run import collect_all  # noqa: PLC0415  # it needs streaq
+
+        return collect_all(job, directory)
+
+    run(begin)
+
+
+@cluster.command
+def status(
+    name: JobName,
+    /,
+    *,
+    watch: bool = False,
+    json: bool = False,
+    shared: Shared = Shared(),
+) -> NoReturn:
+    """Show how far a job has come.
+
+    Args:
+        name: The job's name.
+        watch: Show it until the job is finished.
+        json: Print it as a line of JSON.
+        shared: Where the machines meet.
+    """
+
+    def begin() -> int:
+        job = shared.job(name)
+        from ._cluster_run import show_status  # noqa: PLC0415  # it needs streaq
+
+        return show_status(job, watch=watch, as_json=json)
+
+    run(begin)

@@ -1,0 +1,161 @@
+"""The runs of `mj-async cluster`: each shows how the whole job stands while it does its part."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import anyio
+import attrs
+
+from mj_async import AsyncMJClient, Dialect, errors
+from mj_async.distributed import JobProgress, SeedJob
+
+from ._advice import told
+from ._cluster_view import ClusterView, rows_of
+from ._exit import DONE, PARTLY, code_of_end
+from ._ids import Ids
+from ._input import cannot
+from ._interrupt import run_async
+from ._report import OnInterrupt, Work, run_shown
+from ._terminal import Terminal, say
+
+_LOOK_EVERY = 1.0
+_GO_ON = "to go on: the same command"
+
+# They print tracebacks where nobody has set up logging; what went wrong is told in one line.
+for _name in ("coredis", "streaq"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+
+
+@attrs.define
+class ClusterRun:
+    """One process's part in a job.
+
+    Args:
+        job: The job.
+    """
+
+    job: SeedJob
+    terminal: Terminal = attrs.field(factory=Terminal, init=False)
+    view: ClusterView = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.view = ClusterView(self.job.name)
+
+    def conduct(self, work: Work) -> int:
+        """Do the part, and give the exit code: 1 where ids have no seed, or are dead."""
+        with OnInterrupt(lambda: say(f"interrupted: {self.view.speak()}; {_GO_ON}")):
+            ended_by = run_async(self._do, work)
+        say("" if ended_by is None else told(ended_by))
+        if self.view.progress is not None:
+            say(self.view.speak())
+        if ended_by is not None:
+            say(_GO_ON)
+        return code_of_end(ended_by, [self._code()])
+
+    def _code(self) -> int:
+        progress = self.view.progress
+        return PARTLY if progress and (progress.seedless or progress.dead) else DONE
+
+    async def _do(self, work: Work) -> Exception | None:
+        ended_by = await run_shown(self.terminal, self.view, work, self._keep_looking)
+        with suppress(errors.MJError):
+            self.view.progress = await self.job.progress()
+        return ended_by
+
+    async def _keep_looking(self) -> None:
+        while True:
+            with suppress(errors.MJError):  # there may be no job yet; the part itself complains
+                self.view.progress = await self.job.progress()
+            await anyio.sleep(_LOOK_EVERY)
+
+
+@attrs.define
+class Whole:
+    """Ids of which none is left out: where one cannot be read, the job is not complete.
+
+    Args:
+        ids: They end at a bad line of what is read late, and keep it in mind.
+    """
+
+    ids: Ids
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        """Give the next id."""
+        try:
+            return await anext(self.ids)
+        except StopAsyncIteration:
+            if self.ids.problem is None:
+                raise
+        raise errors.ConfigurationError("what follows that line was not submitted")
+
+
+def submit_all(job: SeedJob, task_ids: Sequence[str], source: str | None) -> int:
+    """Hand in ids, and give the exit code."""
+    # Nothing is sent by it: it checks ids as a client does.
+    checker = AsyncMJClient(base_url="http://localhost", dialect=Dialect(auth="none"))
+    ids = Ids(task_ids, source, checker.watch_task)
+    return unless_partly(ClusterRun(job).conduct(partial(job.submit, Whole(ids))))
+
+
+def unless_partly(code: int) -> int:
+    """Give the exit code of who has no part in what the ids come to."""
+    return DONE if code == PARTLY else code
+
+
+def send_again(job: SeedJob) -> int:
+    """Send the dead again, and give the exit code."""
+    count = run_async(job.send_again)
+    say(f"{count} ids were sent again")
+    return DONE
+
+
+def work_on(job: SeedJob, client: AsyncMJClient, concurrency: int) -> int:
+    """Work on a job, and give the exit code: what the ids came to is for those who collect."""
+
+    async def work() -> None:
+        async with client:
+            await job.work(client, concurrency=concurrency)
+
+    return unless_partly(ClusterRun(job).conduct(work))
+
+
+def collect_all(job: SeedJob, directory: Path) -> int:
+    """Collect a job, and give the exit code."""
+
+    async def work() -> None:
+        try:
+            await job.collect(directory)
+        except OSError as error:
+            raise cannot(f"write to {directory}", error, "make room, then go on") from None
+
+    return ClusterRun(job).conduct(work)
+
+
+def show_status(job: SeedJob, *, watch: bool, as_json: bool) -> int:
+    """Show how a job stands, and give the exit code."""
+    run = ClusterRun(job)
+    if watch:
+        return run.conduct(partial(_watch, job))
+    progress: JobProgress = run_async(job.progress)
+    if as_json:
+        run.terminal.put_json(attrs.asdict(progress))
+    for name, value in () if as_json else rows_of(job.name, progress):
+        run.terminal.put(f"{name:<15}{value}".rstrip())
+    return PARTLY if progress.dead else DONE
+
+
+async def _watch(job: SeedJob) -> None:
+    progress = await job.progress()
+    while not progress.all_collected:
+        await anyio.sleep(_LOOK_EVERY)
+        with suppress(errors.MJError):  # Redis may be started again meanwhile
+            progress = await job.progress()

@@ -1,0 +1,180 @@
+"""A gateway in a process of its own that knows what becomes of each id, and counts who asks.
+
+It shares nothing with the library. `python _truth.py PORT LIMIT SECONDS` serves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+# Of ten ids each: what the gateway knows of them.
+KINDS = ["listed"] * 3 + ["asked"] * 3 + ["missing", "failed", "unfinished", "seedless"]
+STATUSES = {"failed": "FAILURE", "unfinished": "IN_PROGRESS"}
+ERRORS = {
+    "missing": "TaskNotFoundError",
+    "failed": "TaskFailedError",
+    "unfinished": "SeedUnavailableError",
+    "seedless": "SeedUnavailableError",
+}
+BURST = 60
+
+
+def kind_of(task_id: str) -> str:
+    """Tell what the gateway knows of an id."""
+    return KINDS[int(task_id) * 7 % 10]
+
+
+def truth(task_id: str) -> tuple[str | None, str | None]:
+    """Give the seed and the error's class that an id ends with."""
+    kind = kind_of(task_id)
+    return (None, ERRORS[kind]) if kind in ERRORS else (f"7{task_id}", None)
+
+
+def asked_for(ids: list[str]) -> int:
+    """Count the requests for seeds that these ids need."""
+    return sum(kind_of(one) in ("asked", "seedless") for one in ids)
+
+
+class Truth:
+    """What the gateway says, and what it has said.
+
+    Args:
+        limit: Requests a second above which it answers 429; 0: any number.
+        seconds: How long a seed takes.
+    """
+
+    def __init__(self, limit: float, seconds: float) -> None:
+        self.seconds = seconds
+        self._limit = limit
+        self._tokens, self._at = float(BURST), time.monotonic()
+        self.counts: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
+
+    def answer(self, path: str, body: bytes) -> tuple[int, Any]:
+        """Answer one request."""
+        if path.endswith("/counts"):
+            return 200, {**self.counts, "twice": sum(self.asked.values()) - len(self.asked)}
+        if self._limit and not self._take():
+            self.counts["refused"] += 1
+            return 429, {}
+        if path.endswith("/list-by-condition"):
+            self.counts["lists"] += 1
+            return 200, [self._row(one) for one in json.loads(body)["ids"] if _known(one)]
+        task_id = path.split("/")[-2]
+        self.counts["seeds"] += 1
+        self.asked[task_id] += 1
+        if kind_of(task_id) == "seedless":
+            return 200, {"code": 3, "description": "no seed"}
+        return 200, {"code": 1, "result": f"7{task_id}"}
+
+    def _take(self) -> bool:
+        now = time.monotonic()
+        self._tokens = min(BURST, self._tokens + (now - self._at) * self._limit)
+        self._at = now
+        has_one = self._tokens >= 1
+        self._tokens -= has_one
+        return has_one
+
+    def _row(self, task_id: str) -> dict[str, Any]:
+        kind = kind_of(task_id)
+        seed = {"seed": f"7{task_id}"} if kind == "listed" else {}
+        return {"id": task_id, "status": STATUSES.get(kind, "SUCCESS"), "prompt": "小猪", **seed}
+
+
+def _known(task_id: str) -> bool:
+    return kind_of(task_id) != "missing"
+
+
+class Connection(asyncio.Protocol):
+    """One connection: a request at a time, and its answer."""
+
+    def __init__(self, gateway: Truth) -> None:
+        self._gateway = gateway
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the wire."""
+        assert isinstance(transport, asyncio.Transport)
+        self._wire = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a request once it is whole."""
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        lengths = [
+            int(line.split(b":")[1])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length:")
+        ]
+        if not end or len(body) < (lengths or [0])[0]:
+            return
+        self._received = b""
+        path = head.split(b" ")[1].decode()
+        status, answer = self._gateway.answer(path, body)
+        delay = self._gateway.seconds if path.endswith("/image-seed") and status == 200 else 0
+        asyncio.get_running_loop().call_later(delay, self._send, status, answer)
+
+    def _send(self, status: int, answer: Any) -> None:
+        content = json.dumps(answer).encode()
+        head = f"HTTP/1.1 {status} OK\r\nContent-Type: application/json\r\n"
+        self._wire.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+
+
+async def serve(port: int, limit: float, seconds: float) -> None:
+    """Serve it until it is killed."""
+    gateway = Truth(limit, seconds)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(gateway), "127.0.0.1", port)
+    await server.serve_forever()
+
+
+class TruthServer:
+    """The gateway, started and killed as the tests like.
+
+    Args:
+        port: Where it listens.
+        limit: Requests a second above which it answers 429; 0: any number.
+        seconds: How long a seed takes.
+    """
+
+    def __init__(self, port: int, *, limit: float = 0, seconds: float = 0.005) -> None:
+        self.base_url = f"http://127.0.0.1:{port}"
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__)), str(port), str(limit), str(seconds)]
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        give_up = time.monotonic() + 20
+        while True:
+            try:
+                self.counts()
+            except OSError:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    def counts(self) -> dict[str, int]:
+        """Give how often it was asked for what; "twice": seeds beyond the first of an id."""
+        with urllib.request.urlopen(f"{self.base_url}/counts", timeout=10) as answer:  # noqa: S310
+            found: dict[str, int] = json.load(answer)
+        return found
+
+    def kill(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])))

@@ -1,0 +1,118 @@
+"""20,000 ids, and kill -9 for worker, collector, submitter and Redis at random times.
+
+Three runs unless `MJ_KILL_RUNS` says otherwise: `MJ_KILL_RUNS=20 nox -s distributed -- -k kill -s`
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ._cluster import Cluster
+from ._redis_server import RedisServer, free_port
+from ._truth import TruthServer, asked_for, truth
+
+RUNS = int(os.environ.get("MJ_KILL_RUNS", "3"))
+IDS = [str(100_000 + number) for number in range(20_000)]
+CHUNK, CHUNKS_AT_ONCE, WORKERS = 250, 2, 3
+LIMIT, RATE = 1500, 1300
+PATIENCE = 150.0
+
+Process = subprocess.Popen[bytes]
+
+
+@pytest.fixture
+def gateway() -> Iterator[TruthServer]:
+    """Give a gateway that knows the truth, and refuses more than so many requests a second."""
+    server = TruthServer(free_port(), limit=LIMIT)
+    yield server
+    server.kill()
+
+
+class Night:
+    """All processes of one run; who is killed is started again.
+
+    Args:
+        cluster: Starts them.
+        redis: Their Redis.
+        ids: A file with the ids.
+    """
+
+    def __init__(self, cluster: Cluster, redis: RedisServer, ids: Path) -> None:
+        self.cluster, self.redis = cluster, redis
+        work = ("--rate", str(RATE), "--lease", "3", "--concurrency", "32")
+        self._begin: dict[str, Callable[[], Process]] = {
+            "submit": lambda: cluster.submit(ids, "--chunk-size", str(CHUNK)),
+            "collect": cluster.collect,
+            **{f"work {one}": lambda: cluster.work(*work) for one in range(WORKERS)},
+        }
+        self.running = {name: begin() for name, begin in self._begin.items()}
+        self.codes: dict[str, int] = {}
+
+    def kill(self, name: str) -> None:
+        """Kill one, and start it again after a moment, as a service manager does."""
+        if name == "redis":
+            self.redis.kill()
+            time.sleep(0.5)
+            self.redis.start()
+            return
+        self.running[name].kill()
+        self.running[name].wait()
+        self.running[name] = self._begin[name]()
+
+    def wait(self) -> dict[str, int]:
+        """Wait until all have ended, and give their exit codes."""
+        give_up = time.monotonic() + PATIENCE
+        for name, process in self.running.items():
+            self.codes[name] = process.wait(max(1, give_up - time.monotonic()))
+        return self.codes
+
+    def end(self) -> None:
+        """Leave none behind."""
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("run", range(RUNS))
+def test_kills_lose_nothing(
+    run: int, gateway: TruthServer, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """Each id has the line of the truth, and no more is asked twice than was under way."""
+    (tmp_path / "ids").write_text("\n".join(IDS))
+    cluster = Cluster(f"night-{run}", redis_server.url, gateway.base_url, tmp_path)
+    night = Night(cluster, redis_server, tmp_path / "ids")
+    dice = random.Random()
+    victims = ["submit", "collect", "redis", *(f"work {one}" for one in range(WORKERS))]
+    dice.shuffle(victims)
+    began = time.monotonic()
+    try:
+        for victim in victims:
+            time.sleep(dice.uniform(0.3, 2.5))
+            night.kill(victim)
+        codes = night.wait()
+    except subprocess.TimeoutExpired:
+        pytest.fail(cluster.said())
+    finally:
+        night.end()
+
+    took, counts = time.monotonic() - began, gateway.counts()
+    print(f"run {run}: {took:.0f} s, killed {', '.join(victims)}: {counts}")  # noqa: T201
+    assert {"submit": 0, "collect": 1, "work 0": 0, "work 1": 0, "work 2": 0} == codes, (
+        cluster.said()
+    )
+    found = [
+        (line["task_id"], line["seed"], (line["error"] or {}).get("type"))
+        for line in cluster.lines()
+    ]
+    assert [(one, *truth(one)) for one in IDS] == found
+    # Of one worker's kill, what it had under way; of Redis', what all had.
+    at_most = (WORKERS + WORKERS) * CHUNKS_AT_ONCE * CHUNK
+    assert asked_for(IDS) <= counts["seeds"] <= asked_for(IDS) + at_most
+    assert 0 == counts.get("refused", 0)
