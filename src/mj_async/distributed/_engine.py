@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self, TypeAlias
 
 import attrs
-from anyio import CancelScope
+from anyio import CancelScope, Event
 from streaq import Worker
 
 from ._redis import told_plainly
@@ -20,13 +20,33 @@ _LOOK_UP = "look_up"
 
 
 class Engine(Worker[None]):
-    """A streaq worker that leaves the signals to its host; 7.2 takes them, whatever it is told."""
+    """A streaq worker that ends when it is told to.
+
+    Args:
+        over: Is set when it is to end, and what it has begun with it.
+        options: Of a streaq worker.
+    """
+
+    def __init__(self, over: Event, **options: Any) -> None:
+        super().__init__(**options)
+        self._over = over
 
     async def signal_handler(self, scope: CancelScope) -> None:
-        """Take none."""
+        """Wait for that, and not for signals, which 7.2 takes whatever it is told.
+
+        Cancelled from outside it would lose its connections, and could not finish in order.
+        """
+        await self._over.wait()
+        scope.cancel()
 
 
-def make_engine(redis_url: str, name: str, lease: float = 60.0, chunks: int = 1) -> Engine:
+def make_engine(
+    redis_url: str,
+    name: str,
+    lease: float = 60.0,
+    chunks: int = 1,
+    over: Event | None = None,
+) -> Engine:
     """Make streaq's view of a job; nothing is sent before it is entered.
 
     Args:
@@ -34,9 +54,11 @@ def make_engine(redis_url: str, name: str, lease: float = 60.0, chunks: int = 1)
         name: The job's.
         lease: Seconds after which a chunk whose worker is silent goes to another.
         chunks: How many are worked on at once.
+        over: Is set when it is to end.
     """
     engine = Engine(
-        redis_url,
+        over or Event(),
+        redis_url=redis_url,
         redis_kwargs={"retry_policy": patient(PATIENCE)},
         queue_name=queue_of(name),
         concurrency=chunks,

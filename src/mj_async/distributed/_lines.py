@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from mj_async import ImageSeed, SeedOutcome, Task, errors, parse_task
@@ -13,9 +15,9 @@ from mj_async import ImageSeed, SeedOutcome, Task, errors, parse_task
 _EFFORT = 1
 
 
-def pack(lines: Iterable[str]) -> bytes:
+def pack(lines: Iterable[bytes]) -> bytes:
     """Make a part of lines, for Redis."""
-    return zlib.compress("".join(lines).encode(), _EFFORT)
+    return zlib.compress(b"".join(lines), _EFFORT)
 
 
 def unpack(part: bytes) -> bytes:
@@ -23,21 +25,30 @@ def unpack(part: bytes) -> bytes:
     return zlib.decompress(part) if part else b""
 
 
-def write_line(outcome: SeedOutcome) -> str:
+def _to_json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+_dumps: Callable[[Any], bytes] = import_module("orjson").dumps if find_spec("orjson") else _to_json
+
+
+def write_line(outcome: SeedOutcome) -> bytes:
     """Write an outcome as a line of `mj-async seeds`."""
-    # In ASCII, for a prompt may hold half a character, which no UTF-8 can say.
-    return json.dumps(outcome.to_dict()) + "\n"
+    value = outcome.to_dict()
+    try:
+        return _dumps(value) + b"\n"
+    except TypeError:  # orjson's, for half a character, which no UTF-8 can say
+        return _to_json(value) + b"\n"
 
 
-def has_seed(line: str) -> bool:
+def has_seed(line: bytes) -> bool:
     """Tell whether a line of ours has a seed; within a text its quotes would be escaped."""
-    return line.endswith('"error": null}\n')
+    return line.endswith(b'"error":null}\n')
 
 
-def by_id(lines: bytes) -> dict[str, str]:
+def by_id(lines: bytes) -> dict[str, bytes]:
     """Tell the lines of a part apart."""
-    texts = lines.decode().splitlines(keepends=True)
-    return {str(json.loads(text)["task_id"]): text for text in texts}
+    return {str(json.loads(line)["task_id"]): line for line in lines.splitlines(keepends=True)}
 
 
 def read_outcomes(lines: bytes) -> Iterator[SeedOutcome]:

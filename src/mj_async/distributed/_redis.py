@@ -88,7 +88,8 @@ def _plain_error(error: BaseException, redis_url: str) -> errors.MJError:
             f"Redis at {place} refuses the user or the password: {error}; next: correct redis_url"
         )
     if isinstance(error, LOST):
-        said = error.__cause__ or error
+        # Of many commands that were lost at once, each tells of all others.
+        said = str(error.__cause__ or error).rpartition("caused error: ")[2]
         return errors.TransportError(
             f"Redis at {place} cannot be reached: {said}; next: start it, or correct redis_url"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from mj_async import errors
 from ._engine import make_engine, register
 from ._lines import by_id, has_seed, pack, unpack, write_line
 from ._redis import told_plainly
+from ._store import PATIENCE
 
 if TYPE_CHECKING:
     from mj_async import AsyncMJClient
@@ -27,6 +29,8 @@ _LOOK_EVERY = 0.5
 # Seconds that a process counts as a worker after it was heard of.
 _COUNTED = 5.0
 _GIVE_BACK_WITHIN = 5.0
+# Seconds after which an engine has not failed from the beginning.
+_LIVES = 5.0
 
 
 @attrs.define
@@ -47,7 +51,12 @@ class Work:
     _id: str = attrs.field(factory=lambda: uuid.uuid4().hex, init=False)
     _scopes: set[anyio.CancelScope] = attrs.field(factory=set, init=False)
     _over: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _engine_scope: anyio.CancelScope = attrs.field(init=False)
     _failure: Exception | None = attrs.field(default=None, init=False)
+
+    @_engine_scope.default
+    def _shield(self) -> anyio.CancelScope:
+        return anyio.CancelScope(shield=True)
 
     async def run(self) -> None:
         """Work until all that was submitted has an outcome, or is dead.
@@ -55,21 +64,43 @@ class Work:
         Raises:
             MJError: What has ended a look-up before its time, as a refused key does.
         """
-        engine = make_engine(self.store.redis_url, self.store.name, self.lease, CHUNKS_AT_ONCE)
-        register(engine, self._look_up)
         try:
             with told_plainly(self.store.redis_url):
                 async with anyio.create_task_group() as group:
-                    group.start_soon(engine.run_async)
+                    group.start_soon(self._run_engines)
                     try:
                         await self._watch()
                     finally:
                         self._stop()
-                        group.cancel_scope.cancel()
         finally:
             await self._leave()
         if self._failure is not None:
             raise self._failure
+
+    async def _run_engines(self) -> None:
+        """Run the engine; it ends when its Redis is killed, and then another goes on."""
+        give_up = math.inf
+        # From outside it is not cancelled: what it has begun it must tell Redis.
+        with self._engine_scope:
+            while not self._over.is_set():
+                began = anyio.current_time()
+                try:
+                    await self._run_engine()
+                except errors.TransportError:
+                    now = anyio.current_time()
+                    lived = now - began > _LIVES
+                    give_up = now + PATIENCE if lived else min(give_up, now + PATIENCE)
+                    if now > give_up:
+                        raise
+                    await self._pause()
+
+    async def _run_engine(self) -> None:
+        engine = make_engine(
+            self.store.redis_url, self.store.name, self.lease, CHUNKS_AT_ONCE, self._over
+        )
+        register(engine, self._look_up)
+        with told_plainly(self.store.redis_url):
+            await engine.run_async()
 
     async def _watch(self) -> None:
         """Be counted, until all is done or something has gone wrong."""
@@ -77,12 +108,16 @@ class Work:
             state = await self.store.look(self._id, _COUNTED)
             if state is not None and state.progress.finished:
                 return
-            with anyio.move_on_after(_LOOK_EVERY):
-                await self._over.wait()
+            await self._pause()
+
+    async def _pause(self) -> None:
+        with anyio.move_on_after(_LOOK_EVERY):
+            await self._over.wait()
 
     def _stop(self) -> None:
         """Cut what is under way: the engine itself would wait for it."""
         self._over.set()
+        self._engine_scope.deadline = anyio.current_time() + _GIVE_BACK_WITHIN
         for scope in self._scopes:
             scope.cancel()
 
@@ -128,7 +163,7 @@ class Work:
         if await self.store.release(number, pack(in_order), counts=counts):
             raise StreaqRetry(delay=0)
 
-    async def _ask(self, task_ids: list[str], lines: dict[str, str]) -> None:
+    async def _ask(self, task_ids: list[str], lines: dict[str, bytes]) -> None:
         rest = [task_id for task_id in task_ids if task_id not in lines]
         most = -(-self.concurrency // CHUNKS_AT_ONCE)
         async with self.client.image_seeds(rest, concurrency=most) as outcomes:
