@@ -35,7 +35,8 @@ class Cluster:
         self._environment = {
             **os.environ,
             **UNMEASURED,
-            "PYTHONWARNINGS": "error",
+            # A connection that Redis has cut leaves streams behind that the client does not close.
+            "PYTHONWARNINGS": "error,ignore::ResourceWarning",
             "MJ_REDIS_URL": redis_url,
             "MJ_BASE_URL": base_url,
             "MJ_API_KEY": api_key,

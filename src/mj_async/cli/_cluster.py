@@ -103,6 +103,7 @@ def work(  # noqa: PLR0913  # options
     concurrency: int = 32,
     rate: float | None = None,
     burst: int = 50,
+    ask_again_after: float = 30.0,
     lease: float = 15.0,
     connection: Connection = Connection(),  # noqa: B008
     shared: Shared = Shared(),
@@ -114,6 +115,7 @@ def work(  # noqa: PLR0913  # options
         concurrency: How many seeds are asked for at once.
         rate: Requests a second, of all workers with this gateway and key together.
         burst: How many requests may go out at once after a pause.
+        ask_again_after: Seconds until an id in trouble is asked for again.
         lease: Seconds after which the ids of a silent worker go to another.
         connection: How the gateway is reached.
         shared: Where the machines meet.
@@ -124,7 +126,8 @@ def work(  # noqa: PLR0913  # options
         from ._cluster_run import work_on  # noqa: PLC0415  # it needs streaq
 
         most = max(_CONNECTIONS_PER_SEED, _CONNECTIONS_PER_SEED * concurrency)
-        return work_on(job, connection.client(max_connections=most), concurrency)
+        client = connection.client(max_connections=most)
+        return work_on(job, client, concurrency=concurrency, ask_again_after=ask_again_after)
 
     run(begin)
 

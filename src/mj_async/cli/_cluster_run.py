@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import anyio
 import attrs
@@ -118,12 +118,12 @@ def send_again(job: SeedJob) -> int:
     return DONE
 
 
-def work_on(job: SeedJob, client: AsyncMJClient, concurrency: int) -> int:
+def work_on(job: SeedJob, client: AsyncMJClient, **options: Any) -> int:
     """Work on a job, and give the exit code: what the ids came to is for those who collect."""
 
     async def work() -> None:
         async with client:
-            await job.work(client, concurrency=concurrency)
+            await job.work(client, **options)
 
     return unless_partly(ClusterRun(job).conduct(work))
 

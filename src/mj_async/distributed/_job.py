@@ -8,10 +8,19 @@ from contextlib import AbstractAsyncContextManager
 from os import PathLike
 from pathlib import Path
 
+import anyio
+
 from mj_async import AsyncMJClient, SeedOutcome, errors
-from mj_async._checks import above_zero, check_count, check_instance, check_option
+from mj_async._checks import (
+    above_zero,
+    check_count,
+    check_instance,
+    check_option,
+    zero_or_more,
+)
 from mj_async._intake import Intake, TaskIds
 
+from ._chunks import Chunks
 from ._collect import Outcomes, Parts, check_collected, check_directory, collect_into
 from ._engine import Publisher
 from ._feed import Feed
@@ -86,7 +95,9 @@ class SeedJob:
             async with Publisher(self._redis_url, self.name) as publisher:
                 await Feed(store, publisher, lock, state).run(task_ids)
 
-    async def work(self, client: AsyncMJClient, *, concurrency: int = 32) -> None:
+    async def work(
+        self, client: AsyncMJClient, *, concurrency: int = 32, ask_again_after: float = 30.0
+    ) -> None:
         """Look up what was submitted, until all of it has an outcome.
 
         Before the job is submitted it waits for that. What is under way when it ends before its
@@ -96,17 +107,21 @@ class SeedJob:
             client: Asks the gateway. Seeds hold at most half of its `max_connections`; give it a
                 `mj_async.distributed.SharedGate` where all workers share a limit.
             concurrency: How many requests for seeds are under way at once.
+            ask_again_after: Seconds after which what may be had later is asked for again, twice
+                at most. Meanwhile its chunk is in the queue, and others are worked on.
 
         Raises:
             ConfigurationError: An argument cannot be used.
             MJError: What ends `AsyncMJClient.image_seeds` before its time: the key was refused,
-                or the gateway stays away.
+                or the gateway has been away three times in a row, `ask_again_after` apart.
             TransportError: Redis was away for more than a minute.
         """
         check_instance("client", client, AsyncMJClient)
         check_count("concurrency", concurrency)
+        check_option("ask_again_after", ask_again_after, zero_or_more)
         async with self._open() as store:
-            await Work(store, client, concurrency, self._lease).run()
+            chunks = Chunks(store, client, concurrency, ask_again_after, anyio.Event())
+            await Work(store, chunks, self._lease).run()
 
     async def collect(self, directory: str | PathLike[str]) -> None:
         """Write the outcomes into files, until all that was submitted has been collected.

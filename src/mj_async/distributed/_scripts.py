@@ -25,15 +25,17 @@ end
 return (fed == ARGV[2] and redis.call('HGET', KEYS[1], 'digest') == ARGV[4]) and 1 or 0
 """
 
-# chunk -> {how often it was delivered, this time included; or 0 if it is done; what is there}
+# chunk -> {how often it was delivered, this time included; or 0 if it is done; how often all of
+# it was asked for; what is there of it}
 BEGIN = """
 if redis.call('GETBIT', KEYS[1] .. ':collected', ARGV[1]) == 1
     or redis.call('HEXISTS', KEYS[1] .. ':parts', ARGV[1]) == 1 then
-  return {0, ''}
+  return {0, 0, ''}
 end
 redis.call('SADD', KEYS[1] .. ':running', ARGV[1])
 local times = redis.call('HINCRBY', KEYS[1] .. ':deliveries', ARGV[1], 1)
-return {times, redis.call('HGET', KEYS[1] .. ':partial', ARGV[1]) or ''}
+return {times, tonumber(redis.call('HGET', KEYS[1] .. ':asks', ARGV[1]) or 0),
+  redis.call('HGET', KEYS[1] .. ':partial', ARGV[1]) or ''}
 """
 
 # chunk, its part, its ids, those of them without a seed -> whether it is its first part.
@@ -41,6 +43,7 @@ FINISH = """
 redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
 redis.call('HDEL', KEYS[1] .. ':deliveries', ARGV[1])
 redis.call('HDEL', KEYS[1] .. ':partial', ARGV[1])
+redis.call('HDEL', KEYS[1] .. ':asks', ARGV[1])
 if redis.call('GETBIT', KEYS[1] .. ':collected', ARGV[1]) == 1
     or redis.call('HSETNX', KEYS[1] .. ':parts', ARGV[1], ARGV[2]) == 0 then
   return 0
@@ -59,7 +62,8 @@ redis.call('EXPIRE', pace, 120)
 return 1
 """
 
-# chunk, what is there of it, whether this delivery counts -> whether it is to be done still.
+# chunk, what is there of it, what to add to its deliveries and to how often all of it was asked
+# for -> whether it is to be done still.
 RELEASE = """
 redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
 if redis.call('GETBIT', KEYS[1] .. ':collected', ARGV[1]) == 1
@@ -68,7 +72,8 @@ if redis.call('GETBIT', KEYS[1] .. ':collected', ARGV[1]) == 1
   return 0
 end
 if ARGV[2] ~= '' then redis.call('HSET', KEYS[1] .. ':partial', ARGV[1], ARGV[2]) end
-if ARGV[3] == '0' then redis.call('HINCRBY', KEYS[1] .. ':deliveries', ARGV[1], -1) end
+redis.call('HINCRBY', KEYS[1] .. ':deliveries', ARGV[1], ARGV[3])
+redis.call('HINCRBY', KEYS[1] .. ':asks', ARGV[1], ARGV[4])
 return 1
 """
 

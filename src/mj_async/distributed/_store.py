@@ -19,6 +19,8 @@ from ._state import VERSION, State, read_state
 
 # Redis may be killed and started again below a running job.
 PATIENCE = 60.0
+# Where it was never seen, its address may be wrong.
+_FIRST_PATIENCE = 3.0
 _OLDEST = 7
 
 
@@ -27,6 +29,21 @@ def patient(patience: float) -> ExponentialBackoffRetryPolicy:
     return ExponentialBackoffRetryPolicy(
         LOST, None, deadline=patience, base_delay=0.05, max_delay=1.0, jitter=True
     )
+
+
+@attrs.frozen
+class Begun:
+    """A chunk as it is delivered.
+
+    Args:
+        deliveries: How often it was delivered, this time included; 0: it is done.
+        asks: How often all of it was asked for.
+        partial: What is there of it.
+    """
+
+    deliveries: int
+    asks: int
+    partial: bytes
 
 
 @attrs.define
@@ -57,7 +74,7 @@ class Store:
         self._redis = open_redis(self.redis_url, patient(PATIENCE))
         try:
             with told_plainly(self.redis_url):
-                async with open_redis(self.redis_url, patient(0.0)) as probe:
+                async with open_redis(self.redis_url, patient(_FIRST_PATIENCE)) as probe:
                     found = await probe.info()
         except errors.TransportError as error:  # nothing has begun: it is a wrong address
             raise errors.ConfigurationError(str(error)) from None
@@ -113,24 +130,24 @@ class Store:
         with told_plainly(self.redis_url):
             await self._redis.hset(self.key, {"complete": 1})
 
-    async def begin(self, number: int) -> tuple[int, bytes]:
-        """Begin a chunk: tell how often it was delivered (0: it is done) and what is there."""
-        times, partial = await self._run(_scripts.BEGIN, number)
-        return times, partial
+    async def begin(self, number: int) -> Begun:
+        """Begin a chunk."""
+        return Begun(*await self._run(_scripts.BEGIN, number))
 
     async def finish(self, number: int, part: bytes, count: int, seedless: int) -> None:
         """Hand a chunk's part over."""
         await self._run(_scripts.FINISH, number, part, count, seedless)
 
-    async def release(self, number: int, partial: bytes, *, counts: bool) -> bool:
+    async def release(self, number: int, partial: bytes, *, deliveries: int, asks: int) -> bool:
         """Give a chunk back, with what there is of it; False where others have done it.
 
         Args:
             number: The chunk's.
             partial: What there is of it.
-            counts: Whether this was one of the deliveries that it has.
+            deliveries: What to add to those that it has had.
+            asks: What to add to how often all of it was asked for.
         """
-        return bool(await self._run(_scripts.RELEASE, number, partial, int(counts)))
+        return bool(await self._run(_scripts.RELEASE, number, partial, deliveries, asks))
 
     async def bury(self, number: int, task_ids: Sequence[str]) -> None:
         """Put a chunk among the dead."""
