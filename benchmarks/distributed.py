@@ -1,7 +1,10 @@
-"""A million ids through Redis without HTTP: the worker's CPU an id, and the memory of Redis.
+"""Jobs of many machines: what a worker costs, what Redis holds, what more workers bring.
 
-`python benchmarks/distributed.py [IDS] [WORKERS]` starts a redis-server of its own. The client's
-part costs what it costs without Redis, too, and is left out: outcomes are ready when asked for.
+`python benchmarks/distributed.py [IDS]` starts a redis-server of its own, and every process:
+
+- a million ids without HTTP, and the same looked up without Redis: the difference is what the
+  job costs its workers;
+- a gateway that takes 0.4 s for a seed, with one worker and with three.
 """
 
 from __future__ import annotations
@@ -13,15 +16,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from mj_async import AsyncMJClient, Dialect, ImageSeed, SeedOutcome, Task
 from mj_async.distributed import SeedJob
 
-TARGETS = {"worker CPU, us an id": 10, "memory of Redis, MB": 60}
+CPU_TARGET, MEMORY_TARGET, SCALE_TARGET = 10.0, 60.0, 2.5
+SLOW_IDS, SLOW_SECONDS, SLOW_CONCURRENCY = 3000, 0.4, 16
+
+
+def task_of(task_id: str) -> dict[str, str]:
+    """Give a task that has succeeded, as a gateway does."""
+    return {
+        "id": task_id,
+        "status": "SUCCESS",
+        "prompt": f"a pig in a poke {task_id} --v 6.1",
+        "imageUrl": f"https://cdn.example/attachments/{task_id}.png",
+    }
 
 
 class Ready(AsyncMJClient):
@@ -33,86 +49,151 @@ class Ready(AsyncMJClient):
 
         async def each() -> AsyncIterator[SeedOutcome]:
             for one in tasks:
-                yield SeedOutcome(one, ImageSeed(one, one, "list", _task(one)))
+                found = task_of(one)
+                task = Task(
+                    one, status="SUCCESS", prompt=found["prompt"], image_url=found["imageUrl"]
+                )
+                yield SeedOutcome(one, ImageSeed(one, one, "list", task))
 
         yield each()
 
 
-def _task(task_id: str) -> Task:
-    return Task(
-        task_id,
-        status="SUCCESS",
-        prompt=f"a pig in a poke {task_id} --v 6.1",
-        image_url=f"https://cdn.example/attachments/{task_id}.png",
-    )
+class Slow(httpx.AsyncBaseTransport):
+    """A gateway that is far away, and takes its time for seeds."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer."""
+        if request.method == "POST":
+            answer: object = [task_of(one) for one in json.loads(request.content)["ids"]]
+        else:
+            await asyncio.sleep(SLOW_SECONDS)
+            answer = {"code": 1, "result": request.url.path.split("/")[-2]}
+        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(answer).encode()))
 
 
-async def part(role: str, url: str, count: int, directory: str) -> None:
-    """Play one part of the job, and print the CPU that it took."""
-    job = SeedJob(url, "million")
-    began = time.process_time()
-    if role == "submit":
-        await job.submit(f"17306218{number:08}" for number in range(count))
+def ids_of(count: int) -> Iterator[str]:
+    """Give so many ids."""
+    return (f"17306218{number:08}" for number in range(count))
+
+
+async def look_up_alone(count: int) -> None:
+    """Do without Redis what a worker does besides its job: take the outcomes."""
+    client = Ready(base_url="http://localhost", dialect=Dialect(auth="none"))
+    async with client.image_seeds(ids_of(count)) as outcomes:
+        async for _outcome in outcomes:
+            pass
+
+
+async def play(role: str, job: SeedJob, count: int, directory: str) -> None:
+    """Play one part of a job."""
+    dialect = Dialect(auth="none", ids="json", seed="path")
+    if role == "alone":
+        await look_up_alone(count)
+    elif role == "submit":
+        await job.submit(ids_of(count))
     elif role == "collect":
         await job.collect(directory)
+    elif role == "work":
+        await job.work(Ready(base_url="http://localhost", dialect=dialect))
     else:
-        client = Ready(base_url="http://localhost", dialect=Dialect(auth="none"))
-        await job.work(client)
+        async with httpx.AsyncClient(transport=Slow()) as http_client:
+            client = AsyncMJClient(
+                base_url="http://localhost", dialect=dialect, http_client=http_client
+            )
+            await job.work(client, concurrency=SLOW_CONCURRENCY)
+
+
+def play_and_tell(arguments: list[str]) -> None:
+    """Be one process of a job, and print the CPU that it took."""
+    role, url, name, chunk_size, count, directory = arguments
+    job = SeedJob(url, name, chunk_size=int(chunk_size))
+    began = time.process_time()
+    asyncio.run(play(role, job, int(count), directory))
     print(json.dumps({"role": role, "cpu": time.process_time() - began}))
 
 
-def used(port: int) -> tuple[float, float]:
-    """Give the memory of Redis in MB: now, and at its peak."""
+@contextmanager
+def redis_server(folder: str) -> Iterator[int]:
+    """Run a Redis with an append-only file, and give its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    options = ["--port", str(port), "--save", "", "--appendonly", "yes", "--dir", folder]
+    command = ["redis-server", *options]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    time.sleep(0.5)
+    yield port
+    server.kill()
+    server.wait()
+
+
+def used_at_most(port: int) -> float:
+    """Give the peak of Redis' memory in MB."""
     with socket.create_connection(("127.0.0.1", port)) as wire:
         wire.sendall(b"INFO memory\r\n")
         said = wire.recv(65536).decode()
     facts = dict(line.split(":", 1) for line in said.split("\r\n") if ":" in line)
-    return int(facts["used_memory"]) / 1e6, int(facts["used_memory_peak"]) / 1e6
+    return int(facts["used_memory_peak"]) / 1e6
 
 
-def run(count: int, workers: int) -> None:
-    """Run the job, and print what it took."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        options = ["--port", str(port), "--save", "", "--appendonly", "yes", "--dir", folder]
-        redis = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-        try:
-            time.sleep(0.5)
-            before, began = used(port)[0], time.monotonic()
-            cpus = _run_parts(f"redis://127.0.0.1:{port}", count, workers, folder)
-            took, (_, peak) = time.monotonic() - began, used(port)
-        finally:
-            redis.kill()
-            redis.wait()
-        lines = sum(path.read_bytes().count(b"\n") for path in Path(folder, "out").iterdir())
-    assert lines == count, lines
-    each = {role: 1e6 * sum(found) / count for role, found in cpus.items()}
-    print(f"{count} ids, {workers} workers, {count / took:.0f} ids/s, {took:.0f} s")
-    print(", ".join(f"{role} {cpu:.1f} us an id" for role, cpu in each.items()))
-    print(f"Redis: {before:.1f} MB before, {peak:.1f} MB at its peak; targets: {TARGETS}")
-
-
-def _run_parts(url: str, count: int, workers: int, folder: str) -> dict[str, list[float]]:
-    roles = ["submit", "collect", *["work"] * workers]
-    command = [sys.executable, __file__, "--part"]
+def run_job(
+    port: int, out: Path, roles: list[str], *, count: int, chunk_size: int = 500
+) -> tuple[float, dict[str, float]]:
+    """Run all parts of a job, and give the seconds and each role's CPU."""
+    given = [f"redis://127.0.0.1:{port}", out.name, str(chunk_size), str(count), str(out)]
+    began = time.monotonic()
     running = [
-        subprocess.Popen(
-            [*command, role, url, str(count), str(Path(folder, "out"))], stdout=subprocess.PIPE
-        )
+        subprocess.Popen([sys.executable, __file__, "--part", role, *given], stdout=subprocess.PIPE)
         for role in roles
     ]
-    cpus: dict[str, list[float]] = {}
-    for process in running:
-        said = json.loads(process.communicate()[0])
-        cpus.setdefault(said["role"], []).append(said["cpu"])
-    return cpus
+    said = [json.loads(process.communicate()[0]) for process in running]
+    took = time.monotonic() - began
+    cpus: dict[str, float] = {}
+    for one in said:
+        cpus[one["role"]] = cpus.get(one["role"], 0.0) + one["cpu"]
+    return took, cpus
+
+
+def holds(figure: float, target: float, *, at_least: bool = False) -> str:
+    """Say whether a target holds."""
+    good = figure >= target if at_least else figure <= target
+    return "holds" if good else "**is missed**"
+
+
+def run(count: int) -> None:
+    """Run everything, and print the figures."""
+    with tempfile.TemporaryDirectory() as folder, redis_server(folder) as port:
+        out = Path(folder, "million")
+        _, alone = run_job(port, out, ["alone"], count=count)
+        took, cpus = run_job(port, out, ["submit", "collect", "work"], count=count)
+        memory = used_at_most(port)
+        lines = sum(path.read_bytes().count(b"\n") for path in out.iterdir())
+        assert lines == count, lines
+        seconds = {
+            workers: run_job(
+                port,
+                Path(folder, f"slow-{workers}"),
+                ["submit", "collect", *["slow"] * workers],
+                count=SLOW_IDS,
+                chunk_size=100,
+            )[0]
+            for workers in (1, 3)
+        }
+    each = {role: 1e6 * cpu / count for role, cpu in (alone | cpus).items()}
+    cost, scale = each["work"] - each["alone"], seconds[1] / seconds[3]
+    print(f"{count} ids without HTTP, one worker: {count / took:.0f} ids/s, {took:.0f} s")
+    print(", ".join(f"{role} {cpu:.1f}" for role, cpu in each.items()), "us of CPU an id")
+    judged = holds(cost, CPU_TARGET)
+    print(f"a worker's overhead: {cost:.1f} us an id; at most {CPU_TARGET:g}: {judged}")
+    judged = holds(memory, MEMORY_TARGET)
+    print(f"Redis at its peak: {memory:.1f} MB; at most {MEMORY_TARGET:g}: {judged}")
+    judged = holds(scale, SCALE_TARGET, at_least=True)
+    print(f"a slow gateway: one worker {seconds[1]:.1f} s, three {seconds[3]:.1f} s: ", end="")
+    print(f"{scale:.2f} times as fast; at least {SCALE_TARGET}: {judged}")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--part"]:
-        role, url, count, directory = sys.argv[2:]
-        asyncio.run(part(role, url, int(count), directory))
+        play_and_tell(sys.argv[2:])
     else:
-        run(int((sys.argv[1:] or ["1000000"])[0]), int((sys.argv[2:] or ["2"])[0]))
+        run(int((sys.argv[1:] or ["1000000"])[0]))
