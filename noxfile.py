@@ -170,7 +170,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the docs with warnings as errors; `tests` runs their examples."""
-    session.install(".[cli]", *GROUPS["docs"])
+    session.install(".[cli,distributed]", *GROUPS["docs"])
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
 
 

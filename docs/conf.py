@@ -15,7 +15,10 @@ nitpicky = True
 # Nothing of other projects is linked to, so that a build needs no network; and what begins with
 # an underscore has no page.
 nitpick_ignore_regex = [
-    ("py:.*", r"(anyio|attrs|collections|contextlib|datetime|enum|httpx|ssl|types|typing)(\..*)?"),
+    (
+        "py:.*",
+        r"(anyio|attrs|collections|contextlib|datetime|enum|httpx|os|ssl|types|typing)(\..*)?",
+    ),
     ("py:class", r"mj_async\.(testing\.)?_\w+\.\w+|DialectName"),
 ]
 
