@@ -12,7 +12,8 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2024.4.15"
-nox.options.default_venv_backend = "venv"
+# Where uv is installed, as `.ci/run` does it, many packages are installed in no time.
+nox.options.default_venv_backend = "uv|venv"
 nox.options.sessions = ["tests", "examples", "lint", "types", "docs", "build"]
 nox.options.error_on_external_run = True
 
@@ -67,10 +68,6 @@ if not PYTHONS:
 print(f"Pythons that start here: {', '.join(PYTHONS)}")
 
 
-# Where uv is installed, as `.ci/run` does it, many packages are installed in no time.
-QUICK = "uv|venv"
-
-
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests with warnings as errors; on the oldest Python every branch must be covered."""
@@ -91,14 +88,14 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "report", f"--omit={DISTRIBUTED}", env=coverage_file)
 
 
-@nox.session(python=PYTHONS[-1], venv_backend=QUICK)
+@nox.session(python=PYTHONS[-1])
 def examples(session: nox.Session) -> None:
     """Run the examples, each on its framework's own dispatcher; all have wheels for that Python."""
     session.install(".", *GROUPS["tests"], *GROUPS["examples"])
     session.run("pytest", "tests/examples", *session.posargs)
 
 
-@nox.session(python=PYTHONS[0], venv_backend=QUICK)
+@nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest version of each dependency that pyproject.toml allows."""
     floors = Path(session.create_tmp()) / "floors.txt"
@@ -126,7 +123,7 @@ def browser(session: nox.Session) -> None:
     session.run("pytest", "tests/browser", *session.posargs)
 
 
-@nox.session(python=PYTHONS[0], venv_backend=QUICK)
+@nox.session(python=PYTHONS[0])
 def distributed(session: nox.Session) -> None:
     """Run what needs Redis against Debian's redis-server; every branch must be covered."""
     if shutil.which("redis-server") is None:

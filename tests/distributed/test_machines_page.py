@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -14,9 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from mj_async.cli._app import app
+
 from ._redis_server import RedisServer, free_port
 from ._truth import TruthServer, truth
 
+UNITS = Path(__file__).parents[2] / "examples/systemd"
 PAGE = Path(__file__).parents[2] / "docs/howto/machines.md"
 IDS = [str(100_000 + number) for number in range(1000)]
 
@@ -81,6 +86,19 @@ def test_the_program(surroundings: dict[str, str], tmp_path: Path) -> None:
 
     assert (0, 1001) == (ended.returncode, len(ended.stdout.splitlines())), ended.stderr
     assert "done=1000" in ended.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("unit", sorted(UNITS.glob("*.service")), ids=lambda unit: unit.stem)
+def test_the_units(unit: Path) -> None:
+    """The command line of each unit is one."""
+    found = configparser.ConfigParser(strict=False, interpolation=None)
+    found.read(unit)
+    _, *arguments = shlex.split(found["Service"]["ExecStart"].replace("%i", "nightly"))
+
+    command, bound, _ = app.parse_args(arguments, exit_on_error=False)
+
+    assert unit.stem == f"mj-async-{command.__name__}@"
+    assert "nightly" == bound.args[0]
 
 
 def test_the_page_of_the_queue(surroundings: dict[str, str], tmp_path: Path) -> None:
