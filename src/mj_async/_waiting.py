@@ -204,12 +204,12 @@ class Watch:
         return self.has_news
 
     def _is_news(self) -> bool:
-        if self.task is None or self._lacks_picture or not is_change(self.task, self._given):
+        if self.task is None or self._lacks_picture:
             return False
-        if self.ends_only and not self.task.is_final:
-            self._given = self.task
-            return False
-        return True
+        if is_change(self.task, self._given) and (self.task.is_final or not self.ends_only):
+            return True
+        self._given = self.task  # the same to whoever waits, and one to keep is enough
+        return False
 
     def trust(self, task: Task) -> bool:
         """Take in what somebody else says; what is not further on than we know is dropped.
