@@ -84,7 +84,7 @@ class Seats:
         self._life = life
         self._heir: Seat | None = None
         self._event = anyio.Event()
-        self._sharing = 0
+        self._sharing = _SHARE_AN_EVENT
         # Nobody's time is over before that. One timer for all takes a sixth of one for each.
         self._until = math.inf
 
@@ -130,7 +130,7 @@ class Seats:
         return seat.event.wait()
 
     def _event_for_one_more(self) -> anyio.Event:
-        if self._sharing % _SHARE_AN_EVENT == 0 or self._event.is_set():
+        if self._sharing == _SHARE_AN_EVENT or self._event.is_set():
             self._event, self._sharing = anyio.Event(), 0
         self._sharing += 1
         return self._event
