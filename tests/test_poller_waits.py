@@ -186,4 +186,4 @@ async def test_whoever_is_woken_for_another_goes_on(seconds: float) -> None:
 
     assert {one: 0.25 * nth for nth, one in enumerate(order, 1)} == crowd.ended_at
     assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    assert 1 + way.cut == len(way.asked)
+    assert 1 + way.cut >= len(way.asked)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ._life import Life
     from ._waiting import Watch
 
-# So many wait for the same event, which is a third of what each of them takes: whoever is woken
-# for another one's sake goes back to wait.
+# So many wait for the same event, for one each would be a quarter of what a wait takes. Whoever is
+# woken for another one's sake goes back to wait.
 _SHARE_AN_EVENT = 4
 
 
@@ -85,7 +85,8 @@ class Seats:
         self._heir: Seat | None = None
         self._event = anyio.Event()
         self._sharing = _SHARE_AN_EVENT
-        # Nobody's time is over before that. One timer for all takes a sixth of one for each.
+        # Nobody's time is over before that. A scope with a timer for each would be a third of what
+        # a wait takes.
         self._until = math.inf
 
     def sit(self, watch: Watch) -> Seat:
@@ -140,7 +141,7 @@ class Seats:
         try:
             with self._life.cut(seat.watch.deadline) as seat.carrying:
                 await self._driver.carry(job)
-            if seat.carrying.cancel_called:
+            if self._driver.clock.now() >= seat.until:
                 seat.watch.end()
         finally:
             seat.job = seat.carrying = None
