@@ -14,7 +14,7 @@ from mj_async import AsyncMJClient, Polling, Task, errors
 from mj_async._clock import Clock
 from mj_async._durations import Durations
 from mj_async._life import Life
-from mj_async._waiting import WaitContext, Watch, poll_alone
+from mj_async._waiting import Alone, WaitContext, Watch
 
 
 def task(status: str = "IN_PROGRESS", progress: str | None = None, **fields: Any) -> Task:
@@ -57,7 +57,7 @@ def watch_on(
         durations=Durations(),
         had_good_answer=lambda: known_good,
     )
-    return context.watch("1", timeout, None, partial(poll_alone, poll=poll))
+    return context.watch("1", timeout, None, partial(Alone, poll=poll))
 
 
 Handler = Callable[[httpx.Request], httpx.Response]

@@ -10,7 +10,7 @@ import pytest
 from _crowd import numbered
 from _fakes import task
 from _table import Table, working
-from mj_async import errors
+from mj_async import Polling, errors
 from mj_async._agenda import Answers, Job
 
 LIMITED = errors.RateLimitError(status_code=429)
@@ -59,6 +59,28 @@ def test_who_has_news_already_is_not_told_others() -> None:
 
     assert [] == table.woken
     assert "SUCCESS" == place.watch.give().status
+
+
+def test_a_change_is_no_news_to_who_waits_for_the_end() -> None:
+    """Nobody is woken for it; it counts all the same, as when a task stands still."""
+    table = Table()
+    steady, stalled = table.join("1", "2", polling=Polling(factor=1.0, jitter=0, stall_timeout=6.0))
+    steady.watch.ends_only = stalled.watch.ends_only = True
+    steady.reads = stalled.reads = False
+
+    for number, at in enumerate((0.0, 3.0, 6.0, 9.0)):
+        for job in table.jobs(at):
+            moved = task(id="1", progress=f"{number}%")
+            table.end(job, {"1": moved, "2": task(id="2", progress="1%")})
+    assert ["2"] == table.woken
+    assert (False, moved) == (steady.watch.has_news, steady.watch.task)
+    with pytest.raises(errors.TaskStalledError):
+        stalled.watch.give()
+
+    (job,) = table.jobs(12.0)
+    table.end(job, {"1": task("SUCCESS", id="1")})
+    assert ["2", "1"] == table.woken
+    assert "SUCCESS" == steady.watch.give().status
 
 
 def test_each_wait_has_an_error_of_its_own() -> None:

@@ -119,7 +119,7 @@ def check_nothing_is_left(poller: TaskPoller) -> None:
     """Nobody waits, nothing is under way, and nothing is pending."""
     gc.collect()  # errors and their frames hold each other
     agenda = poller._agenda
-    assert ({}, None, ()) == (poller._seats, poller._leader, poller.pending())
+    assert ({}, None, ()) == (poller._seats.taken, poller._seats.leader, poller.pending())
     assert ({}, set(), 0) == (agenda._places, agenda._under_way, agenda._requests)
 
 
@@ -153,7 +153,7 @@ async def test_it_may_close_at_any_turn() -> None:
                     await anyio.lowlevel.checkpoint()
                 await poller.aclose()
             agenda = poller._agenda
-            assert ({}, {}, 0) == (poller._seats, agenda._places, agenda._requests)
+            assert ({}, {}, 0) == (poller._seats.taken, agenda._places, agenda._requests)
         assert 3 == len(ended)
         assert {"SUCCESS", "closed"} >= set(ended)
 

@@ -203,12 +203,12 @@ async def test_nothing_is_left_behind(stop: str) -> None:
                 await poller.aclose()
 
         agenda, life = poller._agenda, poller._waits.life
-        assert ({}, None) == (poller._seats, poller._leader)
+        assert ({}, None) == (poller._seats.taken, poller._seats.leader)
         assert ({}, set(), 0) == (agenda._places, agenda._under_way, agenda._requests)
         assert (set(), set()) == (life._scopes, client._life._scopes)
         del group, crowd
         gc.collect()
-        assert 0 == len(poller._crowds)
+        assert 0 == len(poller._crowd._first)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -148,3 +148,42 @@ async def test_deadlines_one_after_the_other_starve_nobody() -> None:
 
     assert {"SUCCESS"} == {crowd.kinds()[task_id] for task_id in ids[5:]}
     assert way.cut <= 2
+
+
+async def test_whoever_comes_later_may_have_to_go_first() -> None:
+    """Each deadline is kept to the instant, though one who waits looks after all of them."""
+    way = Way()
+    timeouts = {"0": 7.25, "1": 5.0, "2": 2.5, "3": 4.75, "4": None, "5": 0.25}
+    for task_id in timeouts:
+        way.gateway.add_task(task_id, done_at(10) if task_id == "4" else WORKING)
+    async with way.client() as client, client.task_poller() as poller:
+        crowd = Crowd(way, poller)
+        async with anyio.create_task_group() as group:
+            for task_id, timeout in timeouts.items():
+                group.start_soon(crowd.wait, task_id, {"timeout": timeout})
+                await way.sleep(0.125)
+
+    assert {"0": 7.25, "1": 5.125, "2": 2.75, "3": 5.125, "4": 12.0, "5": 0.875} == crowd.ended_at
+    assert {**dict.fromkeys(timeouts, "WaitTimeoutError"), "4": "SUCCESS"} == crowd.kinds()
+    assert [3, 6, 9, 12] == way.at("4")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["between calls", "in a call"])
+async def test_whoever_is_woken_for_another_goes_on(seconds: float) -> None:
+    """Those who wait side by side end one by one, in any order, and nothing more is asked."""
+    way, ids = Way(seconds=seconds), numbered(9)
+    order = ["4", "0", "8", "1", "7", "3", "2", "6", "5"]
+    for task_id in ids:
+        way.gateway.add_task(task_id, WORKING)
+    async with way.client() as client, client.task_poller() as poller:
+        crowd = Crowd(way, poller)
+        async with anyio.create_task_group() as group:
+            group.start_soon(crowd.wait_for, ids)
+            for task_id in order:
+                await way.sleep(0.25)
+                done = {"id": task_id, "status": "SUCCESS", "imageUrl": "https://x.example/1.png"}
+                poller.feed(done, trusted=True)
+
+    assert {one: 0.25 * nth for nth, one in enumerate(order, 1)} == crowd.ended_at
+    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
+    assert 1 + way.cut >= len(way.asked)

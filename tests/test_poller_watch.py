@@ -78,7 +78,7 @@ async def follow_and_break(others: int, after: int) -> None:
         await way.gateway.advance(100.0)
         assert [] == [at for at in way.at("left") if at > left_at]
         assert (21 if others else left_at) == max(way.at())
-        assert ({}, {}) == (poller._seats, poller._agenda._places)
+        assert ({}, {}) == (poller._seats.taken, poller._agenda._places)
 
 
 @pytest.mark.parametrize("others", [0, 2])

@@ -40,7 +40,7 @@ class Job:
     alone: bool = False
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Place:
     """A watch for which is asked.
 
@@ -74,7 +74,7 @@ class Agenda:
     jitter: float
     batch_size: int
     has_list: Callable[[], bool]
-    _places: dict[str, list[Place]] = attrs.field(factory=dict, init=False)
+    _places: dict[str, tuple[Place, ...]] = attrs.field(factory=dict, init=False)
     _jobs: deque[Job] = attrs.field(factory=deque, init=False)
     _under_way: set[str] = attrs.field(factory=set, init=False)
     _requests: int = attrs.field(default=0, init=False)
@@ -92,21 +92,22 @@ class Agenda:
         watch = place.watch
         if not self._places and (watch.polls == 0 or now >= self._next_tick):
             self._next_tick = now
-        self._places.setdefault(watch.task_id, []).append(place)
+        self._places[watch.task_id] = (*self.places(watch.task_id), place)
         if watch.hinted and self._hinted.get(watch.task_id, 0) <= _HINTS_A_TICK:
             self._hints[watch.task_id] = None
 
     def leave(self, place: Place) -> None:
         """Ask for it no more."""
         task_id = place.watch.task_id
-        self._places[task_id].remove(place)
-        if not self._places[task_id]:
-            del self._places[task_id]
+        others = tuple(one for one in self._places.pop(task_id) if one is not place)
+        if others:
+            self._places[task_id] = others
+        else:
             self._hints.pop(task_id, None)
 
     def places(self, task_id: str) -> tuple[Place, ...]:
         """Give the places of an id."""
-        return tuple(self._places.get(task_id, ()))
+        return self._places.get(task_id, ())
 
     def waiting(self, task_ids: Iterable[str]) -> Iterator[Place]:
         """Give the places of those ids that have no news yet."""

@@ -29,15 +29,18 @@ class Bell:
         for nap in self._naps:
             nap.cancel()
 
-    async def wait(self, until: float | None) -> None:
+    async def wait(self, until: float | None, deadline: float | None = None) -> None:
         """Wait until it rings, or until a time of the clock; None: until it rings.
+
+        Where there is a time, a deadline ends it as well, and comes before all else of its
+        instant.
 
         An event with a deadline would not do: a clock that jumps moves while somebody sleeps.
         """
         if until is None:
             await self._rung.wait()
             return
-        with anyio.CancelScope() as nap:
+        with self._clock.cut(deadline) as nap:
             self._naps.add(nap)
             try:
                 await self._clock.sleep(max(0.0, until - self._clock.now()))

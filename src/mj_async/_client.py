@@ -32,7 +32,7 @@ from ._settings import Dialect, Polling, RetryPolicy, Settings
 from ._statistics import Statistics
 from ._task_list import TaskList
 from ._task_run import TaskRun
-from ._waiting import WaitContext, Watch, poll_alone, wait
+from ._waiting import Alone, WaitContext, Watch, wait
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -382,8 +382,8 @@ class AsyncMJClient:
         return attrs.evolve(self._waits, polling=schedule, life=life, slack=slack), driver
 
     def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
-        follow = partial(poll_alone, poll=self._gateway.poll)
-        return self._waits.watch(task_id, timeout, polling, follow)
+        alone = partial(Alone, poll=self._gateway.poll)
+        return self._waits.watch(task_id, timeout, polling, alone)
 
     def image_seeds(
         self,

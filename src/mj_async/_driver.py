@@ -39,10 +39,10 @@ class Driver:
     def __attrs_post_init__(self) -> None:
         self._bell = Bell(self.clock)
 
-    async def sleep(self) -> None:
-        """Sleep until the agenda may have something, or `kick` is called."""
+    async def sleep(self, deadline: float | None = None) -> None:
+        """Sleep until the agenda may have something, until a deadline, or until `kick`."""
         # At least one turn of the loop, in which all that come at this instant can join.
-        await self._bell.wait(self.agenda.look_again_at())
+        await self._bell.wait(self.agenda.look_again_at(), deadline)
 
     def kick(self) -> None:
         """End the sleep: something has changed."""

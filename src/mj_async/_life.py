@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from anyio.lowlevel import current_token
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._clock import Clock
+
+
+class Cancellable(Protocol):
+    """What can be ended: a cancel scope, or what stands for many."""
+
+    def cancel(self) -> None:
+        """End it."""
 
 
 class Life:
@@ -33,7 +40,7 @@ class Life:
         self._loop: object = None
         self._process = os.getpid()
         self._closed = False
-        self._scopes: set[anyio.CancelScope] = set()
+        self._scopes: set[Cancellable] = set()
 
     def check(self) -> None:
         """Refuse a use that cannot work.
@@ -87,13 +94,13 @@ class Life:
         """Give a scope that is cancelled at a time of the clock, and when the client is closed."""
         return _Cut(self, self._clock.cut(at))
 
-    def enter(self, scope: anyio.CancelScope) -> None:
+    def enter(self, scope: Cancellable) -> None:
         """End the scope when the client is closed."""
         self._scopes.add(scope)
         if self._parent is not None:
             self._parent.enter(scope)
 
-    def leave(self, scope: anyio.CancelScope) -> None:
+    def leave(self, scope: Cancellable) -> None:
         """Forget the scope."""
         self._scopes.discard(scope)
         if self._parent is not None:

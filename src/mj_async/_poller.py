@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakValueDictionary
 
 import anyio
 
 from . import _checks
 from ._answer import parse_task
-from ._seats import Crowd, Seat
+from ._seats import Crowd, Seats
 from ._waiting import Watch, wait
 from .errors import ClientStateError
 
@@ -40,10 +38,9 @@ class TaskPoller:
         self._waits = waits
         self._driver = driver
         self._agenda = driver.agenda
-        self._seats: dict[Seat, None] = {}
-        self._leader: Seat | None = None
-        self._heir: Seat | None = None
-        self._crowds: WeakValueDictionary[str, Crowd] = WeakValueDictionary()
+        self._seats = Seats(driver, waits.life)
+        self._sit = self._seats.sit  # one for all watches
+        self._crowd = Crowd()
         self._left: tuple[dict[str, Any], ...] | None = None
 
     async def __aenter__(self) -> Self:
@@ -61,7 +58,7 @@ class TaskPoller:
         """
         if self._left is None:
             self._left = self.pending()
-        if not self._waits.life.close() and self._seats:
+        if not self._waits.life.close() and self._seats.taken:
             raise ClientStateError("close this poller in the event loop in which it is used")
         await anyio.lowlevel.checkpoint()
 
@@ -105,10 +102,7 @@ class TaskPoller:
         if on_update is not None:
             _checks.check_instance("on_update", on_update, Callable)
         watch = self._watch(task_id, timeout, polling)
-        try:
-            return await wait(watch, on_update, raise_on_failure=raise_on_failure)
-        finally:  # whoever holds the error may hold the watch by its traceback
-            self._crowds[task_id].remove(watch)
+        return await wait(watch, on_update, raise_on_failure=raise_on_failure)
 
     def watch_task(
         self, task_id: str, *, timeout: float | None = 600.0, polling: Polling | None = None
@@ -153,7 +147,7 @@ class TaskPoller:
         """
         task = parse_task(payload)
         self._waits.life.check()
-        for watch in self._crowds.get(task.id, ()):
+        for watch in self._crowd.of(task.id):
             if trusted:
                 watch.trust(task)
             else:
@@ -176,76 +170,16 @@ class TaskPoller:
         """
         if self._left is not None:
             return self._left
-        # One look at each crowd: between two of them a collection of garbage may empty it.
-        crowds = [list(crowd) for crowd in self._crowds.values()]
-        found = [_describe(watches) for watches in crowds if watches]
+        crowds: dict[str, list[Watch]] = {}
+        for watch in self._crowd:
+            crowds.setdefault(watch.task_id, []).append(watch)
+        found = map(_describe, crowds.values())
         return tuple(sorted(found, key=lambda one: one["first_seen_at"]))
 
-    # --- who drives -----------------------------------------------------------------------
-
     def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
-        crowd = self._crowds.get(task_id) or Crowd()
-        # The watches hold their crowd, and nobody else does.
-        follow = partial(self._follow, crowd=crowd)
-        watch = self._waits.watch(task_id, timeout, polling, follow)
-        self._crowds[task_id] = crowd
-        crowd.add(watch)
+        watch = self._waits.watch(task_id, timeout, polling, self._sit)
+        self._crowd.add(watch)
         return watch
-
-    async def _follow(self, watch: Watch, crowd: Crowd) -> None:  # noqa: ARG002  # see _watch
-        """Wait for news of a watch, and do meanwhile what has to be done for all."""
-        if watch.has_news:
-            return
-        seat = Seat(watch)
-        self._seats[seat] = None
-        self._agenda.join(seat, self._driver.clock.now())
-        if watch.hinted:
-            self._driver.kick()
-        try:
-            while not watch.has_news:
-                if seat.job is not None:
-                    await seat.carry(seat.job, self._driver)
-                elif self._leader is None:
-                    await self._lead(seat)
-                else:
-                    await seat.wait()
-        finally:
-            self._leave(seat)
-
-    async def _lead(self, seat: Seat) -> None:
-        """Hand out the requests as they come due, until there is one for oneself."""
-        self._leader, self._heir = seat, None
-        try:
-            while seat.is_idle:
-                await self._driver.sleep()
-                self._hand_out()
-        finally:
-            self._leader = None
-            self._promote()
-
-    def _hand_out(self) -> None:
-        """Give each request to the one it is for who will wait longest for the answer."""
-        while (job := self._driver.next_job()) is not None:
-            places = self._agenda.waiting(job.task_ids)
-            idle = [seat for seat in places if isinstance(seat, Seat) and seat.is_idle]
-            carrier = max(idle, key=lambda seat: (seat.patience, seat is not self._leader))
-            carrier.job = job
-            carrier.wake()
-
-    def _promote(self) -> None:
-        """Wake somebody to lead; whoever comes before it may as well."""
-        self._heir = next((seat for seat in self._seats if seat.is_idle), None)
-        if self._heir is not None:
-            self._heir.wake()
-
-    def _leave(self, seat: Seat) -> None:
-        del self._seats[seat]
-        self._agenda.leave(seat)
-        if seat.job is not None:  # handed to one who was just leaving
-            self._agenda.repeat(seat.job, self._driver.clock.now())
-            self._driver.kick()
-        if seat is self._heir:
-            self._promote()
 
 
 def _describe(watches: list[Watch]) -> dict[str, Any]:

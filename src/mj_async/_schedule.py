@@ -26,7 +26,7 @@ _MISPLACED = (errors.UnsupportedError, errors.APIError)
 _MISPLACED_REASONS = frozenset({"html", "redirect"})
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, weakref_slot=False)
 class Schedule:
     """When to poll: every `interval` from start to start, growing, or as has been learnt.
 
@@ -71,7 +71,7 @@ class Schedule:
         return gap if learnt is None else min(longest, max(shortest, learnt))
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, weakref_slot=False)
 class Patience:
     """What a wait puts up with, and what it has put up with so far."""
 

@@ -1,11 +1,11 @@
-"""Who waits with a poller: the seat of each, and the crowd that waits for one id."""
+"""Who waits with a poller: they do themselves what has to be done for all, one at a time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-from weakref import ref
+from collections.abc import Awaitable, Iterable, Iterator
+from typing import TYPE_CHECKING, Self
+from weakref import WeakSet, WeakValueDictionary
 
 import anyio
 
@@ -14,65 +14,197 @@ from ._agenda import Place
 if TYPE_CHECKING:
     from ._agenda import Job
     from ._driver import Driver
+    from ._life import Life
     from ._waiting import Watch
+
+# So many wait for the same event, for one each would be a quarter of what a wait takes. Whoever is
+# woken for another one's sake goes back to wait.
+_SHARE_AN_EVENT = 4
 
 
 class Seat(Place):
-    """The place of one who waits, and what it is doing for all."""
+    """The place of one who waits, and what it is doing for all.
 
-    def __init__(self, watch: Watch) -> None:
+    Args:
+        watch: The wait.
+        seats: All who wait.
+    """
+
+    __slots__ = ("_seats", "carrying", "event", "job", "until")
+
+    def __init__(self, watch: Watch, seats: Seats) -> None:
         super().__init__(watch)
+        self.until = math.inf if watch.deadline is None else watch.deadline
         self.job: Job | None = None
-        self._event: anyio.Event | None = None
-        self._carrying: anyio.CancelScope | None = None
+        self.event: anyio.Event | None = None
+        self.carrying: anyio.CancelScope | None = None
+        self._seats = seats
+
+    def __enter__(self) -> Self:
+        self._seats.join(self)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._seats.leave(self)
 
     @property
     def is_idle(self) -> bool:
         """Whether it has nothing to do, and nobody to tell."""
         return self.job is None and not self.watch.has_news
 
-    @property
-    def patience(self) -> float:
-        """The time until which it will wait."""
-        deadline = self.watch.deadline
-        return math.inf if deadline is None else deadline
-
     def wake(self) -> None:
         """End what it awaits: there is news, or something to do."""
-        if self._event is not None:
-            self._event.set()
-        if self._carrying is not None:
-            self._carrying.cancel()
+        if self.event is not None:
+            self.event.set()
+        if self.carrying is not None:
+            self.carrying.cancel()
 
-    async def wait(self) -> None:
-        """Wait until it is woken."""
+    def step(self) -> Awaitable[None]:
+        """Wait to be woken, or do what has to be done for all."""
+        return self._seats.step(self)
+
+
+class Seats:
+    """All who wait. One of them leads: it hands out the requests, and ends whose time is over.
+
+    Args:
+        driver: Asks.
+        life: Ends all waits when the poller is closed.
+
+    Attributes:
+        taken: Who waits, the first to come first.
+        leader: Who leads.
+    """
+
+    def __init__(self, driver: Driver, life: Life) -> None:
+        self.taken: dict[Seat, None] = {}
+        self.leader: Seat | None = None
+        self._driver = driver
+        self._agenda = driver.agenda
+        self._life = life
+        self._heir: Seat | None = None
         self._event = anyio.Event()
-        await self._event.wait()
+        self._sharing = _SHARE_AN_EVENT
+        # Nobody's time is over before that. A scope with a timer for each would be a third of what
+        # a wait takes.
+        self._until = math.inf
 
-    async def carry(self, job: Job, driver: Driver) -> None:
-        """Send a request for all, unless it is woken by news of its own."""
+    def sit(self, watch: Watch) -> Seat:
+        """Make the place of a watch, which is to be entered."""
+        return Seat(watch, self)
+
+    def join(self, seat: Seat) -> None:
+        """Let one wait."""
+        if not self.taken:
+            self._life.enter(self)
+        self.taken[seat] = None
+        self._agenda.join(seat, self._driver.clock.now())
+        if seat.watch.hinted or seat.until < self._until:
+            self._until = min(seat.until, self._until)
+            self._driver.kick()
+
+    def leave(self, seat: Seat) -> None:
+        """Let one go; what it was to do is done by another."""
+        del self.taken[seat]
+        self._agenda.leave(seat)
+        if seat.job is not None:  # handed to one who was just leaving
+            self._agenda.repeat(seat.job, self._driver.clock.now())
+            self._driver.kick()
+        if seat is self._heir:
+            self._promote()
+        if not self.taken:
+            self._life.leave(self)
+            self._until = math.inf
+
+    def cancel(self) -> None:
+        """End all waits, for the poller is closed."""
+        self._end(self.taken)
+        self._driver.kick()
+
+    def step(self, seat: Seat) -> Awaitable[None]:
+        """Give what one who waits is to do now."""
+        if seat.job is not None:
+            return self._carry(seat, seat.job)
+        if self.leader is None:
+            return self._lead(seat)
+        seat.event = self._event_for_one_more()
+        return seat.event.wait()
+
+    def _event_for_one_more(self) -> anyio.Event:
+        if self._sharing == _SHARE_AN_EVENT or self._event.is_set():
+            self._event, self._sharing = anyio.Event(), 0
+        self._sharing += 1
+        return self._event
+
+    async def _carry(self, seat: Seat, job: Job) -> None:
+        """Send a request for all, unless there is news for whoever sends it."""
         try:
-            with anyio.CancelScope() as self._carrying:
-                await driver.carry(job)
+            with self._life.cut(seat.watch.deadline) as seat.carrying:
+                await self._driver.carry(job)
+            if self._driver.clock.now() >= seat.until:
+                seat.watch.end()
         finally:
-            self.job = self._carrying = None
+            seat.job = seat.carrying = None
+
+    async def _lead(self, seat: Seat) -> None:
+        """Hand out the requests as they come due, until there is one for oneself."""
+        self.leader, self._heir = seat, None
+        try:
+            while seat.is_idle:
+                await self._driver.sleep(None if self._until == math.inf else self._until)
+                self._end_the_late()
+                self._hand_out()
+        finally:
+            self.leader = None
+            self._promote()
+
+    def _hand_out(self) -> None:
+        """Give each request to the one it is for who will wait longest for the answer."""
+        while (job := self._driver.next_job()) is not None:
+            places = self._agenda.waiting(job.task_ids)
+            idle = [seat for seat in places if isinstance(seat, Seat) and seat.is_idle]
+            carrier = max(idle, key=lambda seat: (seat.until, seat is not self.leader))
+            carrier.job = job
+            carrier.wake()
+
+    def _end_the_late(self) -> None:
+        now = self._driver.clock.now()
+        if now >= self._until:
+            self._end(seat for seat in self.taken if seat.until <= now)
+            times = (seat.until for seat in self.taken if seat.until > now)
+            self._until = min(times, default=math.inf)
+
+    def _end(self, seats: Iterable[Seat]) -> None:
+        for seat in seats:
+            seat.watch.end()
+            seat.wake()
+
+    def _promote(self) -> None:
+        """Wake somebody to lead; whoever comes before it may as well."""
+        self._heir = next((seat for seat in self.taken if seat.is_idle), None)
+        if self._heir is not None:
+            self._heir.wake()
 
 
 class Crowd:
-    """All watches of one id, as long as somebody holds one of them."""
+    """All watches of a poller, as long as somebody holds them."""
 
     def __init__(self) -> None:
-        self._watches: list[ref[Watch]] = []
+        self._first: WeakValueDictionary[str, Watch] = WeakValueDictionary()
+        self._more: WeakSet[Watch] = WeakSet()  # of ids that are waited for already
 
     def add(self, watch: Watch) -> None:
         """Count it among those who wait, until nobody holds it any more."""
-        self._watches = [one for one in self._watches if one() is not None]
-        self._watches.append(ref(watch))
+        if self._first.setdefault(watch.task_id, watch) is not watch:
+            self._more.add(watch)
 
-    def remove(self, watch: Watch) -> None:
-        """Forget it at once."""
-        self._watches.remove(ref(watch))
+    def of(self, task_id: str) -> list[Watch]:
+        """Give those of an id that wait."""
+        first = self._first.get(task_id)
+        more = [watch for watch in self._more if watch.task_id == task_id]
+        return [watch for watch in (first, *more) if watch is not None and watch.is_open]
 
     def __iter__(self) -> Iterator[Watch]:
-        watches = (watch() for watch in self._watches)
-        return (watch for watch in watches if watch is not None and watch.is_open)
+        """Give all that wait."""
+        watches = [*self._first.values(), *self._more]
+        return (watch for watch in watches if watch.is_open)

@@ -37,5 +37,6 @@ def is_change(task: Task, other: Task | None) -> bool:
 
 def lacks_picture(task: Task) -> bool:
     """Whether it has succeeded and yet has nothing to show: gateways say so a moment early."""
-    shown = task.image_url or task.image_urls or task.video_url or task.video_urls
-    return task.succeeded and not shown and task.action not in _TEXT_ACTIONS
+    if not task.succeeded or task.action in _TEXT_ACTIONS:
+        return False
+    return not (task.image_url or task.image_urls or task.video_url or task.video_urls)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import anyio
 import attrs
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._waiting import WaitContext, Watch
 
 
-async def _nobody(_watch: Watch) -> None:
+def _nobody(_watch: Watch) -> NoReturn:
     raise AssertionError("the run asks for all its watches itself")
 
 
@@ -64,6 +64,7 @@ class TaskRun(Run[TaskOutcome]):
         self._landing = Landing(math.inf)
         for task_id in self.task_ids:
             watch = self.waits.watch(task_id, self.timeout, self.polling, _nobody)
+            watch.ends_only = True
             self._pending[task_id] = _Pending(watch, self)
 
     async def __aenter__(self) -> Self:
@@ -102,15 +103,13 @@ class TaskRun(Run[TaskOutcome]):
             crew.cancel_scope.cancel()
 
     def settle(self, watch: Watch) -> None:
-        """Land the outcome of a watch that has ended, or has to; other changes are no matter."""
+        """Land the outcome of a watch that has ended, or has to."""
         try:
             task = watch.give()
         except errors.MJError as error:
             error.task_id = watch.task_id
             outcome = TaskOutcome(watch.task_id, error=error)
         else:
-            if not task.is_final:
-                return
             failure = watch.failure()
             outcome = TaskOutcome(watch.task_id, None if failure else task, failure)
         self.driver.agenda.leave(self._pending.pop(watch.task_id))

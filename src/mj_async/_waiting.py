@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import attrs
 
@@ -17,6 +17,8 @@ from ._settings import Polling
 from ._stages import is_change, is_further, lacks_picture
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from ._clock import Clock
     from ._durations import Durations
     from ._life import Life
@@ -49,7 +51,7 @@ class WaitContext:
         task_id: str,
         timeout: float | None,
         polling: Polling | None,
-        follow: Callable[[Watch], Awaitable[None]],
+        sit: Callable[[Watch], Stay],
     ) -> Watch:
         """Make a wait.
 
@@ -59,33 +61,52 @@ class WaitContext:
         _checks.check_timeout(timeout)
         schedule = self.polling if polling is None else polling
         _checks.check_instance("polling", schedule, Polling)
-        return Watch(_checks.check_id(task_id), self, follow, schedule, timeout)
+        return Watch(_checks.check_id(task_id), self, sit, schedule, timeout)
+
+
+class Stay(Protocol):
+    """The time during which a watch is asked for: `with` it, as many steps as it takes."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> bool | None: ...
+
+    def step(self) -> Awaitable[None]:
+        """Give what is to be awaited next, as long as there is no news."""
 
 
 @attrs.define(eq=False)
 class Watch:
     """One wait for one task: an iterator over its changes, the final one last.
 
-    It decides what an answer means for the wait; who asks, and when exactly, is `follow`'s.
-    `has_news` tells that there is something to give: a change, or what ends the wait.
+    It decides what an answer means for the wait; who asks, and when exactly, is a `Stay`'s.
+    `has_news` tells that there is something to give: a change, or what ends the wait. With
+    `ends_only` a change is no news.
 
     Args:
         task_id: The task's id.
         context: What it has in common with others.
-        follow: Asks for it, near the times that are due, until there is news.
+        sit: Begins to ask for it, near the times that are due.
         polling: The schedule, and what is put up with.
         timeout: Seconds for the whole wait; None: for ever.
     """
 
     task_id: str
     context: WaitContext
-    _follow: Callable[[Watch], Awaitable[None]]
+    _sit: Callable[[Watch], Stay]
     polling: Polling
     timeout: float | None
     task: Task | None = attrs.field(default=None, init=False)
     polls: int = attrs.field(default=0, init=False)
     hinted: bool = attrs.field(default=False, init=False)
     has_news: bool = attrs.field(default=False, init=False)
+    ends_only: bool = attrs.field(default=False, init=False)
     first_seen_at: float = attrs.field(default=0.0, init=False)
     _schedule: Schedule = attrs.field(init=False)
     _patience: Patience = attrs.field(init=False)
@@ -97,6 +118,7 @@ class Watch:
     _trusted_at: float = attrs.field(default=-math.inf, init=False)
     _running: bool = attrs.field(default=False, init=False)
     _ended: bool = attrs.field(default=False, init=False)
+    _is_over: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         context, polling = self.context, self.polling
@@ -121,8 +143,10 @@ class Watch:
         try:
             self.context.life.check()
             self.begin()
-            with self.context.life.cut(self.deadline):
-                await self._follow(self)
+            if not self.has_news:
+                with self._sit(self) as stay:
+                    while not self.has_news:
+                        await stay.step()
             return self.give()
         except errors.MJError:  # and no other: a cancelled call may be made again
             self._ended = True
@@ -176,9 +200,16 @@ class Watch:
             self._take_error(answer, asked_at)
         else:
             self._take_task(answer, asked_at)
-        changed = self.task is not None and is_change(self.task, self._given)
-        self.has_news = self._failure is not None or (changed and not self._lacks_picture)
+        self.has_news = self._is_over or self._failure is not None or self._is_news()
         return self.has_news
+
+    def _is_news(self) -> bool:
+        if self.task is None or self._lacks_picture:
+            return False
+        if is_change(self.task, self._given) and (self.task.is_final or not self.ends_only):
+            return True
+        self._given = self.task  # the same to whoever waits, and one to keep is enough
+        return False
 
     def trust(self, task: Task) -> bool:
         """Take in what somebody else says; what is not further on than we know is dropped.
@@ -253,13 +284,22 @@ class Watch:
                 raise failure
             finally:
                 del failure  # else its traceback holds itself, and with it this watch
-        if self.task is None or not (self.has_news or self.task.is_final):
+        if self.task is None or not (self.task.is_final or is_change(self.task, self._given)):
             self.context.life.check()
             raise self._time_is_over() from self._patience.last_error
         self._given = self.task
         self.has_news = False
         self._ended = self.task.is_final
         return self.task
+
+    def end(self) -> None:
+        """End it, unless there is news: its time is over, or the client is closed."""
+        if not self.has_news:
+            self.has_news = self._is_over = True
+
+    def close(self) -> None:
+        """Count it no more as one that waits."""
+        self._ended = True
 
     @property
     def elapsed(self) -> float:
@@ -284,24 +324,43 @@ class Watch:
         return kind(task_id=self.task_id, task=self.task, elapsed=self.elapsed, polls=self.polls)
 
 
-async def poll_alone(watch: Watch, poll: Callable[[str], Awaitable[Task]]) -> None:
-    """Ask for one task whenever it is due, until there is news.
+class Alone:
+    """Asks for one task whenever it is due, until its time is over.
 
     Args:
         watch: The wait.
         poll: Asks once.
     """
-    clock = watch.context.clock
-    while not watch.has_news:
-        await clock.sleep(max(0.0, watch.due - clock.now()))
-        asked_at = clock.now()
-        watch.begin_poll()
+
+    def __init__(self, watch: Watch, poll: Callable[[str], Awaitable[Task]]) -> None:
+        self._watch = watch
+        self._poll = poll
+        self._clock = watch.context.clock
+        self._cut = watch.context.life.cut(watch.deadline)
+
+    def __enter__(self) -> Self:
+        self._cut.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return self._cut.__exit__(kind, error, traceback)
+
+    async def step(self) -> None:
+        """Ask once."""
+        await self._clock.sleep(max(0.0, self._watch.due - self._clock.now()))
+        asked_at = self._clock.now()
+        self._watch.begin_poll()
         answer: Task | errors.MJError
         try:
-            answer = await poll(watch.task_id)
+            answer = await self._poll(self._watch.task_id)
         except errors.MJError as error:
             answer = error
-        watch.take(answer, asked_at)
+        self._watch.take(answer, asked_at)
 
 
 async def wait(
@@ -324,10 +383,14 @@ async def wait(
         MJError: What ended the wait.
     """
     task = None
-    async for task in watch:
-        result = None if on_update is None else on_update(task)
-        if isinstance(result, Awaitable):
-            await result
+    watch.ends_only = on_update is None
+    try:
+        async for task in watch:
+            result = None if on_update is None else on_update(task)
+            if isinstance(result, Awaitable):
+                await result
+    finally:  # whoever holds the error may hold the watch by its traceback
+        watch.close()
     assert task is not None  # noqa: S101  # a watch yields or raises
     failure = watch.failure() if raise_on_failure else None
     if failure is not None:

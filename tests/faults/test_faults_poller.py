@@ -37,13 +37,14 @@ class Scene:
 
     def look(self) -> None:
         """Note what the one does that is about to be cancelled."""
-        seat = next((one for one in self.poller._seats if one.watch.task_id == "cancelled"), None)
+        seats = self.poller._seats
+        seat = next((one for one in seats.taken if one.watch.task_id == "cancelled"), None)
         if seat is None:
             self.roles["is elsewhere"] += 1
-        elif seat is self.poller._leader:
+        elif seat is seats.leader:
             self.roles["leads"] += 1
         else:
-            self.roles["carries" if seat._carrying is not None else "parks"] += 1
+            self.roles["carries" if seat.carrying is not None else "parks"] += 1
 
     async def play(self, host: Host, turns: Turns) -> bool:
         """Cancel one at the turn that is due; whether it ended before that."""
@@ -81,7 +82,7 @@ class Scene:
 
     def check(self, way: Way, crowd: Crowd, others: list[str]) -> None:
         """All others have ended with their own tasks; one list call was repeated at most."""
-        agenda, lists = self.poller._agenda, -(-self.count // 100)
+        seats, agenda, lists = self.poller._seats, self.poller._agenda, -(-self.count // 100)
         assert dict.fromkeys(others, "SUCCESS") == crowd.kinds()
         assert {(one, one) for one in others} == {
             (one, getattr(ended, "id", None)) for one, ended in crowd.ended.items()
@@ -89,7 +90,7 @@ class Scene:
         assert way.cut <= 1
         assert len(way.asked) <= 3 * lists + way.cut
         assert max(crowd.ended_at.values()) <= 9.0
-        assert ({}, None, ()) == (self.poller._seats, self.poller._leader, self.poller.pending())
+        assert ({}, None, ()) == (seats.taken, seats.leader, self.poller.pending())
         assert ({}, set(), 0) == (agenda._places, agenda._under_way, agenda._requests)
 
 
