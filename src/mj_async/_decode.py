@@ -12,10 +12,11 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -31,6 +32,7 @@ _LONGEST_SEED = 20
 _MILLISECOND = timedelta(milliseconds=1)
 _LATEST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
 _ESCAPES = re.compile(rb"\\(?:u[dD](?:[89abAB]..\\u[dD][c-fC-F]..|[89a-fA-F]..)|.)", re.DOTALL)
+_WHITE_SPACE = " \t\n\r"
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
 _TIME_NAMES = ("submit_time", "start_time", "finish_time")
@@ -64,6 +66,7 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+@lru_cache(maxsize=256)  # most are the types and styles of buttons, and a hit costs no call
 def _read_integer(digits: str) -> int | float:
     # Beyond 64 bits orjson reads a float; so do we, for both must give the same.
     if len(digits) < 19:
@@ -90,14 +93,17 @@ def read_json_slowly(body: bytes) -> Any:
     Raises:
         ValueError: It is no JSON.
     """
+    text = body.decode().strip(_WHITE_SPACE)
     try:
-        value = _STRICT.decode(body.decode())
+        value, end = _STRICT.raw_decode(text)
         # Half a surrogate pair could not be written again. Writing tells for sure; the search,
         # in which half a pair has 6 bytes, spares nearly every body that.
-        if any(len(escape) == 6 for escape in _ESCAPES.findall(body)):
+        if b"\\" in body and any(len(escape) == 6 for escape in _ESCAPES.findall(body)):
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError(str(error)) from None
+    if end < len(text):
+        raise ValueError("there is more behind the JSON")
     return value
 
 
