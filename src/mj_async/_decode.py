@@ -31,6 +31,10 @@ _BIGGEST_INTEGER = 2**64
 _LONGEST_SEED = 20
 _MILLISECOND = timedelta(milliseconds=1)
 _LATEST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
+_from_timestamp = datetime.fromtimestamp
+# Up to the year 2106: the seconds of later milliseconds, as a float, are less exact than a
+# microsecond.
+_EXACT_TIMES = 2**32 * 1000
 _ESCAPES = re.compile(rb"\\(?:u[dD](?:[89abAB]..\\u[dD][c-fC-F]..|[89a-fA-F]..)|.)", re.DOTALL)
 _WHITE_SPACE = " \t\n\r"
 _DIGITS = re.compile(r"[0-9]{1,15}")
@@ -43,6 +47,7 @@ _TEXT_NAMES = tuple(
 )
 _TEXT_KEYS = tuple(WIRE_NAMES[name] for name in _TEXT_NAMES)
 _TIME_KEYS = tuple(WIRE_NAMES[name] for name in _TIME_NAMES)
+_OTHER_KEYS = ("id", "seed", "buttons", "imageUrls", "videoUrls")
 _STATUS = _TEXT_NAMES.index("status")
 _OTHER_NAMES = ("properties", "seed", "buttons", "image_urls", "video_urls", "extra", "empty_keys")
 # A task that can still be written to: to fill a frozen class takes five times as long, for each of
@@ -57,7 +62,9 @@ _CONTAINERS = frozenset({dict, list})
 
 _BUTTON_KEYS = tuple(BUTTON_WIRE_NAMES.values())
 _BUTTON_TYPES = ((str, type(None)),) * 3 + ((int, type(None)),) * 2
-_PLAIN_BUTTON = (str, str, str, int, int)
+_BUTTON_VALUES = itemgetter(*_BUTTON_KEYS)
+_BUTTON_SIZES = {len(_BUTTON_KEYS)}
+_PLAIN_BUTTON = [str, str, str, int, int]
 
 # --- JSON -------------------------------------------------------------------------------------
 
@@ -147,32 +154,37 @@ def read_task(raw: Mapping[str, Any]) -> Task:
 
 
 def _structure_task(raw: dict[str, Any], _: object) -> Task:
+    # A call costs as much as most of what is done here: what is usual, or absent, needs none.
     get = raw.get
     extra = {} if _KNOWN_KEYS.issuperset(raw) else _unknown(raw)
-    texts = list(map(get, _TEXT_KEYS))
+    texts = [*map(get, _TEXT_KEYS)]
     if not _TEXT_TYPES.issuperset(map(type, texts)):
         _set_aside(_TEXT_KEYS, texts, extra)
-    texts[_STATUS] = texts[_STATUS] or ""
+    status = texts[_STATUS] = texts[_STATUS] or ""
+    task_id, seed, buttons, images, videos = map(get, _OTHER_KEYS)
     properties = _read_properties(get("properties"), extra)
+    plain = status and buttons and seed is images is videos is None
+    if seed is not None or (properties and "seed" in properties):
+        seed = _read_task_seed(seed, properties, extra)
     task: Any = _Draft(
-        _read_id(get("id"), extra),
+        task_id if type(task_id) is str else _read_id(task_id, extra),
         *texts,
         *[
-            # A call less for each of most times.
-            EPOCH + value * _MILLISECOND
-            if type(value := get(key)) is int and 0 < value <= _LATEST_TIME
+            _from_timestamp(value / 1000, UTC)
+            if type(value := get(key)) is int and 0 < value < _EXACT_TIMES
             else _read_time(key, value, extra)
             for key in _TIME_KEYS
         ],
         properties,
-        _read_task_seed(get("seed"), properties, extra),
-        _read_buttons(get("buttons"), extra),
-        _read_urls("imageUrls", get("imageUrls"), extra),
-        _read_urls("videoUrls", get("videoUrls"), extra),
+        seed,
+        () if buttons is None else _read_buttons(buttons, extra),
+        () if images is None else _read_urls("imageUrls", images, extra),
+        () if videos is None else _read_urls("videoUrls", videos, extra),
         extra,
-        _empty_keys(raw),
+        () if plain else _empty_keys(raw),
     )
-    _refuse_depth(extra, properties)
+    if extra or (properties and not _CONTAINERS.isdisjoint(map(type, properties.values()))):
+        _refuse_depth(extra, properties or {})
     task.__class__ = Task
     drafted: Task = task
     return drafted
@@ -239,7 +251,7 @@ def _read_task_seed(
 
 def _read_urls(key: str, value: Any, extra: dict[str, Any]) -> tuple[str, ...]:
     """Read `["…"]` and `[{"url": "…", "thumbnail": "…"}]`."""
-    if value is None:
+    if value == []:
         return ()
     items = value if isinstance(value, list) else []
     urls = [item.get("url") if isinstance(item, dict) else item for item in items]
@@ -251,17 +263,15 @@ def _read_urls(key: str, value: Any, extra: dict[str, Any]) -> tuple[str, ...]:
 
 def _read_buttons(value: Any, extra: dict[str, Any]) -> tuple[Any, ...]:
     """Read the buttons, or the values of plain ones: `Task.buttons` makes buttons of those."""
-    if value is None or value == []:
-        return ()
     if not isinstance(value, list):
         extra["buttons"] = value
         return ()
     try:
-        values = tuple(chain.from_iterable(map(dict.values, value)))
-    except TypeError:  # something in it is no object
+        values = tuple(chain.from_iterable(map(_BUTTON_VALUES, value)))
+    except (KeyError, TypeError):  # something is absent, or is no object
         return _read_odd_buttons(value, extra)
-    plain = [*map(tuple, value)].count(_BUTTON_KEYS) == len(value)
-    if plain and tuple(map(type, values)) == _PLAIN_BUTTON * len(value):
+    whole = _BUTTON_SIZES.issuperset(map(len, value))
+    if whole and [*map(type, values)] == _PLAIN_BUTTON * len(value):
         return values
     return _read_odd_buttons(value, extra)
 
@@ -280,21 +290,17 @@ def _fit(value: Any, kinds: tuple[type, ...]) -> Any:
     return value if type(value) in kinds else None
 
 
-def _is_flat(value: Any) -> bool:
-    return isinstance(value, dict) and _CONTAINERS.isdisjoint(map(type, value.values()))
-
-
 def _refuse_depth(*values: Any) -> None:
-    level = [value for value in values if value and not _is_flat(value)]
-    for _ in range(_DEEPEST):
-        if not level:
-            return
+    level = [*values]
+    for _ in range(1, _DEEPEST):
         level = [
             item
             for value in level
-            for item in (value.values() if isinstance(value, dict) else value)
+            for item in filter(None, value.values() if isinstance(value, dict) else value)
             if type(item) in _CONTAINERS
         ]
+        if not level:
+            return
     raise ValueError(f"nested more than {_DEEPEST} levels deep")
 
 
