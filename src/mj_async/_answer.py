@@ -84,15 +84,15 @@ def _read(reply: Reply) -> Any:
         )
     if status >= 400:
         raise _refused_by_status(reply)
-    body = reply.body.removeprefix(b"\xef\xbb\xbf").strip()
+    try:
+        return _decode.read_json(reply.body)
+    except ValueError:
+        body = reply.body.removeprefix(b"\xef\xbb\xbf").strip()
     if not body:
         return None
     if reply.is_html:
         raise reply.unexpected("html")
-    try:
-        return _decode.read_json(reply.body)
-    except ValueError:
-        closing = {b"{": b"}", b"[": b"]"}.get(body[:1])
+    closing = {b"{": b"}", b"[": b"]"}.get(body[:1])
     raise reply.unexpected("json" if closing in (None, body[-1:]) else "cut short")
 
 
@@ -148,6 +148,19 @@ def _structure(reply: Reply, raw: dict[str, Any]) -> Task:
     except ValueError:
         pass
     raise reply.unexpected("json")
+
+
+def _structure_all(reply: Reply, rows: list[dict[str, Any]]) -> list[Task]:
+    """Structure tasks, and use the rows up.
+
+    Each is a dozen objects: kept until the last one is read, they have the garbage collector
+    look through all of them once more.
+    """
+    rows.reverse()
+    tasks = []
+    while rows:
+        tasks.append(_structure(reply, rows.pop()))
+    return tasks
 
 
 def _read_own_task(reply: Reply, raw: dict[str, Any], *, fill: bool) -> Task:
@@ -209,7 +222,8 @@ def read_tasks(reply: Reply) -> Listing:
     rows = [item for item in raw if item not in (None, {})]
     if not all(map(_is_task, rows)):
         raise reply.unexpected("json")
-    return Listing(tuple([_structure(reply, row) for row in rows]))
+    del raw
+    return Listing(tuple(_structure_all(reply, rows)))
 
 
 def read_seed(reply: Reply, source: SeedSource) -> ImageSeed:
@@ -287,16 +301,21 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
     Raises:
         UnexpectedAnswerError: It is no task, or has no id.
     """
-    if isinstance(payload, str):
-        payload = payload.encode(errors="surrogatepass")
-    if isinstance(payload, bytes | bytearray):
-        reply = Reply(body=bytes(payload))
-        raw = _unwrap(_read(reply))
-    else:
-        reply = Reply(body=b"")
-        given: object = payload  # a webhook's body, whatever a user's framework makes of it
-        raw = _unwrap(dict(given) if isinstance(given, Mapping) else given)
-    task = _structure(reply, raw) if _is_task(raw) else None
-    if task is None or not task.id:
-        raise reply.unexpected("json")
-    return task
+    given: object = payload  # a webhook's body, whatever a user's framework makes of it
+    if isinstance(given, str):
+        given = given.encode(errors="surrogatepass")
+    body = bytes(given) if isinstance(given, bytes | bytearray) else b""
+    try:
+        if body:
+            given = _decode.read_json(body)
+        elif isinstance(given, Mapping):
+            given = dict(given)
+        raw = _unwrap(given)
+        task = _decode.read_task(raw) if _is_task(raw) else None
+    except ValueError:
+        task = None
+    if task is not None and task.id:
+        return task
+    reply = Reply(body=body)
+    _read(reply)  # which tells a page, and what was cut
+    raise reply.unexpected("json")
