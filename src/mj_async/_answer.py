@@ -150,19 +150,6 @@ def _structure(reply: Reply, raw: dict[str, Any]) -> Task:
     raise reply.unexpected("json")
 
 
-def _structure_all(reply: Reply, rows: list[dict[str, Any]]) -> list[Task]:
-    """Structure tasks, and use the rows up.
-
-    Each is a dozen objects: kept until the last one is read, they have the garbage collector
-    look through all of them once more.
-    """
-    rows.reverse()
-    tasks = []
-    while rows:
-        tasks.append(_structure(reply, rows.pop()))
-    return tasks
-
-
 def _read_own_task(reply: Reply, raw: dict[str, Any], *, fill: bool) -> Task:
     """Structure the task that was asked for; `fill`: an answer without id is about it."""
     task = _structure(reply, raw)
@@ -222,8 +209,12 @@ def read_tasks(reply: Reply) -> Listing:
     rows = [item for item in raw if item not in (None, {})]
     if not all(map(_is_task, rows)):
         raise reply.unexpected("json")
-    del raw
-    return Listing(tuple(_structure_all(reply, rows)))
+    del raw  # or the rows would live on in it
+    try:
+        return Listing(tuple(_decode.read_tasks(rows)))
+    except ValueError:
+        pass
+    raise reply.unexpected("json")
 
 
 def read_seed(reply: Reply, source: SeedSource) -> ImageSeed:

@@ -47,7 +47,7 @@ _TEXT_NAMES = tuple(
 )
 _TEXT_KEYS = tuple(WIRE_NAMES[name] for name in _TEXT_NAMES)
 _TIME_KEYS = tuple(WIRE_NAMES[name] for name in _TIME_NAMES)
-_OTHER_KEYS = ("id", "seed", "buttons", "imageUrls", "videoUrls")
+_KEYS = ("id", "properties", "seed", "buttons", "imageUrls", "videoUrls", *_TEXT_KEYS)
 _STATUS = _TEXT_NAMES.index("status")
 _OTHER_NAMES = ("properties", "seed", "buttons", "image_urls", "video_urls", "extra", "empty_keys")
 # A task that can still be written to: to fill a frozen class takes five times as long, for each of
@@ -153,16 +153,33 @@ def read_task(raw: Mapping[str, Any]) -> Task:
     return _structure_hook()(raw, Task)
 
 
+def read_tasks(rows: list[dict[str, Any]]) -> list[Task]:
+    """Structure tasks, and use the rows up.
+
+    Each row is a dozen objects: kept until the last one is read, they have the garbage collector
+    look through all of them once more.
+
+    Raises:
+        ValueError: A value is nested more deeply than any gateway would.
+    """
+    structure = _structure_hook()
+    rows.reverse()
+    tasks = []
+    while rows:
+        tasks.append(structure(rows.pop(), Task))
+    return tasks
+
+
 def _structure_task(raw: dict[str, Any], _: object) -> Task:
     # A call costs as much as most of what is done here: what is usual, or absent, needs none.
     get = raw.get
     extra = {} if _KNOWN_KEYS.issuperset(raw) else _unknown(raw)
-    texts = [*map(get, _TEXT_KEYS)]
+    task_id, properties, seed, buttons, images, videos, *texts = map(get, _KEYS)
     if not _TEXT_TYPES.issuperset(map(type, texts)):
         _set_aside(_TEXT_KEYS, texts, extra)
     status = texts[_STATUS] = texts[_STATUS] or ""
-    task_id, seed, buttons, images, videos = map(get, _OTHER_KEYS)
-    properties = _read_properties(get("properties"), extra)
+    if properties is not None:
+        properties = _read_properties(properties, extra)
     plain = status and buttons and seed is images is videos is None
     if seed is not None or (properties and "seed" in properties):
         seed = _read_task_seed(seed, properties, extra)
