@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from . import _decode, errors
+from ._json import read_json
 from ._models import ImageSeed, SeedSource, Task
 from ._reply import Reply, code_of, said
 
@@ -85,7 +86,7 @@ def _read(reply: Reply) -> Any:
     if status >= 400:
         raise _refused_by_status(reply)
     try:
-        return _decode.read_json(reply.body)
+        return read_json(reply.body)
     except ValueError:
         body = reply.body.removeprefix(b"\xef\xbb\xbf").strip()
     if not body:
@@ -121,7 +122,7 @@ def _meaning_of_404(raw: Any) -> type[errors.APIError]:
 
 def _json_or_none(reply: Reply) -> Any:
     try:
-        return _decode.read_json(reply.body)
+        return read_json(reply.body)
     except ValueError:
         return None
 
@@ -298,7 +299,7 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
     body = bytes(given) if isinstance(given, bytes | bytearray) else b""
     try:
         if body:
-            given = _decode.read_json(body)
+            given = read_json(body)
         elif isinstance(given, Mapping):
             given = dict(given)
         raw = _unwrap(given)

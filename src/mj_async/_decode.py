@@ -1,20 +1,15 @@
-"""Bytes to tasks. Pure, and the only user of cattrs.
+"""JSON to tasks. Pure, and the only user of cattrs.
 
 Tolerant where gateways are (see the gateways page, "The task"), strict elsewhere: a value of
-the wrong type is never coerced, it stays in `Task.extra`. Both JSON decoders, the standard
-library's and orjson, give the same for the same bytes.
+the wrong type is never coerced, it stays in `Task.extra`.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
-from importlib import import_module
-from importlib.util import find_spec
+from functools import cache
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -22,6 +17,7 @@ from typing import Any
 import attrs
 import cattrs
 
+from ._json import as_read
 from ._models import BUTTON_WIRE_NAMES, EMPTY_VALUES, EPOCH, WIRE_NAMES, Button, Task
 
 # orjson gives up at 1024 levels and the standard library at a depth that differs by version;
@@ -35,8 +31,6 @@ _from_timestamp = datetime.fromtimestamp
 # Up to the year 2106: the seconds of later milliseconds, as a float, are less exact than a
 # microsecond.
 _EXACT_TIMES = 2**32 * 1000
-_ESCAPES = re.compile(rb"\\(?:u[dD](?:[89abAB]..\\u[dD][c-fC-F]..|[89a-fA-F]..)|.)", re.DOTALL)
-_WHITE_SPACE = " \t\n\r"
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
 _TIME_NAMES = ("submit_time", "start_time", "finish_time")
@@ -46,8 +40,9 @@ _TEXT_NAMES = tuple(
     if name not in {*_TIME_NAMES, "id", "seed", "buttons", "properties", "image_urls", "video_urls"}
 )
 _TEXT_KEYS = tuple(WIRE_NAMES[name] for name in _TEXT_NAMES)
-_TIME_KEYS = tuple(WIRE_NAMES[name] for name in _TIME_NAMES)
-_KEYS = ("id", "properties", "seed", "buttons", "imageUrls", "videoUrls", *_TEXT_KEYS)
+_TIME_KEYS = as_read(WIRE_NAMES[name] for name in _TIME_NAMES)
+_OTHER_KEYS = ("id", "properties", "seed", "buttons", "imageUrls", "videoUrls")
+_KEYS = as_read([*_OTHER_KEYS, *_TEXT_KEYS])
 _STATUS = _TEXT_NAMES.index("status")
 _OTHER_NAMES = ("properties", "seed", "buttons", "image_urls", "video_urls", "extra", "empty_keys")
 # A task that can still be written to: to fill a frozen class takes five times as long, for each of
@@ -55,82 +50,16 @@ _OTHER_NAMES = ("properties", "seed", "buttons", "image_urls", "video_urls", "ex
 _Draft: Any = attrs.make_class(
     "_Draft", ["id", *_TEXT_NAMES, *_TIME_NAMES, *_OTHER_NAMES], slots=True, weakref_slot=False
 )
-_KNOWN_KEYS = frozenset(WIRE_NAMES.values())
+_KNOWN_KEYS = frozenset(as_read(WIRE_NAMES.values()))
 _EMPTY_VALUES = tuple(EMPTY_VALUES.items())
 _TEXT_TYPES = frozenset({str, type(None)})
 _CONTAINERS = frozenset({dict, list})
 
-_BUTTON_KEYS = tuple(BUTTON_WIRE_NAMES.values())
+_BUTTON_KEYS = as_read(BUTTON_WIRE_NAMES.values())
 _BUTTON_TYPES = ((str, type(None)),) * 3 + ((int, type(None)),) * 2
 _BUTTON_VALUES = itemgetter(*_BUTTON_KEYS)
 _BUTTON_SIZES = {len(_BUTTON_KEYS)}
 _PLAIN_BUTTON = [str, str, str, int, int]
-
-# --- JSON -------------------------------------------------------------------------------------
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-@lru_cache(maxsize=256)  # most are the types and styles of buttons, and a hit costs no call
-def _read_integer(digits: str) -> int | float:
-    # Beyond 64 bits orjson reads a float; so do we, for both must give the same.
-    if len(digits) < 19:
-        return int(digits)
-    value = int(digits)
-    return value if -(_BIGGEST_INTEGER // 2) <= value < _BIGGEST_INTEGER else _read_float(digits)
-
-
-def _read_float(digits: str) -> float:
-    value = float(digits)
-    if math.isinf(value):
-        raise ValueError("a number beyond all bounds")
-    return value
-
-
-_STRICT = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_int=_read_integer, parse_float=_read_float
-)
-
-
-def read_json_slowly(body: bytes) -> Any:
-    """Read JSON with the standard library, as strictly as orjson does.
-
-    Raises:
-        ValueError: It is no JSON.
-    """
-    text = body.decode().strip(_WHITE_SPACE)
-    try:
-        value, end = _STRICT.raw_decode(text)
-        # Half a surrogate pair could not be written again. Writing tells for sure; the search,
-        # in which half a pair has 6 bytes, spares nearly every body that.
-        if b"\\" in body and any(len(escape) == 6 for escape in _ESCAPES.findall(body)):
-            json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError as error:
-        raise ValueError(str(error)) from None
-    if end < len(text):
-        raise ValueError("there is more behind the JSON")
-    return value
-
-
-def _fastest_reader() -> Any:
-    return import_module("orjson").loads if find_spec("orjson") else read_json_slowly
-
-
-_read_json = _fastest_reader()
-
-
-def read_json(body: bytes) -> Any:
-    """Read JSON, a byte order mark before it allowed.
-
-    Raises:
-        ValueError: It is no JSON.
-    """
-    return _read_json(body.removeprefix(b"\xef\xbb\xbf"))
-
-
-# --- tasks ------------------------------------------------------------------------------------
 
 
 def read_seed(value: object) -> str | None:
