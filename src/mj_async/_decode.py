@@ -28,8 +28,7 @@ _LONGEST_SEED = 20
 _MILLISECOND = timedelta(milliseconds=1)
 _LATEST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
 _from_timestamp = datetime.fromtimestamp
-# Up to the year 2106: the seconds of later milliseconds, as a float, are less exact than a
-# microsecond.
+# So many milliseconds, up to the year 2106, are exact to the microsecond as a float of seconds.
 _EXACT_TIMES = 2**32 * 1000
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
@@ -179,8 +178,7 @@ def _read_time(key: str, value: Any, extra: dict[str, Any]) -> datetime | None:
 def _read_properties(value: Any, extra: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(value, dict):
         return value
-    if value is not None:
-        extra["properties"] = value
+    extra["properties"] = value
     return None
 
 
