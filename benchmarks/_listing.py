@@ -28,12 +28,11 @@ async def gets(base_url: str, name: str, at_once: int) -> float:
     The answers are kept, as those of a list are.
     """
     remaining = iter(IDS)
-    answers = []
+    answers: list[object] = []
     async with CLIENTS[name](base_url) as ask:
 
         async def take_turns() -> None:
-            for task_id in remaining:
-                answers.append(await ask(task_id))
+            answers.extend([await ask(task_id) for task_id in remaining])
 
         started = time.process_time()
         await asyncio.gather(*(take_turns() for _ in range(at_once)))
