@@ -143,9 +143,9 @@ def _refused_in_200(reply: Reply, raw: Any) -> errors.MJError:
 # --- the three answers ------------------------------------------------------------------------
 
 
-def _structure(reply: Reply, raw: dict[str, Any]) -> Task:
+def _structure(reply: Reply, rows: list[dict[str, Any]]) -> list[Task]:
     try:
-        return _decode.read_task(raw)
+        return _decode.read_tasks(rows)
     except ValueError:
         pass
     raise reply.unexpected("json")
@@ -153,7 +153,7 @@ def _structure(reply: Reply, raw: dict[str, Any]) -> Task:
 
 def _read_own_task(reply: Reply, raw: dict[str, Any], *, fill: bool) -> Task:
     """Structure the task that was asked for; `fill`: an answer without id is about it."""
-    task = _structure(reply, raw)
+    (task,) = _structure(reply, [raw])
     if not task.id and fill:
         return attrs.evolve(task, id=reply.task_id or "")
     if task.id != reply.task_id:
@@ -202,7 +202,7 @@ def read_tasks(reply: Reply) -> Listing:
     if raw is None:
         return Listing()
     if _is_task(raw):
-        task = _structure(reply, raw)
+        (task,) = _structure(reply, [raw])
         # Where one id was asked for, a task without one is about it.
         return Listing((attrs.evolve(task, id=task.id or reply.task_id or ""),), bare=True)
     if not isinstance(raw, list):
@@ -211,11 +211,7 @@ def read_tasks(reply: Reply) -> Listing:
     if not all(map(_is_task, rows)):
         raise reply.unexpected("json")
     del raw  # or the rows would live on in it
-    try:
-        return Listing(tuple(_decode.read_tasks(rows)))
-    except ValueError:
-        pass
-    raise reply.unexpected("json")
+    return Listing(tuple(_structure(reply, rows)))
 
 
 def read_seed(reply: Reply, source: SeedSource) -> ImageSeed:
