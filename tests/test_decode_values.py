@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from mj_async import Button
 from mj_async._decode import read_seed, read_task
-from mj_async._models import WIRE_NAMES
+from mj_async._models import EPOCH, WIRE_NAMES
 
 TIMES = ["submitTime", "startTime", "finishTime"]
 ATTRIBUTES = {key: name for name, key in WIRE_NAMES.items()}
@@ -41,6 +43,17 @@ def test_times(key: str, value: object, expected: datetime | None) -> None:
 
     assert expected == getattr(task, ATTRIBUTES[key])
     assert {} == task.extra
+
+
+@given(st.integers(1, 253402300799999))
+@example(2**32 * 1000 - 1)
+@example(2**32 * 1000)
+@example(2**36 * 1000 + 1)
+def test_times_are_exact(milliseconds: int) -> None:
+    """Every millisecond from 1970 to the year 9999 is read as itself."""
+    task = read_task(wire("submitTime", milliseconds))
+
+    assert EPOCH + timedelta(milliseconds=milliseconds) == task.submit_time
 
 
 @pytest.mark.parametrize("key", TIMES)

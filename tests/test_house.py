@@ -14,7 +14,7 @@ import mj_async.testing
 
 SOURCE = Path(mj_async.__file__).parent
 LEVELS = [
-    ["_models"],
+    ["_models", "_json"],
     ["_task_list"],
     ["errors"],
     [
@@ -105,7 +105,7 @@ def test_the_fake_gateway_does_not_share_our_reader() -> None:
     """A fake that shared the reader would share its mistakes."""
     rooms = set().union(*(imported_rooms(path) for path in (SOURCE / "testing").glob("*.py")))
 
-    assert set() == rooms & {"_decode", "_ask", "_answer", "_reply"}
+    assert set() == rooms & {"_decode", "_json", "_ask", "_answer", "_reply"}
 
 
 def test_the_command_line_uses_public_names_only() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from . import _decode, errors
+from ._json import read_json
 from ._models import ImageSeed, SeedSource, Task
 from ._reply import Reply, code_of, said
 
@@ -84,15 +85,15 @@ def _read(reply: Reply) -> Any:
         )
     if status >= 400:
         raise _refused_by_status(reply)
-    body = reply.body.removeprefix(b"\xef\xbb\xbf").strip()
+    try:
+        return read_json(reply.body)
+    except ValueError:
+        body = reply.body.removeprefix(b"\xef\xbb\xbf").strip()
     if not body:
         return None
     if reply.is_html:
         raise reply.unexpected("html")
-    try:
-        return _decode.read_json(reply.body)
-    except ValueError:
-        closing = {b"{": b"}", b"[": b"]"}.get(body[:1])
+    closing = {b"{": b"}", b"[": b"]"}.get(body[:1])
     raise reply.unexpected("json" if closing in (None, body[-1:]) else "cut short")
 
 
@@ -121,7 +122,7 @@ def _meaning_of_404(raw: Any) -> type[errors.APIError]:
 
 def _json_or_none(reply: Reply) -> Any:
     try:
-        return _decode.read_json(reply.body)
+        return read_json(reply.body)
     except ValueError:
         return None
 
@@ -142,9 +143,9 @@ def _refused_in_200(reply: Reply, raw: Any) -> errors.MJError:
 # --- the three answers ------------------------------------------------------------------------
 
 
-def _structure(reply: Reply, raw: dict[str, Any]) -> Task:
+def _structure(reply: Reply, rows: list[dict[str, Any]]) -> list[Task]:
     try:
-        return _decode.read_task(raw)
+        return _decode.read_tasks(rows)
     except ValueError:
         pass
     raise reply.unexpected("json")
@@ -152,7 +153,7 @@ def _structure(reply: Reply, raw: dict[str, Any]) -> Task:
 
 def _read_own_task(reply: Reply, raw: dict[str, Any], *, fill: bool) -> Task:
     """Structure the task that was asked for; `fill`: an answer without id is about it."""
-    task = _structure(reply, raw)
+    (task,) = _structure(reply, [raw])
     if not task.id and fill:
         return attrs.evolve(task, id=reply.task_id or "")
     if task.id != reply.task_id:
@@ -201,7 +202,7 @@ def read_tasks(reply: Reply) -> Listing:
     if raw is None:
         return Listing()
     if _is_task(raw):
-        task = _structure(reply, raw)
+        (task,) = _structure(reply, [raw])
         # Where one id was asked for, a task without one is about it.
         return Listing((attrs.evolve(task, id=task.id or reply.task_id or ""),), bare=True)
     if not isinstance(raw, list):
@@ -209,7 +210,8 @@ def read_tasks(reply: Reply) -> Listing:
     rows = [item for item in raw if item not in (None, {})]
     if not all(map(_is_task, rows)):
         raise reply.unexpected("json")
-    return Listing(tuple([_structure(reply, row) for row in rows]))
+    del raw  # or the rows would live on in it
+    return Listing(tuple(_structure(reply, rows)))
 
 
 def read_seed(reply: Reply, source: SeedSource) -> ImageSeed:
@@ -287,16 +289,21 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
     Raises:
         UnexpectedAnswerError: It is no task, or has no id.
     """
-    if isinstance(payload, str):
-        payload = payload.encode(errors="surrogatepass")
-    if isinstance(payload, bytes | bytearray):
-        reply = Reply(body=bytes(payload))
-        raw = _unwrap(_read(reply))
-    else:
-        reply = Reply(body=b"")
-        given: object = payload  # a webhook's body, whatever a user's framework makes of it
-        raw = _unwrap(dict(given) if isinstance(given, Mapping) else given)
-    task = _structure(reply, raw) if _is_task(raw) else None
-    if task is None or not task.id:
-        raise reply.unexpected("json")
-    return task
+    given: object = payload  # a webhook's body, whatever a user's framework makes of it
+    if isinstance(given, str):
+        given = given.encode(errors="surrogatepass")
+    body = bytes(given) if isinstance(given, bytes | bytearray) else b""
+    try:
+        if body:
+            given = read_json(body)
+        elif isinstance(given, Mapping):
+            given = dict(given)
+        raw = _unwrap(given)
+        task = _decode.read_task(raw) if _is_task(raw) else None
+    except ValueError:
+        task = None
+    if task is not None and task.id:
+        return task
+    reply = Reply(body=body)
+    _read(reply)  # which tells a page, and what was cut
+    raise reply.unexpected("json")

@@ -18,6 +18,7 @@ from .errors import ConfigurationError
 
 # Ids in the wild have 16 to 20 digits, or look like `task_1234567890`.
 _LONGEST_ID = 256
+_USUAL_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _LAST_PORT = 65_535
 # A shorter key is no secret, and would be found in any text.
 _SHORTEST_SECRET = 8
@@ -280,7 +281,7 @@ def check_id(task_id: object) -> str:
         raise ConfigurationError(
             f"a task id must be a str, not {type(task_id).__name__}: numbers lose leading zeros"
         )
-    problem = _id_problem(task_id)
+    problem = None if _USUAL_ID.fullmatch(task_id) else _id_problem(task_id)
     if problem is not None:
         raise ConfigurationError(f"the task id {task_id[:40]!r} {problem}")
     return task_id

@@ -1,26 +1,23 @@
-"""Bytes to tasks. Pure, and the only user of cattrs.
+"""JSON to tasks. Pure, and the only user of cattrs.
 
 Tolerant where gateways are (see the gateways page, "The task"), strict elsewhere: a value of
-the wrong type is never coerced, it stays in `Task.extra`. Both JSON decoders, the standard
-library's and orjson, give the same for the same bytes.
+the wrong type is never coerced, it stays in `Task.extra`.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import attrs
 import cattrs
 
+from ._json import as_read
 from ._models import BUTTON_WIRE_NAMES, EMPTY_VALUES, EPOCH, WIRE_NAMES, Button, Task
 
 # orjson gives up at 1024 levels and the standard library at a depth that differs by version;
@@ -30,7 +27,9 @@ _BIGGEST_INTEGER = 2**64
 _LONGEST_SEED = 20
 _MILLISECOND = timedelta(milliseconds=1)
 _LATEST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
-_ESCAPES = re.compile(rb"\\(?:u[dD](?:[89abAB]..\\u[dD][c-fC-F]..|[89a-fA-F]..)|.)", re.DOTALL)
+_from_timestamp = datetime.fromtimestamp
+# So many milliseconds, up to the year 2106, are exact to the microsecond as a float of seconds.
+_EXACT_TIMES = 2**32 * 1000
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
 _TIME_NAMES = ("submit_time", "start_time", "finish_time")
@@ -40,7 +39,9 @@ _TEXT_NAMES = tuple(
     if name not in {*_TIME_NAMES, "id", "seed", "buttons", "properties", "image_urls", "video_urls"}
 )
 _TEXT_KEYS = tuple(WIRE_NAMES[name] for name in _TEXT_NAMES)
-_TIME_KEYS = tuple(WIRE_NAMES[name] for name in _TIME_NAMES)
+_TIME_KEYS = as_read(WIRE_NAMES[name] for name in _TIME_NAMES)
+_OTHER_KEYS = ("id", "properties", "seed", "buttons", "imageUrls", "videoUrls")
+_KEYS = as_read([*_OTHER_KEYS, *_TEXT_KEYS])
 _STATUS = _TEXT_NAMES.index("status")
 _OTHER_NAMES = ("properties", "seed", "buttons", "image_urls", "video_urls", "extra", "empty_keys")
 # A task that can still be written to: to fill a frozen class takes five times as long, for each of
@@ -48,76 +49,16 @@ _OTHER_NAMES = ("properties", "seed", "buttons", "image_urls", "video_urls", "ex
 _Draft: Any = attrs.make_class(
     "_Draft", ["id", *_TEXT_NAMES, *_TIME_NAMES, *_OTHER_NAMES], slots=True, weakref_slot=False
 )
-_KNOWN_KEYS = frozenset(WIRE_NAMES.values())
+_KNOWN_KEYS = frozenset(as_read(WIRE_NAMES.values()))
 _EMPTY_VALUES = tuple(EMPTY_VALUES.items())
 _TEXT_TYPES = frozenset({str, type(None)})
 _CONTAINERS = frozenset({dict, list})
 
-_BUTTON_KEYS = tuple(BUTTON_WIRE_NAMES.values())
+_BUTTON_KEYS = as_read(BUTTON_WIRE_NAMES.values())
 _BUTTON_TYPES = ((str, type(None)),) * 3 + ((int, type(None)),) * 2
-_PLAIN_BUTTON = (str, str, str, int, int)
-
-# --- JSON -------------------------------------------------------------------------------------
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _read_integer(digits: str) -> int | float:
-    # Beyond 64 bits orjson reads a float; so do we, for both must give the same.
-    if len(digits) < 19:
-        return int(digits)
-    value = int(digits)
-    return value if -(_BIGGEST_INTEGER // 2) <= value < _BIGGEST_INTEGER else _read_float(digits)
-
-
-def _read_float(digits: str) -> float:
-    value = float(digits)
-    if math.isinf(value):
-        raise ValueError("a number beyond all bounds")
-    return value
-
-
-_STRICT = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_int=_read_integer, parse_float=_read_float
-)
-
-
-def read_json_slowly(body: bytes) -> Any:
-    """Read JSON with the standard library, as strictly as orjson does.
-
-    Raises:
-        ValueError: It is no JSON.
-    """
-    try:
-        value = _STRICT.decode(body.decode())
-        # Half a surrogate pair could not be written again. Writing tells for sure; the search,
-        # in which half a pair has 6 bytes, spares nearly every body that.
-        if any(len(escape) == 6 for escape in _ESCAPES.findall(body)):
-            json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError as error:
-        raise ValueError(str(error)) from None
-    return value
-
-
-def _fastest_reader() -> Any:
-    return import_module("orjson").loads if find_spec("orjson") else read_json_slowly
-
-
-_read_json = _fastest_reader()
-
-
-def read_json(body: bytes) -> Any:
-    """Read JSON, a byte order mark before it allowed.
-
-    Raises:
-        ValueError: It is no JSON.
-    """
-    return _read_json(body.removeprefix(b"\xef\xbb\xbf"))
-
-
-# --- tasks ------------------------------------------------------------------------------------
+_BUTTON_VALUES = itemgetter(*_BUTTON_KEYS)
+_BUTTON_SIZES = {len(_BUTTON_KEYS)}
+_PLAIN_BUTTON = [str, str, str, int, int]
 
 
 def read_seed(value: object) -> str | None:
@@ -140,33 +81,55 @@ def read_task(raw: Mapping[str, Any]) -> Task:
     return _structure_hook()(raw, Task)
 
 
+def read_tasks(rows: list[dict[str, Any]]) -> list[Task]:
+    """Structure tasks, and use the rows up.
+
+    Each row is a dozen objects: kept until the last one is read, they have the garbage collector
+    look through all of them once more.
+
+    Raises:
+        ValueError: A value is nested more deeply than any gateway would.
+    """
+    structure = _structure_hook()
+    rows.reverse()
+    tasks = []
+    while rows:
+        tasks.append(structure(rows.pop(), Task))
+    return tasks
+
+
 def _structure_task(raw: dict[str, Any], _: object) -> Task:
+    # A call costs as much as most of what is done here: what is usual, or absent, needs none.
     get = raw.get
     extra = {} if _KNOWN_KEYS.issuperset(raw) else _unknown(raw)
-    texts = list(map(get, _TEXT_KEYS))
+    task_id, properties, seed, buttons, images, videos, *texts = map(get, _KEYS)
     if not _TEXT_TYPES.issuperset(map(type, texts)):
         _set_aside(_TEXT_KEYS, texts, extra)
-    texts[_STATUS] = texts[_STATUS] or ""
-    properties = _read_properties(get("properties"), extra)
+    status = texts[_STATUS] = texts[_STATUS] or ""
+    if properties is not None:
+        properties = _read_properties(properties, extra)
+    plain = status and buttons and seed is images is videos is None
+    if seed is not None or (properties and "seed" in properties):
+        seed = _read_task_seed(seed, properties, extra)
     task: Any = _Draft(
-        _read_id(get("id"), extra),
+        task_id if type(task_id) is str else _read_id(task_id, extra),
         *texts,
         *[
-            # A call less for each of most times.
-            EPOCH + value * _MILLISECOND
-            if type(value := get(key)) is int and 0 < value <= _LATEST_TIME
+            _from_timestamp(value / 1000, UTC)
+            if type(value := get(key)) is int and 0 < value < _EXACT_TIMES
             else _read_time(key, value, extra)
             for key in _TIME_KEYS
         ],
         properties,
-        _read_task_seed(get("seed"), properties, extra),
-        _read_buttons(get("buttons"), extra),
-        _read_urls("imageUrls", get("imageUrls"), extra),
-        _read_urls("videoUrls", get("videoUrls"), extra),
+        seed,
+        () if buttons is None else _read_buttons(buttons, extra),
+        () if images is None else _read_urls("imageUrls", images, extra),
+        () if videos is None else _read_urls("videoUrls", videos, extra),
         extra,
-        _empty_keys(raw),
+        () if plain else _empty_keys(raw),
     )
-    _refuse_depth(extra, properties)
+    if extra or (properties and not _CONTAINERS.isdisjoint(map(type, properties.values()))):
+        _refuse_depth(extra, properties or {})
     task.__class__ = Task
     drafted: Task = task
     return drafted
@@ -215,8 +178,7 @@ def _read_time(key: str, value: Any, extra: dict[str, Any]) -> datetime | None:
 def _read_properties(value: Any, extra: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(value, dict):
         return value
-    if value is not None:
-        extra["properties"] = value
+    extra["properties"] = value
     return None
 
 
@@ -233,7 +195,7 @@ def _read_task_seed(
 
 def _read_urls(key: str, value: Any, extra: dict[str, Any]) -> tuple[str, ...]:
     """Read `["…"]` and `[{"url": "…", "thumbnail": "…"}]`."""
-    if value is None:
+    if value == []:
         return ()
     items = value if isinstance(value, list) else []
     urls = [item.get("url") if isinstance(item, dict) else item for item in items]
@@ -245,17 +207,15 @@ def _read_urls(key: str, value: Any, extra: dict[str, Any]) -> tuple[str, ...]:
 
 def _read_buttons(value: Any, extra: dict[str, Any]) -> tuple[Any, ...]:
     """Read the buttons, or the values of plain ones: `Task.buttons` makes buttons of those."""
-    if value is None or value == []:
-        return ()
     if not isinstance(value, list):
         extra["buttons"] = value
         return ()
     try:
-        values = tuple(chain.from_iterable(map(dict.values, value)))
-    except TypeError:  # something in it is no object
+        values = tuple(chain.from_iterable(map(_BUTTON_VALUES, value)))
+    except (KeyError, TypeError):  # something is absent, or is no object
         return _read_odd_buttons(value, extra)
-    plain = [*map(tuple, value)].count(_BUTTON_KEYS) == len(value)
-    if plain and tuple(map(type, values)) == _PLAIN_BUTTON * len(value):
+    whole = _BUTTON_SIZES.issuperset(map(len, value))
+    if whole and [*map(type, values)] == _PLAIN_BUTTON * len(value):
         return values
     return _read_odd_buttons(value, extra)
 
@@ -274,21 +234,17 @@ def _fit(value: Any, kinds: tuple[type, ...]) -> Any:
     return value if type(value) in kinds else None
 
 
-def _is_flat(value: Any) -> bool:
-    return isinstance(value, dict) and _CONTAINERS.isdisjoint(map(type, value.values()))
-
-
 def _refuse_depth(*values: Any) -> None:
-    level = [value for value in values if value and not _is_flat(value)]
-    for _ in range(_DEEPEST):
-        if not level:
-            return
+    level = [*values]
+    for _ in range(1, _DEEPEST):
         level = [
             item
             for value in level
-            for item in (value.values() if isinstance(value, dict) else value)
+            for item in filter(None, value.values() if isinstance(value, dict) else value)
             if type(item) in _CONTAINERS
         ]
+        if not level:
+            return
     raise ValueError(f"nested more than {_DEEPEST} levels deep")
 
 

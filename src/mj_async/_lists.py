@@ -198,8 +198,9 @@ def merge(found: dict[str, Task], batch: list[str], tasks: Sequence[Task]) -> No
     """
     wanted = set(batch)
     for task in tasks:
-        if task.id in wanted and is_further(task, found.get(task.id)):
-            found[task.id] = task
+        task_id = task.id
+        if task_id in wanted and (task_id not in found or is_further(task, found[task_id])):
+            found[task_id] = task
 
 
 def _not_understood(error: errors.MJError) -> bool:

@@ -78,7 +78,7 @@ class TaskStatus(StrEnum):
 FINAL_STATUSES = frozenset({TaskStatus.SUCCESS, TaskStatus.FAILURE, TaskStatus.CANCEL})
 
 
-@attrs.frozen
+@attrs.define(frozen=True, weakref_slot=False)
 class Button:
     """A button under the picture; every part may be missing.
 
@@ -101,6 +101,11 @@ class Button:
         return _by_wire_name(self, BUTTON_WIRE_NAMES)
 
 
+# A button that can still be written to: to fill a frozen class takes twice as long, for each of its
+# fields is a call. It has the slots of a button, and so becomes one when it is given its class.
+_Draft: Any = attrs.make_class("_Draft", [*BUTTON_WIRE_NAMES], slots=True, weakref_slot=False)
+
+
 class _Buttons:
     """The slot of `Task.buttons`; it may hold the plain values of the buttons instead.
 
@@ -119,7 +124,9 @@ class _Buttons:
         if found and not isinstance(found[0], Button):
             width = len(BUTTON_WIRE_NAMES)
             columns = (found[start::width] for start in range(width))
-            found = tuple(map(Button, *columns))
+            found = tuple(map(_Draft, *columns))
+            for button in found:
+                button.__class__ = Button
             self._slot.__set__(task, found)
         return found
 
