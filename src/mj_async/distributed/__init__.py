@@ -1,3 +1,5 @@
 """Many machines: what they share lies in Redis. It needs the extra `distributed`."""
 
-__all__: list[str] = []
+from ._shared_gate import SharedGate
+
+__all__ = ["SharedGate"]

@@ -14,14 +14,13 @@ from coredis.retry import RetryPolicy
 from mj_async import errors
 
 _SCHEMES = ("redis", "rediss", "unix")
-# Lost, or not there yet: what another try may mend. The last is anyio's, or the system's.
+# Lost, or not there yet: what another try may mend.
 LOST = (
     redis_errors.ConnectionError,
     redis_errors.BusyLoadingError,
     redis_errors.TryAgainError,
     redis_errors.ReadOnlyError,
     TimeoutError,
-    OSError,
 )
 
 
@@ -64,10 +63,13 @@ def told_plainly(redis_url: str) -> Iterator[None]:
         ConfigurationError: Redis refuses the password, or the database.
         TransportError: Redis cannot be reached, or was lost.
     """
+    plain = None
     try:
         yield
-    except* (*LOST, redis_errors.RedisError) as group:
-        raise _plain_error(_first_of(group), redis_url) from None
+    except* (*LOST, redis_errors.RedisError, errors.MJError) as group:
+        plain = _plain_error(_first_of(group), redis_url)
+    if plain is not None:  # raised above, it would be in a group again
+        raise plain
 
 
 def _first_of(group: BaseExceptionGroup[Any]) -> BaseException:
@@ -78,6 +80,8 @@ def _first_of(group: BaseExceptionGroup[Any]) -> BaseException:
 
 
 def _plain_error(error: BaseException, redis_url: str) -> errors.MJError:
+    if isinstance(error, errors.MJError):
+        return error
     place = place_of(redis_url)
     if isinstance(error, redis_errors.AuthenticationError | redis_errors.AuthorizationError):
         return errors.ConfigurationError(
