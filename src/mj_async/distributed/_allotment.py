@@ -178,7 +178,9 @@ class Allotment:
 
     def _forget(self, now: float) -> None:
         """Drop slots that have lapsed, and the turns of callers who have not come."""
-        while self._slots and self._slots[0] + FRESH <= now:
+        # Used late, they come close to those behind them; where all are used, that is too many.
+        lapse = FRESH / 2 if self._scarce else FRESH
+        while self._slots and self._slots[0] + lapse <= now:
             self._drop_slot()
         while self._turns and self._turns[0] + FRESH <= now:
             heapq.heappop(self._turns)

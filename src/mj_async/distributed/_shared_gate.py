@@ -41,8 +41,8 @@ class SharedGate:
     It needs the extra `mj_async[distributed]`, and a Redis or Valkey from version 6 on.
 
     There is nothing to enter and nothing to close: no connection, task or subscription is kept.
-    Redis is looked at when requests come, at most some ten times a second, for as many of them
-    as come meanwhile; a look takes a millisecond. Make one in each process, or several: what
+    Redis is looked at when requests come, at most some fifteen times a second, for as many of
+    them as come meanwhile; a look takes a few milliseconds. Make one in each process, or several: what
     they share is in Redis, under the SHA-256 of base_url and key. Neither is sent there. Do
     not use one in two event loops at the same time.
 
