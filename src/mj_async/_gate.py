@@ -105,9 +105,7 @@ class HoldingGate:
             return
         while (held := self._until - self._clock.now()) > 0:
             if deadline is not None and self._until > deadline:
-                raise RateLimitError(
-                    retry_after=held, description="held back after a 429; nothing was sent"
-                )
+                raise RateLimitError(retry_after=held, description="there was a 429 before")
             await self._clock.sleep(held)
 
     async def hold(self, seconds: float | None) -> None:

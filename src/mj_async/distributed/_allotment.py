@@ -23,6 +23,8 @@ _FARTHEST = 1.0
 _EARLY = 0.001
 # A hold that nobody has heard of yet, and that had no Retry-After; Redis says how long it is.
 FIRST_HOLD = 0.5
+# Thirty years: what is longer would not fit into what Redis counts.
+_ENDLESS = 1e9
 
 
 @attrs.frozen
@@ -83,7 +85,7 @@ class Allotment:
     @property
     def interval(self) -> float:
         """Seconds from one request to the next."""
-        return 1.0 / self.rate if self.rate else 0.0
+        return min(_ENDLESS, 1.0 / self.rate) if self.rate else 0.0
 
     @property
     def most_at_once(self) -> int:
@@ -189,6 +191,7 @@ class Allotment:
 
     def hold(self, seconds: float | None, now: float) -> None:
         """Hold back the requests to come, and note what Redis has to be told."""
+        seconds = seconds if seconds is None else min(seconds, _ENDLESS)
         until = now + (FIRST_HOLD if seconds is None else seconds)
         if now < self._held_until and (seconds is None or until <= self._held_until):
             return  # it answers a request that was under way already

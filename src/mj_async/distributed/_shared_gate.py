@@ -42,9 +42,9 @@ class SharedGate:
 
     There is nothing to enter and nothing to close: no connection, task or subscription is kept.
     Redis is looked at when requests come, at most some fifteen times a second, for as many of
-    them as come meanwhile; a look takes a few milliseconds. Make one in each process, or several: what
-    they share is in Redis, under the SHA-256 of base_url and key. Neither is sent there. Do
-    not use one in two event loops at the same time.
+    them as come meanwhile; a look takes a few milliseconds. Make one in each process, or
+    several: what they share is in Redis, under the SHA-256 of base_url and key. Neither is
+    sent there. Do not use one in two event loops at the same time.
 
     While Redis is away nothing is sent: calls wait for it within their timeouts, and then end
     with a `RateLimitError` that says so; waits and runs of seeds go on when it is back. The
@@ -126,6 +126,9 @@ class SharedGate:
         Args:
             seconds: The Retry-After of a 429, or None where it had none: then the hold is 0.5 s,
                 and doubles with each 429 that follows within a minute, up to a minute.
+
+        Raises:
+            ConfigurationError: Redis refuses the password, or is of no use, and always did.
         """
         self._allotment.hold(seconds, time.monotonic())
         # What cannot be told now is told at the next look.
@@ -155,14 +158,18 @@ class SharedGate:
         """
         if self._trouble is None or now >= self._away_until:
             return None
-        if not self._has_worked and isinstance(self._trouble, errors.ConfigurationError):
+        if self._is_raised(self._trouble):
             raise copy(self._trouble)
         # Not all at the same instant.
         seconds = (self._away_until - now) * random.uniform(1.0, _STRETCH)
         return errors.RateLimitError(
             retry_after=seconds,
-            description=f"nothing was sent, for the shared gate does not know: {self._trouble}",
+            description=f"the shared gate is closed: {self._trouble}",
         )
+
+    def _is_raised(self, trouble: errors.MJError | None) -> bool:
+        """Whether it is the caller's fault; what has worked once will work again."""
+        return isinstance(trouble, errors.ConfigurationError) and not self._has_worked
 
     # --- looking at Redis -------------------------------------------------------------------
 
@@ -193,9 +200,10 @@ class SharedGate:
             self._note(None)
 
     def _note(self, trouble: errors.MJError | None) -> None:
-        if (self._trouble is None) != (trouble is None) and (trouble or self._has_worked):
-            what = "is back" if trouble is None else f"cannot be asked, nothing is sent: {trouble}"
-            _logger.warning("the shared gate's Redis at %s %s", self._redis.place, what)
+        has_changed = (self._trouble is None) != (trouble is None)
+        if has_changed and not self._is_raised(trouble):
+            what = f"is closed: {trouble}" if trouble else f"can ask {self._redis.place} again"
+            _logger.warning("the shared gate %s", what)
         self._trouble = trouble
         self._has_worked = self._has_worked or trouble is None
         self._away_until = time.monotonic() + _PAUSE
@@ -229,7 +237,7 @@ def name_of(base_url: str, key: _checks.Secret) -> str:
 
 def _not_yet(seconds: float) -> errors.RateLimitError:
     return errors.RateLimitError(
-        retry_after=seconds, description="held back by the shared gate; nothing was sent"
+        retry_after=seconds, description="the shared gate says that it is not yet time"
     )
 
 
