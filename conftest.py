@@ -38,7 +38,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser()],
     patterns=["README.md", "docs/*.md", "docs/**/*.md"],
-    # It needs a Redis: tests/distributed runs it.
-    excludes=["docs/howto/machines.md"],
+    # They need a Redis: tests/distributed runs them.
+    excludes=["docs/howto/limits.md", "docs/howto/machines.md"],
     fixtures=["no_environment"],
 ).pytest()

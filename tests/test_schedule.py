@@ -154,17 +154,17 @@ def patient(*, known_good: bool = True, **options: Any) -> Patience:
 )
 def test_what_may_pass_is_absorbed(error: errors.MJError, before: bool, after: bool) -> None:  # noqa: FBT001
     """Some only after the first good answer: before it they come from a wrong base_url."""
-    assert before == patient(known_good=False).absorbs(error, 0.0)
-    assert after == patient(known_good=True).absorbs(error, 0.0)
+    assert before == patient(known_good=False).absorbs(error, 0.0, 0.0)
+    assert after == patient(known_good=True).absorbs(error, 0.0, 0.0)
 
 
 def test_so_many_in_a_row_are_too_many() -> None:
     """The last of `max_consecutive_errors` ends the wait; 429s do not count, a task resets."""
     patience = patient(max_consecutive_errors=3)
 
-    absorbed = [patience.absorbs(error, 0.0) for error in (RESET, LIMITED, RESET, LIMITED)]
+    absorbed = [patience.absorbs(error, 0.0, 0.0) for error in (RESET, LIMITED, RESET, LIMITED)]
     patience.saw_task()
-    absorbed += [patience.absorbs(RESET, 0.0) for _ in range(3)]
+    absorbed += [patience.absorbs(RESET, 0.0, 0.0) for _ in range(3)]
 
     assert [True] * 6 + [False] == absorbed
 
@@ -183,7 +183,7 @@ def test_an_unknown_id_has_a_grace(
     """It counts from the first poll that did not find it."""
     patience = patient(missing_grace=grace)
 
-    assert expected == [patience.absorbs(MISSING, instant) for instant in instants]
+    assert expected == [patience.absorbs(MISSING, instant, instant) for instant in instants]
     assert patience.last_error is MISSING
 
 
@@ -191,9 +191,9 @@ def test_a_missing_id_is_no_failure_of_the_gateway() -> None:
     """It resets the failures, and a task that was seen resets its grace."""
     patience = patient(max_consecutive_errors=2)
 
-    assert patience.absorbs(RESET, 0.0)
-    assert patience.absorbs(MISSING, 1.0)
-    assert patience.absorbs(RESET, 2.0)
+    assert patience.absorbs(RESET, 0.0, 0.0)
+    assert patience.absorbs(MISSING, 1.0, 1.0)
+    assert patience.absorbs(RESET, 2.0, 2.0)
     patience.saw_task()
     assert (0, None, math.inf) == (
         patience.failures,

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from . import errors
     from ._answer import parse_task
     from ._client import AsyncMJClient
+    from ._gate import Gate
     from ._models import Button, ImageSeed, Task, TaskStatus
     from ._outcomes import SeedOutcome, TaskOutcome
     from ._poller import TaskPoller
@@ -21,6 +22,7 @@ __all__ = [
     "AsyncMJClient",
     "Button",
     "Dialect",
+    "Gate",
     "ImageSeed",
     "Polling",
     "RetryPolicy",
@@ -42,6 +44,7 @@ _ROOMS = {
     "AsyncMJClient": "_client",
     "Button": "_models",
     "Dialect": "_settings",
+    "Gate": "_gate",
     "ImageSeed": "_models",
     "Polling": "_settings",
     "RetryPolicy": "_settings",

@@ -19,6 +19,7 @@ from ._clock import Clock
 from ._driver import Driver, make_driver
 from ._durations import Durations
 from ._exchange import Exchange
+from ._gate import Gate, HoldingGate, check_gate
 from ._gateway import BATCH_SIZE, Gateway
 from ._intake import TaskIds
 from ._lanes import make_http_client
@@ -64,6 +65,9 @@ class AsyncMJClient:
         http_client: An `httpx.AsyncClient` to send with: its transport, proxies, headers and
             hooks are used, its timeouts, redirects and `auth=` are not, and neither are
             `trust_env` and `verify` above. It is not closed.
+        gate: Asked before every request, and told of every 429: a `Gate` that keeps to a rate,
+            or one that several clients or machines share. None: one of this client's own,
+            which holds back its calls after a 429.
 
     Raises:
         ConfigurationError: An option cannot work; it says which and why, and never the key.
@@ -87,6 +91,7 @@ class AsyncMJClient:
         trust_env: bool = True,
         verify: bool | ssl.SSLContext = True,
         http_client: httpx.AsyncClient | None = None,
+        gate: Gate | None = None,
     ) -> None:
         # First of all, so that no traceback with locals shows the key from this frame.
         key, api_key = api_key, None
@@ -106,6 +111,9 @@ class AsyncMJClient:
         )
         _checks.check_instance("verify", verify, (bool, ssl.SSLContext))
         _checks.check_instance("trust_env", trust_env, bool)
+        if gate is not None:
+            check_gate(gate)
+        self._given_gate = gate
         if secret.reveal() and _checks.exposes_key(self._settings.base_url):
             host = httpx.URL(self._settings.base_url).host
             warnings.warn(f"plain http: the key travels unencrypted to {host}", stacklevel=2)
@@ -121,7 +129,10 @@ class AsyncMJClient:
     def _assemble(self, clock: Clock, http_client: httpx.AsyncClient, *, owned: bool) -> None:
         self._clock = clock
         self._life = Life(clock)
-        self._exchange = Exchange(self._settings, clock, self._life, http_client, owned=owned)
+        gate = self._given_gate
+        if gate is None:
+            gate = HoldingGate(clock, self._settings.retry.first_delay)
+        self._exchange = Exchange(self._settings, clock, self._life, gate, http_client, owned=owned)
         self._gateway = Gateway(self._settings, self._exchange, clock)
         self._waits = WaitContext(
             clock=clock,

@@ -12,7 +12,7 @@ import attrs
 import httpx
 
 from . import errors
-from ._gate import Budget, HoldingGate
+from ._gate import Budget
 from ._lanes import count_lanes
 from ._log import Log
 from ._retry import delay_before_retry
@@ -22,11 +22,15 @@ from ._wire import TRANSPORT_FAULTS, describe, name_of, parts_of, read_reply
 if TYPE_CHECKING:
     from ._ask import Ask, Scheme
     from ._clock import Clock
+    from ._gate import Gate
     from ._life import Life
     from ._reply import Reply
     from ._settings import Settings
 
 T = TypeVar("T")
+
+# Where a gate refuses, and does not say for how long: it must not be asked without a pause.
+_MOMENT = 0.1
 
 
 @attrs.frozen(kw_only=True)
@@ -55,6 +59,7 @@ class Exchange:
         settings: The client's.
         clock: Its time.
         life: Whether it may be used, and until when.
+        gate: Asked before every request, and told of every 429.
         http_client: What sends; closed by `aclose()` only if `owned`.
         owned: Whether we made it.
 
@@ -62,11 +67,12 @@ class Exchange:
         counts: What has been sent.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # its parts
         self,
         settings: Settings,
         clock: Clock,
         life: Life,
+        gate: Gate,
         http_client: httpx.AsyncClient,
         *,
         owned: bool,
@@ -82,7 +88,7 @@ class Exchange:
         most = settings.max_connections
         self._slots = anyio.Semaphore(most, fast_acquire=True)
         self._seed_slots = anyio.Semaphore(max(1, most // 2), fast_acquire=True)
-        self._gate = HoldingGate(clock, settings.retry.first_delay)
+        self._gate = gate
         self._budget = Budget(settings.retry.budget)
         self._log = Log(settings.key, clock)
         self.counts = Counts()
@@ -125,7 +131,7 @@ class Exchange:
                 async with self._slots:
                     return await self._pass_gate(ask, scheme, read, turn)
             except errors.RateLimitError as held:
-                if not _is_held(held):  # but the gateway's own word
+                if not is_held(held):  # but the gateway's own word
                     raise
                 held.task_id = ask.task_id
                 # Outside of the slots, lest whoever is held back keeps them from others.
@@ -137,7 +143,8 @@ class Exchange:
         Raises:
             RateLimitError: That would take longer than the turn allows.
         """
-        seconds = held.retry_after or 0.0
+        asked = held.retry_after or 0.0
+        seconds = asked if asked > 0 else _MOMENT
         # The gate stretches what it was told by up to a tenth.
         longest = math.inf if turn.patient else 1.1 * self._settings.retry.max_retry_after
         if seconds > longest or self._clock.now() + seconds > turn.held_until:
@@ -148,7 +155,7 @@ class Exchange:
         self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], turn: Turn
     ) -> T:
         self._life.check_open()  # it may have been closed in the queue
-        await self._gate.acquire(deadline=-math.inf)  # at once, or not at all
+        await self._acquire()
         reply = await self._send_in_time(ask, scheme, turn)
         try:
             result = read(reply)
@@ -157,6 +164,13 @@ class Exchange:
             raise
         self._budget.give_back()
         return result
+
+    async def _acquire(self) -> None:
+        try:
+            await self._gate.acquire(deadline=-math.inf)  # at once, or not at all
+        except errors.RateLimitError as refusal:
+            refusal.status_code = None  # whatever a gate says, nothing was sent
+            raise
 
     async def _send_in_time(self, ask: Ask, scheme: Scheme, turn: Turn) -> Reply:
         option = "seed_timeout" if turn.slow else "request_timeout"
@@ -259,7 +273,7 @@ class Exchange:
             try:
                 return await attempt(deadline, Attempt(number=len(failures) + 1))
             except errors.MJError as error:
-                if _is_held(error):  # for longer than this call can wait; nothing was sent
+                if is_held(error):  # for longer than this call can wait; nothing was sent
                     raise failures[-1] if failures else error from None
                 failures.append(error)
             delay = delay_before_retry(policy, failures[-1], len(failures), pause=pause)
@@ -269,6 +283,6 @@ class Exchange:
             await self._clock.sleep(delay)
 
 
-def _is_held(error: errors.MJError) -> bool:
+def is_held(error: Exception) -> bool:
     """Whether our own gate refused, so that nothing was sent."""
     return isinstance(error, errors.RateLimitError) and error.status_code is None

@@ -1,12 +1,12 @@
-"""What all calls of a client share to spare a gateway: the hold after a 429, and the budget."""
+"""What spares a gateway: the gate before every request, and the budget of retries."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ._retry import stretched
-from .errors import RateLimitError
+from .errors import ConfigurationError, RateLimitError
 
 if TYPE_CHECKING:
     from ._clock import Clock
@@ -21,8 +21,66 @@ _MEMORY = 60.0
 _GIVEN_BACK = 0.2
 
 
+@runtime_checkable
+class Gate(Protocol):
+    """What is asked before every request, and told of every 429: `AsyncMJClient(gate=...)`.
+
+    A client has one of its own, which holds back all its calls after a 429. Write another one
+    to keep to a rate, or to share a limit; `mj_async.distributed.SharedGate` shares one among
+    processes. Any class with these two methods is a gate.
+
+    There is one `acquire` that returns for each request that is sent: for each attempt of a
+    call, each poll of a wait, each list call of a poller. The client asks "now or never", by
+    `deadline=-math.inf`, since it holds a connection meanwhile; where it is refused, it gives
+    that up, sleeps for the error's `retry_after`, and asks again. Such a refusal is no failed
+    attempt and no failed poll: a call ends with it only where the sleep would pass the call's
+    timeout or `RetryPolicy.max_retry_after`, a wait by its timeout alone, and for a run of
+    seeds it does not count. A gate that sleeps in spite of the deadline works as well, and
+    keeps that connection from others.
+
+    Several clients of one process may share a gate. What else a gate raises reaches the caller
+    as it is.
+    """
+
+    async def acquire(self, *, deadline: float | None) -> None:
+        """Wait until one request may be sent, and return.
+
+        Args:
+            deadline: A time of `anyio.current_time()`; a sleep that would pass it is not
+                begun. None: any sleep is.
+
+        Raises:
+            RateLimitError: It would be later than that. `retry_after` says in how many seconds
+                to ask again; where it is None or 0, the client asks again after 0.1 s.
+        """
+        ...
+
+    async def hold(self, seconds: float | None) -> None:
+        """Hear of a 429, so that the requests to come are held back.
+
+        Args:
+            seconds: Its Retry-After, or None where it had none.
+        """
+        ...
+
+
+def check_gate(gate: object) -> None:
+    """Refuse what is no gate.
+
+    Raises:
+        ConfigurationError: It lacks one of the methods, or is a class and no instance of one.
+    """
+    if isinstance(gate, type) or not isinstance(gate, Gate):
+        given = gate.__name__ if isinstance(gate, type) else type(gate).__name__
+        what = "the class" if isinstance(gate, type) else "an object of the class"
+        raise ConfigurationError(
+            "gate must be an object with the methods of mj_async.Gate, `async acquire(*, deadline)`"
+            f" and `async hold(seconds)`, not {what} {given}"
+        )
+
+
 class HoldingGate:
-    """Holds back every call of one client after a 429.
+    """Holds back every call of one client after a 429; what a client has without `gate=...`.
 
     Args:
         clock: The client's time.
@@ -47,9 +105,7 @@ class HoldingGate:
             return
         while (held := self._until - self._clock.now()) > 0:
             if deadline is not None and self._until > deadline:
-                raise RateLimitError(
-                    retry_after=held, description="held back after a 429; nothing was sent"
-                )
+                raise RateLimitError(retry_after=held, description="there was a 429 before")
             await self._clock.sleep(held)
 
     async def hold(self, seconds: float | None) -> None:

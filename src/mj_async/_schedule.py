@@ -87,12 +87,18 @@ class Patience:
         self.last_error = None
         self.missing_until = math.inf
 
-    def absorbs(self, error: errors.MJError, asked_at: float) -> bool:
-        """Swallow the error of the poll of that time; False where it ends the wait."""
+    def absorbs(self, error: errors.MJError, asked_at: float, heard_at: float) -> bool:
+        """Swallow a poll's error; False where it ends the wait.
+
+        Args:
+            error: What the poll ended with.
+            asked_at: When it was due; a gate may have held it back since.
+            heard_at: When the error came.
+        """
         self.last_error = error
         if isinstance(error, errors.TaskNotFoundError):
             self.failures = 0
-            grace_ends_at = asked_at + self.polling.missing_grace
+            grace_ends_at = heard_at + self.polling.missing_grace
             self.missing_until = min(self.missing_until, grace_ends_at)
             return asked_at < self.missing_until
         if not isinstance(error, errors.RateLimitError):

@@ -11,6 +11,7 @@ import anyio
 import attrs
 
 from . import _ask, errors
+from ._exchange import is_held
 
 if TYPE_CHECKING:
     from ._ask import Ask, Scheme
@@ -26,12 +27,16 @@ _PATIENCE = 2.0
 _PROOF = (errors.TaskNotFoundError, errors.SeedUnavailableError)
 
 
+class _UnsettledError(Exception):
+    """The search that was waited for has ended without a result; somebody has to search on."""
+
+
 @attrs.define(eq=False)
 class _Search:
     """One call's search, for the others to wait on."""
 
     ended: anyio.Event = attrs.field(factory=anyio.Event)
-    cancelled: bool = True
+    cut_off: bool = True
     refusal: errors.AuthenticationError | None = None
 
     def check(self, task_id: str | None) -> None:
@@ -55,6 +60,8 @@ class Signer:
     scheme: Scheme | None
     had_good_answer: bool = attrs.field(default=False, init=False)
     _search: _Search | None = attrs.field(default=None, init=False)
+    # Those of a search that the gate has stopped, which goes on behind them.
+    _refusals: list[errors.AuthenticationError] = attrs.field(factory=list, init=False)
 
     async def attempt(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
         """Send a request once, but for the search on a 401 before anything has succeeded.
@@ -67,8 +74,10 @@ class Signer:
         while self.scheme is None:
             try:
                 return await self._find_or_wait(ask, read, turn)
+            except _UnsettledError:
+                pass
             except errors.RateLimitError as held:
-                if held.status_code is not None:  # the gateway's own word
+                if not is_held(held):  # but the gateway's own word
                     raise
                 await self._exchange.wait_out(held, turn)
         return await self._send(self.scheme, ask, read, turn)
@@ -80,14 +89,15 @@ class Signer:
         or has failed, the others go on with the usual scheme.
         """
         # Nobody sleeps at the gate meanwhile, for the others could not say that it is held.
+        # A search that is refused there ends, and whoever comes first goes on with it.
         at_once = attrs.evolve(turn, held_until=-math.inf)
         search = self._search
         if search is None:
             return await self._find(ask, read, at_once)
         await self._exchange.wait_for(search.ended, _PATIENCE)
         search.check(ask.task_id)
-        if search.ended.is_set() and search.cancelled and self.scheme is None:
-            return await self.attempt(ask, read, turn)  # and one of the others finds out
+        if search.ended.is_set() and search.cut_off and self.scheme is None:
+            raise _UnsettledError  # and one of the others finds out
         try:
             return await self._send(self.scheme or _ask.SCHEMES[0], ask, read, at_once)
         except errors.AuthenticationError:
@@ -95,21 +105,22 @@ class Signer:
                 raise
         await self._exchange.wait_for(search.ended, None)
         search.check(ask.task_id)
-        return await self.attempt(ask, read, turn)
+        raise _UnsettledError
 
     async def _find(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
         search = self._search = _Search()
-        refusals = []
+        refusals, self._refusals = self._refusals, []
         try:
-            for scheme in _ask.SCHEMES:
+            for scheme in _ask.SCHEMES[len(refusals) :]:
                 try:
                     return await self._send(scheme, ask, read, turn)
                 except errors.AuthenticationError as error:
                     refusals.append(error)
             search.refusal = refusals[0]
             raise search.refusal  # noqa: TRY301
-        except Exception:
-            search.cancelled = False
+        except Exception as error:
+            search.cut_off = is_held(error)
+            self._refusals = refusals if search.cut_off else []
             raise
         finally:
             self._search = None

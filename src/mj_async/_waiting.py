@@ -227,17 +227,17 @@ class Watch:
         return isinstance(answer, Task) and is_further(answer, self.task)
 
     def _take_error(self, error: errors.MJError, asked_at: float) -> None:
+        now = self.context.clock.now()
         self._plan(asked_at)
         if self._lacks_picture:  # it has succeeded, and nothing takes that back
             self._lacks_picture = False
-        elif not self._patience.absorbs(error, asked_at):
+        elif not self._patience.absorbs(error, asked_at, now):
             self._failure = error
         elif isinstance(error, errors.TaskNotFoundError):  # look again just when the grace ends
             self._schedule.bring_forward(self._patience.missing_until)
         retry_after = getattr(error, "retry_after", None)
         if retry_after is not None:
-            later = self.context.clock.now() + stretched(retry_after)
-            self._schedule.due = max(self._schedule.due, later)
+            self._schedule.due = max(self._schedule.due, now + stretched(retry_after))
 
     def _take_task(self, task: Task, asked_at: float) -> None:
         self._patience.saw_task()

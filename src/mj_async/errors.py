@@ -164,6 +164,8 @@ class APIError(MJError):
 
     _summary = "the gateway refused the request"
     _advice = ""
+    # What it says where nobody else has said it, and so without a status.
+    _unsent = ""
 
     def __init__(  # noqa: PLR0913  # data, all by keyword
         self,
@@ -185,7 +187,9 @@ class APIError(MJError):
         where = ", ".join(filter(None, facts))
         where = f" ({where})" if where else ""
         said = f": {description!r}" if description else ""
-        super().__init__(f"{self._summary}{where}{said}{self._advice}")
+        is_ours = status_code is None and self._unsent
+        summary, advice = (self._unsent, "") if is_ours else (self._summary, self._advice)
+        super().__init__(f"{summary}{where}{said}{advice}")
         self.status_code = status_code
         self.code = code
         self.description = description
@@ -223,6 +227,7 @@ class RateLimitError(APIError):
 
     _summary = "the gateway asks to slow down"
     _advice = "; ask again later, or with a smaller max_connections"
+    _unsent = "held back by the client's gate, nothing was sent"
 
 
 class UnsupportedError(APIError):

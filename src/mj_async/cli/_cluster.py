@@ -126,7 +126,11 @@ def work(  # noqa: PLR0913  # options
         from ._cluster_run import work_on  # noqa: PLC0415  # it needs streaq
 
         most = max(_CONNECTIONS_PER_SEED, _CONNECTIONS_PER_SEED * concurrency)
-        client = connection.client(max_connections=most)
+        from mj_async.distributed import SharedGate  # noqa: PLC0415  # it needs streaq
+
+        gateway = connection.key_and_address()
+        gate = SharedGate(shared.address, rate=rate, burst=burst, **gateway)
+        client = connection.client(max_connections=most, gate=gate)
         return work_on(job, client, concurrency=concurrency, ask_again_after=ask_again_after)
 
     run(begin)

@@ -70,6 +70,15 @@ class Connection:
             say(f"warning: {warning.message}; next: give an address with https")
         return client
 
+    def key_and_address(self) -> dict[str, str | None]:
+        """Give what a gate is told of the gateway; all who need no key have the same.
+
+        Raises:
+            ConfigurationError: The key cannot be read.
+        """
+        api_key = "none" if self.auth == "none" else self._read_key()
+        return {"api_key": api_key, "base_url": self.base_url}
+
     def _read_key(self) -> str | None:
         if self.api_key_file is not None:
             return _read_key_file(self.api_key_file)

@@ -1,0 +1,140 @@
+"""A Redis for a moment: opened, asked one thing, closed, with nothing left behind.
+
+A pool of coredis holds a task group, so it can be used only in the task, and in the time, in
+which it was entered. What has no such lifetime opens one for each question: a millisecond.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlsplit
+
+from anyio.lowlevel import checkpoint
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from coredis import Redis
+from coredis.connection import BaseConnection
+from coredis.exceptions import NoScriptError
+from coredis.pool import ConnectionPool
+from coredis.retry import NoRetryPolicy
+
+# Pure; its Secret is what keeps the client's key out of what is printed.
+from mj_async import _checks, errors
+
+from ._redis import check_redis_url, place_of, told_plainly
+
+# Seconds for a connection, and for an answer.
+_PATIENCE = 2.0
+
+
+class BriefRedis:
+    """An address of Redis that can be asked, at any time and in any task.
+
+    Args:
+        redis_url: The address.
+
+    Attributes:
+        place: The same without user and password.
+
+    Raises:
+        ConfigurationError: It is none. Its text is not shown.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self._url, redis_url = _checks.Secret(check_redis_url(redis_url)), ""
+        parts = urlsplit(self._url.reveal())
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")
+        self._address = bare.geturl()
+        self.place = place_of(self._address)
+        self._try_address()
+
+    def _try_address(self) -> None:
+        problem = None
+        try:
+            self._open([])
+        except Exception as error:  # noqa: BLE001  # its text may show the password
+            problem = type(error).__name__
+        if problem is not None:
+            raise errors.ConfigurationError(
+                f"redis_url cannot be used ({problem}); next: give one such as"
+                " redis://localhost:6379/0"
+            )
+
+    async def run(self, script: str, sha: str, key: str, arguments: list[float | str]) -> list[int]:
+        """Run a script on one key.
+
+        Returns:
+            What it answers.
+
+        Raises:
+            ConfigurationError: Redis refuses the password, or cannot do this.
+            TransportError: Redis cannot be reached, or was lost.
+        """
+        opened: list[BaseConnection] = []
+        try:
+            with told_plainly(self._address), _without_its_log():
+                async with self._open(opened) as redis:
+                    return await _run(redis, script, sha, key, arguments)
+        except errors.MJError:
+            await checkpoint()  # coredis makes an error of it if a call is cut off
+            raise
+        finally:
+            for connection in opened:
+                _close_streams(connection)
+
+    def _open(self, opened: list[BaseConnection]) -> Redis[bytes]:
+        pool: ConnectionPool[Any] = ConnectionPool.from_url(
+            self._url.reveal(),
+            connect_timeout=_PATIENCE,
+            stream_timeout=_PATIENCE,
+            decode_components=True,
+        )
+        kind = pool.connection_class
+
+        def make(*location: Any, **options: Any) -> BaseConnection:
+            opened.append(kind(*location, **options))
+            return opened[-1]
+
+        pool.connection_class = make  # type: ignore[assignment]  # it is only called
+        return Redis(connection_pool=pool, retry_policy=NoRetryPolicy())
+
+
+async def _run(
+    redis: Redis[bytes], script: str, sha: str, key: str, arguments: list[float | str]
+) -> list[int]:
+    answer: Any
+    try:
+        answer = await redis.evalsha(sha, [key], arguments)
+    except NoScriptError:  # Redis has been started since
+        answer = await redis.eval(script, [key], arguments)
+    return list(answer)
+
+
+def _close_streams(connection: BaseConnection) -> None:
+    """Close what a connection that never came about leaves open, or Python warns of it."""
+    for stream in vars(connection).values():
+        if isinstance(stream, MemoryObjectSendStream | MemoryObjectReceiveStream):
+            stream.close()
+
+
+# --- coredis tells the log of each connection that is cut off, with a traceback ---------------
+
+_is_quiet = ContextVar("mj_async.distributed quiet", default=False)
+
+
+def _is_wanted(_record: logging.LogRecord) -> bool:
+    return not _is_quiet.get()
+
+
+@contextmanager
+def _without_its_log() -> Iterator[None]:
+    """Keep what it tells of this one question out of the log; an error is raised instead."""
+    logging.getLogger("coredis").addFilter(_is_wanted)  # a second time does nothing
+    token = _is_quiet.set(True)
+    try:
+        yield
+    finally:
+        _is_quiet.reset(token)

@@ -1,0 +1,43 @@
+"""The how-to page about limits: its programs, run as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from mj_async.testing import FakeGateway
+
+from ._redis_server import RedisServer
+
+pytestmark = pytest.mark.anyio
+
+PAGE = Path(__file__).parents[2] / "docs/howto/limits.md"
+PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("program", "printed"),
+    list(zip(PROGRAMS, ["1730621826053455 SUCCESS\n", "5 requests\n"], strict=True)),
+    ids=["shared", "own"],
+)
+async def test_the_programs(program: str, printed: str, redis_server: RedisServer) -> None:
+    """Each does what the page says, with a gateway and a Redis."""
+    gateway = FakeGateway()
+    gateway.add_task("1730621826053455")
+    async with gateway.serve() as base_url:
+        surroundings = {
+            **os.environ,
+            "MJ_REDIS_URL": redis_server.url,
+            "MJ_BASE_URL": base_url,
+            "MJ_API_KEY": gateway.api_key,
+        }
+        done = await anyio.run_process(
+            [sys.executable, "-W", "error", "-c", program], stderr=None, env=surroundings
+        )
+
+    assert printed == done.stdout.decode()

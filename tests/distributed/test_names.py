@@ -1,0 +1,30 @@
+"""The public names of the extra `distributed`, as `names.txt` beside this file has them.
+
+`PYTHONPATH=tests python tests/distributed/test_names.py` writes it anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mj_async.distributed
+from test_house import test_all_is_sorted_and_complete as check_all
+from test_public_names import describe
+
+SNAPSHOT = Path(__file__).with_name("names.txt")
+
+
+def test_the_public_names_are_as_written_down() -> None:
+    """Who changes what users see changes `names.txt`, too, where the diff shows it."""
+    written = SNAPSHOT.read_text(encoding="utf-8").splitlines()
+
+    assert written == list(describe(mj_async.distributed))
+
+
+def test_the_door_is_sorted_and_complete() -> None:
+    """`__all__` names what can be imported, as that of the other public modules does."""
+    check_all(mj_async.distributed)
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text("\n".join(describe(mj_async.distributed)) + "\n", encoding="utf-8")

@@ -1,0 +1,331 @@
+"""A gate of the user's own: asked before every request, told of every 429, and no more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+
+from mj_async import AsyncMJClient, Dialect, Gate, Polling, RetryPolicy, errors
+from mj_async.testing import FakeGateway
+
+pytestmark = pytest.mark.anyio
+
+DONE = [(0.0, "SUCCESS", "100%")]
+
+
+@attrs.define
+class Paced:
+    """A gate as users write them: a request every so many seconds, on the gateway's clock."""
+
+    gateway: FakeGateway
+    every: float
+    free_at: float = -math.inf
+    passed: int = 0
+    refused: int = 0
+    holds: list[float | None] = attrs.field(factory=list)
+
+    async def acquire(self, *, deadline: float | None) -> None:
+        """Let one pass, or say when to come again."""
+        left = self.free_at - self.gateway.now
+        if left > 1e-9:
+            self.refused += 1
+            raise errors.RateLimitError(retry_after=left)
+        self.free_at = self.gateway.now + self.every
+        self.passed += 1
+
+    async def hold(self, seconds: float | None) -> None:
+        """Hear of a 429."""
+        self.holds.append(seconds)
+        self.free_at = max(self.free_at, self.gateway.now + (seconds or 1.0))
+
+
+@attrs.define
+class Refusing:
+    """A gate that refuses so often, with an error of its own making, before it lets all pass."""
+
+    times: int
+    make: Callable[[], Exception]
+    asked: int = 0
+
+    async def acquire(self, *, deadline: float | None) -> None:
+        """Refuse, or let pass."""
+        self.asked += 1
+        if self.asked <= self.times:
+            raise self.make()
+
+    async def hold(self, seconds: float | None) -> None:
+        """Hear of a 429."""
+
+
+def spaced(gateway: FakeGateway, every: float) -> bool:
+    """Tell whether no two requests came closer than that."""
+    at = [request.at for request in gateway.requests]
+    return all(later - at[0] >= every * number - 1e-6 for number, later in enumerate(at))
+
+
+def made(count: int, **options: Any) -> FakeGateway:
+    """Make a gateway with tasks that take a while."""
+    gateway = FakeGateway(**options)
+    for number in range(count):
+        timeline = [(0.0, "IN_PROGRESS", "0%"), (20.0 + number, "SUCCESS", "100%")]
+        gateway.add_task(f"w{number}", timeline)
+        gateway.add_task(f"s{number}", DONE, seed=str(number))
+    return gateway
+
+
+async def fetches(client: AsyncMJClient) -> None:
+    """Fetch many at once."""
+    async with anyio.create_task_group() as group:
+        for number in range(30):
+            group.start_soon(client.fetch_task, f"s{number}")
+
+
+async def lists(client: AsyncMJClient) -> None:
+    """List more than one call may have."""
+    await client.list_tasks([f"s{number}" for number in range(30)])
+
+
+async def waits(client: AsyncMJClient) -> None:
+    """Wait, each by itself."""
+    async with anyio.create_task_group() as group:
+        for number in range(10):
+            group.start_soon(client.wait_for_task, f"w{number}")
+
+
+async def polls(client: AsyncMJClient) -> None:
+    """Wait, all together."""
+    ids = [f"w{number}" for number in range(10)]
+    async with client.wait_for_tasks(ids) as outcomes:
+        assert 10 == len([outcome.unwrap() async for outcome in outcomes])
+
+
+async def seeds(client: AsyncMJClient) -> None:
+    """Look up seeds, with one question each."""
+    ids = [f"s{number}" for number in range(10)]
+    async with client.image_seeds(ids, max_asks=1, ask_again_after=0) as outcomes:
+        found = [outcome.unwrap().seed async for outcome in outcomes]
+
+    assert sorted(map(str, range(10))) == sorted(map(str, found))
+
+
+CALLS = [fetches, lists, waits, polls, seeds]
+Calls = Callable[[AsyncMJClient], Awaitable[None]]
+
+
+DIALECTS = ["newapi", "onehub", "java", "csharp", "documented"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "calls"),
+    [(one, calls) for one in DIALECTS for calls in CALLS if (one, calls) != ("java", seeds)],
+)
+async def test_each_request_passes_the_gate_once(dialect: Any, calls: Calls) -> None:
+    """As many pass as requests are sent, at the gate's rate, whatever has to be found out."""
+    gateway = made(30, dialect=dialect)
+    gate = Paced(gateway, every=0.5)
+    async with gateway.client(gate=gate) as client:
+        await calls(client)
+
+        assert client.statistics().requests == gate.passed
+
+    assert gate.passed == len(gateway.requests)
+    assert spaced(gateway, 0.5)
+
+
+@pytest.mark.parametrize("calls", CALLS)
+async def test_failures_pass_the_gate_once_each(calls: Calls) -> None:
+    """A retry is a request; a 429 is told, with its Retry-After or without, and no other."""
+    gateway = made(30)
+    gate = Paced(gateway, every=0.25)
+    if calls is not seeds:  # there each is sent once
+        gateway.fail_next(2, status=503)
+    gateway.fail_next(1, status=429, headers={"retry-after": "7"})
+    gateway.fail_next(1, status=429)
+    async with gateway.client(gate=gate, retry=RetryPolicy(attempts=5)) as client:
+        await calls(client)
+
+    assert [7.0, None] == gate.holds
+    assert gate.passed == len(gateway.requests)
+    assert spaced(gateway, 0.25)
+
+
+async def test_a_poller_and_feeds_pass_the_gate() -> None:
+    """A poll that a webhook brings forward is a request like any other."""
+    gateway = made(5)
+    gate = Paced(gateway, every=1.0)
+    async with gateway.client(gate=gate) as client, client.task_poller() as poller:
+        async with anyio.create_task_group() as group:
+            for number in range(5):
+                group.start_soon(poller.wait_for_task, f"w{number}")
+            await gateway.advance(21.0)
+            poller.feed({"id": "w3", "status": "IN_PROGRESS"})
+
+    assert gate.passed == len(gateway.requests)
+    assert spaced(gateway, 1.0)
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.0, -1.0, math.nan])
+async def test_a_gate_that_does_not_say_when_is_not_asked_without_a_pause(
+    retry_after: float | None,
+) -> None:
+    """It is asked again after a tenth of a second."""
+    gateway = made(1)
+    gate = Refusing(20, lambda: errors.RateLimitError(retry_after=retry_after))
+    async with gateway.client(gate=gate) as client:
+        await client.fetch_task("s0")
+
+    assert 21 == gate.asked
+    assert 2.0 == pytest.approx(gateway.requests[0].at)
+
+
+async def test_a_refusal_is_no_attempt_whatever_it_looks_like() -> None:
+    """Nothing was sent, although the gate says 429; neither retries nor the budget are touched."""
+    gateway = made(1)
+    gate = Refusing(20, lambda: errors.RateLimitError(status_code=429, retry_after=1.0))
+    async with gateway.client(gate=gate, retry=RetryPolicy(attempts=1, budget=0)) as client:
+        await client.fetch_task("s0")
+
+        assert (1, 0) == (client.statistics().requests, client.statistics().retries)
+
+
+async def test_a_call_does_not_sleep_past_its_timeout() -> None:
+    """Then the gate's error is raised at once, with the task's id, and nothing was sent."""
+    gateway = made(1)
+    gate = Refusing(9, lambda: errors.RateLimitError(retry_after=20.0, description="busy"))
+    async with gateway.client(gate=gate) as client:
+        with pytest.raises(errors.RateLimitError, match="busy") as caught:
+            await client.fetch_task("s0", timeout=50.0)
+
+    assert (None, "s0", 20.0) == (
+        caught.value.status_code,
+        caught.value.task_id,
+        caught.value.retry_after,
+    )
+    assert 3 == gate.asked
+    assert () == tuple(gateway.requests)
+
+
+async def test_a_wait_sleeps_out_any_refusal() -> None:
+    """Refusals are no failed polls, and do not use up the grace of an unknown id."""
+    gateway = FakeGateway()
+    gate = Refusing(20, lambda: errors.RateLimitError(retry_after=200.0))
+    schedule = Polling(max_consecutive_errors=1, missing_grace=10.0, jitter=0)
+    async with gateway.client(gate=gate, polling=schedule) as client:
+        with pytest.raises(errors.TaskNotFoundError):
+            await client.wait_for_task("1", timeout=None)
+
+    assert [4000.0, 4010.0] == [
+        pytest.approx(gateway.requests[0].at, abs=0.1),
+        pytest.approx(gateway.requests[-1].at, abs=0.1),
+    ]
+
+
+async def test_a_wait_ends_in_a_refusal_at_its_deadline() -> None:
+    """A sleep at the gate is cut by the wait's own timeout."""
+    gateway = made(1)
+    gate = Refusing(99, lambda: errors.RateLimitError(retry_after=200.0))
+    async with gateway.client(gate=gate) as client:
+        with pytest.raises(errors.WaitTimeoutError):
+            await client.wait_for_task("w0", timeout=30.0)
+
+    assert 30.0 == pytest.approx(gateway.now)
+
+
+async def test_the_key_is_found_out_at_the_pace_of_a_gate() -> None:
+    """A search that the gate stops goes on where it was, whoever does it."""
+    gateway = made(30, dialect="java")
+    gate = Paced(gateway, every=1.5)
+    async with gateway.client(gate=gate, dialect=Dialect(auth="auto")) as client:
+        await fetches(client)
+
+        assert "mj-api-secret" == client.statistics().dialect.auth
+
+    assert 31 == len(gateway.requests)
+
+
+async def test_a_refused_key_is_found_out_at_the_pace_of_a_gate() -> None:
+    """It is three requests, and the first refusal is what all raise."""
+    gateway = made(1)
+    gate = Paced(gateway, every=3.0)
+    refusals = []
+    async with gateway.client(gate=gate, api_key="sk-other") as client:
+
+        async def fetch() -> None:
+            with pytest.raises(errors.AuthenticationError) as caught:
+                await client.fetch_task("s0")
+            refusals.append(caught.value)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(fetch)
+
+    assert 2 == len(refusals)
+    assert 6 >= len(gateway.requests)
+    assert gate.passed == len(gateway.requests)
+
+
+class Broken(Exception):  # noqa: N818  # a user's
+    """What a gate of the user's raises."""
+
+
+@pytest.mark.parametrize("calls", CALLS)
+async def test_what_else_a_gate_raises_reaches_the_caller(calls: Calls) -> None:
+    """It is neither swallowed nor tried again, in waits and runs either."""
+    gateway = made(30)
+    gate = Refusing(math.inf, lambda: Broken("no"))  # type: ignore[arg-type]  # for ever
+    async with gateway.client(gate=gate) as client:
+        with pytest.raises((Broken, ExceptionGroup)) as caught:
+            await calls(client)
+
+    assert isinstance(caught.value, Broken) or caught.group_contains(Broken)
+    assert () == tuple(gateway.requests)
+
+
+async def test_a_gate_that_sleeps_in_spite_of_the_deadline_works() -> None:
+    """It costs a connection meanwhile, and nothing else."""
+    gateway = made(30)
+
+    class Sleeping:
+        async def acquire(self, *, deadline: float | None) -> None:
+            assert -math.inf == deadline
+            await anyio.sleep(0.001)
+
+        async def hold(self, seconds: float | None) -> None:
+            raise AssertionError
+
+    gate: Gate = Sleeping()
+    async with gateway.client(gate=gate) as client:
+        for calls in CALLS:
+            await calls(client)
+
+
+async def test_clients_share_a_gate() -> None:
+    """A 429 of one client holds back the other, where they have one gate."""
+    gateway = made(1)
+    gate = Paced(gateway, every=0.0)
+    gateway.fail_next(1, status=429, headers={"retry-after": "30"})
+    async with gateway.client(gate=gate) as one, gateway.client(gate=gate) as other:
+        with pytest.raises(errors.RateLimitError):
+            await one.fetch_task("s0", timeout=5.0)
+        await other.fetch_task("s0")
+
+    assert 30.0 == pytest.approx(gateway.requests[-1].at, abs=0.1)
+
+
+class Half:
+    """A gate that lacks a method."""
+
+    async def acquire(self, *, deadline: float | None) -> None:
+        """Let pass."""
+
+
+@pytest.mark.parametrize("gate", [Half(), Paced, "gate", 5, False])
+def test_what_is_no_gate_is_refused(gate: Any) -> None:
+    """It says what is missing, before anything is sent."""
+    with pytest.raises(errors.ConfigurationError, match="gate must be an object with the methods"):
+        FakeGateway().client(gate=gate)
