@@ -99,5 +99,5 @@ class AnyOrder(RuleBasedStateMachine):
             assert place.watch.polls > before[id(place)]
 
 
-AnyOrder.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=200, stateful_step_count=30)
 TestAnyOrder = AnyOrder.TestCase

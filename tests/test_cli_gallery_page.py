@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mj_async.cli._gallery_page import LineError, Sheet, read_row, web_address, write_page
@@ -93,7 +93,6 @@ class Page(HTMLParser):
 PLAIN = Page([{"task_id": "1"}])
 
 
-@settings(deadline=None)  # a page takes its time on a machine that is busy
 @given(line=LINES, name=TEXTS.map(lambda text: text.encode(errors="replace").decode()))
 def test_every_text_comes_back_and_nothing_else(line: dict[str, Any], name: str) -> None:
     """Whatever a field says, it is read back exactly, and the page has the template's tags only."""

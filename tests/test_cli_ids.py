@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mj_async import AsyncMJClient, errors
@@ -86,7 +86,6 @@ def test_a_line_without_end_is_not_collected() -> None:
 # --- the set ----------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=3)))
 def test_the_set_is_a_set(texts: list[str]) -> None:
     """It tells what is new as a set of str would, surrogates included."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
 
@@ -83,7 +84,7 @@ class Exchange:
         self._http_client = http_client
         self._owned = owned
         # A caller's client names itself; ours has to, for some firewalls refuse the nameless.
-        agent = {"User-Agent": f"mj_async/{version('mj_async')}"} if owned else {}
+        agent = {"User-Agent": _agent()} if owned else {}
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **agent}
         most = settings.max_connections
         self._slots = anyio.Semaphore(most, fast_acquire=True)
@@ -281,6 +282,11 @@ class Exchange:
                 raise failures[-1]
             self._log.retry(name, len(failures), policy.attempts, delay, failures[-1])
             await self._clock.sleep(delay)
+
+
+@cache  # reading it takes as long as a request
+def _agent() -> str:
+    return f"mj_async/{version('mj_async')}"
 
 
 def is_held(error: Exception) -> bool:
