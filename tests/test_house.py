@@ -35,7 +35,7 @@ LEVELS = [
     ["_retry", "_ask", "_reply"],
     ["_answer", "_gate", "_ledger", "_log", "_schedule", "_statistics", "_wire"],
     ["_exchange", "_waiting", "_bulk"],
-    ["_scheme"],
+    ["_alone", "_scheme"],
     ["_lists"],
     ["_gateway", "_agenda"],
     ["_driver"],

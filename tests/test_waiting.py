@@ -10,9 +10,9 @@ from trio.testing import MockClock
 
 from _fakes import Script, task, watch_on
 from mj_async import Polling, Task, errors
+from mj_async._alone import wait
 from mj_async._durations import Durations
 from mj_async._schedule import Schedule
-from mj_async._waiting import wait
 
 pytestmark = pytest.mark.anyio
 

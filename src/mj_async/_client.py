@@ -14,6 +14,7 @@ import attrs
 import httpx
 
 from . import _checks, errors
+from ._alone import Alone, wait
 from ._bulk import SeedRun
 from ._clock import Clock
 from ._driver import Driver, make_driver
@@ -33,7 +34,7 @@ from ._settings import Dialect, Polling, RetryPolicy, Settings
 from ._statistics import Statistics
 from ._task_list import TaskList
 from ._task_run import TaskRun
-from ._waiting import Alone, WaitContext, Watch, wait
+from ._waiting import WaitContext, Watch
 
 if TYPE_CHECKING:
     from typing import Any, Self

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 
 from . import _checks
+from ._alone import wait
 from ._answer import parse_task
 from ._seats import Crowd, Seats
-from ._waiting import Watch, wait
+from ._waiting import Watch
 from .errors import ClientStateError
 
 if TYPE_CHECKING:
