@@ -107,8 +107,16 @@ def _bits(found: bytes) -> Iterator[int]:
 
 
 def write_part(directory: Path, number: int, lines: bytes) -> None:
-    """Write a part so that it is there whole, or not at all, whatever happens meanwhile."""
+    """Write a part so that it is there whole, or not at all, whatever happens meanwhile.
+
+    Raises:
+        ConfigurationError: There is one already, of other ids.
+    """
     path = directory / file_of(number)
+    if path.exists() and not _begins_like(path, lines):
+        raise errors.ConfigurationError(
+            f"{path} is another job's; next: give another directory, or move it away"
+        )
     draft = path.with_suffix(".tmp")
     with draft.open("wb") as file:
         file.write(lines)
@@ -116,6 +124,13 @@ def write_part(directory: Path, number: int, lines: bytes) -> None:
         os.fsync(file.fileno())
     draft.replace(path)
     _sync_directory(directory)
+
+
+def _begins_like(path: Path, lines: bytes) -> bool:
+    """Tell whether the first lines of both are of one id; our lines begin with it."""
+    begin = lines.partition(b",")[0]
+    with path.open("rb") as file:
+        return file.read(len(begin) + 1) == begin + b","
 
 
 def _sync_directory(directory: Path) -> None:

@@ -11,8 +11,7 @@ import attrs
 from anyio import CancelScope
 from streaq import Worker
 
-from ._redis import told_plainly
-from ._store import PATIENCE, patient
+from ._redis import ANSWER_WITHIN, CONNECT_WITHIN, Patience, told_plainly
 
 LookUp: TypeAlias = Callable[[int, list[str]], Awaitable[None]]
 
@@ -26,18 +25,25 @@ class Engine(Worker[None]):
         """Take none."""
 
 
-def make_engine(redis_url: str, name: str, lease: float = 60.0, chunks: int = 1) -> Engine:
+def make_engine(
+    redis_url: str, name: str, patience: Patience, *, lease: float = 60.0, chunks: int = 1
+) -> Engine:
     """Make streaq's view of a job; nothing is sent before it is entered.
 
     Args:
         redis_url: Where it is.
         name: The job's.
+        patience: How long Redis may be away.
         lease: Seconds after which a chunk whose worker is silent goes to another.
         chunks: How many are worked on at once.
     """
     engine = Engine(
         redis_url,
-        redis_kwargs={"retry_policy": patient(PATIENCE)},
+        redis_kwargs={
+            "retry_policy": patience,
+            "connect_timeout": CONNECT_WITHIN,
+            "stream_timeout": lease + ANSWER_WITHIN,  # it waits a lease for new chunks
+        },
         queue_name=queue_of(name),
         concurrency=chunks,
         serializer=_to_json,
@@ -83,7 +89,7 @@ class Publisher:
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
 
     async def __aenter__(self) -> Self:
-        self._engine = make_engine(self.redis_url, self.name)
+        self._engine = make_engine(self.redis_url, self.name, Patience())
         with told_plainly(self.redis_url):
             await self._stack.enter_async_context(self._engine)
         return self

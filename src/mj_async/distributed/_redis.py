@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,10 +11,11 @@ from urllib.parse import urlsplit
 
 from coredis import Redis
 from coredis import exceptions as redis_errors
-from coredis.retry import RetryPolicy
+from coredis.retry import ExponentialBackoffRetryPolicy
 
 from mj_async import errors
 
+FORGOTTEN = "has forgotten the job; next: submit it again, to a Redis that keeps what it has"
 _SCHEMES = ("redis", "rediss", "unix")
 # Lost, or not there yet: what another try may mend.
 LOST = (
@@ -22,6 +25,27 @@ LOST = (
     redis_errors.ReadOnlyError,
     TimeoutError,
 )
+# Redis may be killed and started again below a running job.
+PATIENCE = 60.0
+# What is silent for so long has vanished without a word, as a machine without power does.
+CONNECT_WITHIN, ANSWER_WITHIN = 10.0, 20.0
+_END_WITHIN = 1.5
+
+
+class Patience(ExponentialBackoffRetryPolicy):
+    """Tries again for so many seconds while Redis is away, but not when all is to end."""
+
+    def __init__(self, seconds: float = PATIENCE) -> None:
+        super().__init__(LOST, None, deadline=seconds, base_delay=0.05, max_delay=1.0, jitter=True)
+        self._until = math.inf
+
+    def end(self) -> None:
+        """Give up soon: whoever stops a process waits for it."""
+        self._until = time.monotonic() + _END_WITHIN
+
+    def will_retry(self, exc: BaseException) -> bool:
+        """Tell whether another try may help."""
+        return time.monotonic() < self._until and super().will_retry(exc)
 
 
 def check_redis_url(redis_url: object) -> str:
@@ -50,9 +74,14 @@ def place_of(redis_url: str) -> str:
     return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
 
 
-def open_redis(redis_url: str, retry: RetryPolicy) -> Redis[bytes]:
+def open_redis(redis_url: str, patience: Patience) -> Redis[bytes]:
     """Make a client of Redis; nothing is sent before it is entered."""
-    return Redis.from_url(redis_url, retry_policy=retry)
+    return Redis.from_url(
+        redis_url,
+        retry_policy=patience,
+        connect_timeout=CONNECT_WITHIN,
+        stream_timeout=ANSWER_WITHIN,
+    )
 
 
 @contextmanager
@@ -83,6 +112,8 @@ def _plain_error(error: BaseException, redis_url: str) -> errors.MJError:
     if isinstance(error, errors.MJError):
         return error
     place = place_of(redis_url)
+    if isinstance(error, redis_errors.StreamConsumerGroupError):
+        return errors.ClientStateError(f"Redis at {place} {FORGOTTEN}")
     if isinstance(error, redis_errors.AuthenticationError | redis_errors.AuthorizationError):
         return errors.ConfigurationError(
             f"Redis at {place} refuses the user or the password: {error}; next: correct redis_url"

@@ -9,24 +9,14 @@ from typing import Any, Self
 
 import attrs
 from coredis import Redis
-from coredis.retry import ExponentialBackoffRetryPolicy
 
 from mj_async import errors
 
 from . import _scripts
-from ._redis import LOST, open_redis, place_of, told_plainly
+from ._redis import FORGOTTEN, Patience, open_redis, place_of, told_plainly
 from ._state import VERSION, State, read_state
 
-# Redis may be killed and started again below a running job.
-PATIENCE = 60.0
 _OLDEST = 7
-
-
-def patient(patience: float) -> ExponentialBackoffRetryPolicy:
-    """Make a policy that tries again for so many seconds while Redis is away."""
-    return ExponentialBackoffRetryPolicy(
-        LOST, None, deadline=patience, base_delay=0.05, max_delay=1.0, jitter=True
-    )
 
 
 @attrs.define
@@ -40,6 +30,8 @@ class Store:
 
     redis_url: str
     name: str
+    patience: Patience = attrs.field(factory=Patience, init=False)
+    _there: bool = attrs.field(default=False, init=False)
     _redis: Redis[bytes] = attrs.field(init=False)
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
 
@@ -54,10 +46,10 @@ class Store:
         Raises:
             ConfigurationError: Redis cannot be reached, refuses us, or may forget what it keeps.
         """
-        self._redis = open_redis(self.redis_url, patient(PATIENCE))
+        self._redis = open_redis(self.redis_url, self.patience)
         try:
             with told_plainly(self.redis_url):
-                async with open_redis(self.redis_url, patient(0.0)) as probe:
+                async with open_redis(self.redis_url, Patience(0.0)) as probe:
                     found = await probe.info()
         except errors.TransportError as error:  # nothing has begun: it is a wrong address
             raise errors.ConfigurationError(str(error)) from None
@@ -79,20 +71,20 @@ class Store:
         Raises:
             ConfigurationError: It is there, and not such a one.
         """
-        _, size = await self._versioned(await self._run(_scripts.CREATE, VERSION, chunk_size))
+        version, size = await self._run(_scripts.CREATE, VERSION, chunk_size)
+        self._check_version(version)
         if int(size) != chunk_size:
             raise errors.ConfigurationError(
                 f"the job {self.name!r} has chunks of {int(size)} ids, not of {chunk_size};"
                 f" next: give chunk_size={int(size)}, or another name"
             )
 
-    async def _versioned(self, found: Sequence[Any]) -> Sequence[Any]:
-        if found[0] is not None and found[0] != VERSION.encode():
+    def _check_version(self, version: bytes | None) -> None:
+        if version != VERSION.encode():
             raise errors.ConfigurationError(
                 f"the job {self.name!r} was made by another version of mj_async;"
                 " next: finish it there, or give another name"
             )
-        return found
 
     async def look(self, worker: str = "", lease: float = 0.0) -> State | None:
         """Tell how the job stands; None where there is none.
@@ -100,18 +92,40 @@ class Store:
         Args:
             worker: Who looks, if it works; and is then counted.
             lease: Seconds for which it counts; 0: it has ended.
+
+        Raises:
+            ConfigurationError: It is another version's.
+            ClientStateError: It was there, and is no more.
         """
-        found = await self._versioned(await self._run(_scripts.LOOK, worker, round(1000 * lease)))
-        return None if found[0] is None else read_state(found)
+        found = await self._run(_scripts.LOOK, worker, round(1000 * lease))
+        if found[0] is not None:
+            self._check_version(found[0])
+            self._there = True
+            return read_state(found)
+        if self._there:
+            raise errors.ClientStateError(f"Redis at {place_of(self.redis_url)} {FORGOTTEN}")
+        return None
+
+    async def state(self) -> State:
+        """Tell how the job stands.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        state = await self.look()
+        if state is None:
+            raise errors.ConfigurationError(
+                f"there is no job {self.name!r} in this Redis; next: submit it, or correct the name"
+            )
+        return state
 
     async def feed(self, before: int, fed: int, fed_ids: int, digest: str) -> bool:
-        """Write down that chunks have been published; False where somebody else has."""
+        """Write down that chunks will be published; False where the job stands elsewhere."""
         return bool(await self._run(_scripts.FEED, before, fed, fed_ids, digest))
 
-    async def complete(self) -> None:
-        """Write down that all have been published."""
-        with told_plainly(self.redis_url):
-            await self._redis.hset(self.key, {"complete": 1})
+    async def complete(self, fed: int) -> bool:
+        """Write down that all have been published; False where these are not all."""
+        return bool(await self._run(_scripts.COMPLETE, fed))
 
     async def begin(self, number: int) -> tuple[int, bytes]:
         """Begin a chunk: tell how often it was delivered (0: it is done) and what is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -26,7 +27,7 @@ MOST_DELIVERIES = 5
 _LOOK_EVERY = 0.5
 # Seconds that a process counts as a worker after it was heard of.
 _COUNTED = 5.0
-_GIVE_BACK_WITHIN = 5.0
+_LEAVE_WITHIN = 2.0
 
 
 @attrs.define
@@ -49,14 +50,25 @@ class Work:
     _over: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _failure: Exception | None = attrs.field(default=None, init=False)
 
+    @property
+    def _chunks_at_once(self) -> int:
+        return min(CHUNKS_AT_ONCE, self.concurrency)
+
     async def run(self) -> None:
         """Work until all that was submitted has an outcome, or is dead.
 
         Raises:
             MJError: What has ended a look-up before its time, as a refused key does.
         """
-        engine = make_engine(self.store.redis_url, self.store.name, self.lease, CHUNKS_AT_ONCE)
+        engine = make_engine(
+            self.store.redis_url,
+            self.store.name,
+            self.store.patience,
+            lease=self.lease,
+            chunks=self._chunks_at_once,
+        )
         register(engine, self._look_up)
+        await self.store.look()  # no chunk of another version's is touched
         try:
             with told_plainly(self.store.redis_url):
                 async with anyio.create_task_group() as group:
@@ -83,54 +95,70 @@ class Work:
     def _stop(self) -> None:
         """Cut what is under way: the engine itself would wait for it."""
         self._over.set()
+        self.store.patience.end()
         for scope in self._scopes:
             scope.cancel()
 
     async def _leave(self) -> None:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_GIVE_BACK_WITHIN):
+        with anyio.move_on_after(_LEAVE_WITHIN, shield=True), suppress(errors.MJError):
             await self.store.look(self._id, 0.0)
 
     async def _look_up(self, number: int, task_ids: list[str]) -> None:
         """Look up a chunk; the engine calls it.
 
         Raises:
-            StreaqRetry: It goes back into the queue.
+            StreaqRetry: It goes back into the queue, which it leaves with any other error.
         """
-        if self._over.is_set():
+        try:
+            is_settled = not self._over.is_set() and await self._settle(number, task_ids)
+        except Exception as error:  # noqa: BLE001  # raised by run
+            self._fail(error)
+            is_settled = False
+        if not is_settled:
             raise StreaqRetry(delay=0)
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        self._over.set()
+
+    async def _settle(self, number: int, task_ids: list[str]) -> bool:
+        """Look up a chunk, or bury it; False where there is something to be done still."""
         times, there = await self.store.begin(number)
         if times > MOST_DELIVERIES:
             await self.store.bury(number, task_ids)
-        elif times:
-            await self._look_up_rest(number, task_ids, unpack(there))
+            return True
+        return not times or await self._look_up_rest(number, task_ids, unpack(there))
 
-    async def _look_up_rest(self, number: int, task_ids: list[str], there: bytes) -> None:
-        lines, failure = by_id(there), None
-        with anyio.CancelScope() as scope:
-            self._scopes.add(scope)
-            try:
-                await self._ask(task_ids, lines)
-            except Exception as error:  # noqa: BLE001  # raised by run
-                failure = error
-            finally:
-                self._scopes.discard(scope)
-        if failure is not None:
-            self._failure = self._failure or failure
-            self._over.set()
+    async def _look_up_rest(self, number: int, task_ids: list[str], there: bytes) -> bool:
+        lines = by_id(there)
+        failure = await self._ask_until_over(task_ids, lines)
         in_order = [lines[task_id] for task_id in task_ids if task_id in lines]
         if len(in_order) == len(task_ids):
             seedless = sum(not has_seed(line) for line in in_order)
             await self.store.finish(number, pack(in_order), len(task_ids), seedless)
-            return
+            return True
         # What was received is kept, and only the rest asked for by whoever goes on.
         # A gateway that is away, or refuses the key, says nothing against the chunk.
-        counts = not isinstance(failure, errors.MJError | None)
-        if await self.store.release(number, pack(in_order), counts=counts):
-            raise StreaqRetry(delay=0)
+        counts = not (self._over.is_set() and isinstance(failure, errors.MJError | None))
+        return not await self.store.release(number, pack(in_order), counts=counts)
+
+    async def _ask_until_over(self, task_ids: list[str], lines: dict[str, str]) -> Exception | None:
+        with anyio.CancelScope() as scope:
+            self._scopes.add(scope)
+            if self._over.is_set():
+                scope.cancel()
+            try:
+                await self._ask(task_ids, lines)
+            except Exception as error:  # noqa: BLE001  # raised by run
+                self._fail(error)
+                return error
+            finally:
+                self._scopes.discard(scope)
+        return None
 
     async def _ask(self, task_ids: list[str], lines: dict[str, str]) -> None:
         rest = [task_id for task_id in task_ids if task_id not in lines]
-        most = -(-self.concurrency // CHUNKS_AT_ONCE)
+        most = self.concurrency // self._chunks_at_once
         async with self.client.image_seeds(rest, concurrency=most) as outcomes:
             async for outcome in outcomes:
                 lines[outcome.task_id] = write_line(outcome)
