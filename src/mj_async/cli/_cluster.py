@@ -90,7 +90,7 @@ def submit(  # options
         job = shared.job(name, chunk_size)
         if dead and (task_ids or source is not None):
             raise errors.ConfigurationError(
-                "--dead sends ids of the job again, and takes none; next: do the one, then the other"
+                "--dead sends ids of the job again, and takes none; next: give one or the other"
             )
         from ._cluster_run import send_again, submit_all  # noqa: PLC0415  # it needs streaq
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -27,10 +26,6 @@ from ._terminal import Terminal, say
 _LOOK_EVERY = 1.0
 _PATIENCE = 15.0
 _GO_ON = "to go on: the same command"
-
-# They print tracebacks where nobody has set up logging; what went wrong is told in one line.
-for _name in ("coredis", "streaq"):
-    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 def code_of_job(progress: JobProgress | None) -> int:
@@ -145,14 +140,20 @@ def collect_all(job: SeedJob, directory: Path) -> int:
 def show_status(job: SeedJob, *, watch: bool, as_json: bool) -> int:
     """Show how a job stands, and give the exit code."""
     run = ClusterRun(job)
-    if watch:
-        return run.conduct(partial(_watch, job))
+    code = run.conduct(partial(_watch, job)) if watch else DONE
+    if code not in (DONE, PARTLY) or (watch and not as_json):
+        return code
     progress: JobProgress = run_async(job.progress)
-    if as_json:
-        run.terminal.put_json(attrs.asdict(progress))
-    for name, value in () if as_json else rows_of(job.name, progress):
-        run.terminal.put(f"{name:<15}{value}".rstrip())
+    _put(run.terminal, job.name, progress, as_json=as_json)
     return code_of_job(progress)
+
+
+def _put(terminal: Terminal, name: str, progress: JobProgress, *, as_json: bool) -> None:
+    if as_json:
+        terminal.put_json(attrs.asdict(progress))
+        return
+    for title, value in rows_of(name, progress):
+        terminal.put(f"{title:<15}{value}".rstrip())
 
 
 async def _watch(job: SeedJob) -> None:

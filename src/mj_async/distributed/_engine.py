@@ -7,22 +7,53 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self, TypeAlias
 
+import anyio
 import attrs
 from anyio import CancelScope
+from anyio.streams.memory import MemoryObjectReceiveStream
 from streaq import Worker
+from streaq.types import StreamMessage
 
-from ._redis import ANSWER_WITHIN, CONNECT_WITHIN, Patience, told_plainly
+from ._redis import ANSWER_WITHIN, Patience, redis_options, told_plainly
 
 LookUp: TypeAlias = Callable[[int, list[str]], Awaitable[None]]
 
 _LOOK_UP = "look_up"
+_FINISH_WITHIN = 3.0
+_LOOK_EVERY = 0.02
 
 
 class Engine(Worker[None]):
-    """A streaq worker that leaves the signals to its host; 7.2 takes them, whatever it is told."""
+    """A streaq worker that leaves its host in peace.
+
+    7.2 takes the signals, whatever it is told, and leaves a stream of its own open.
+    """
 
     async def signal_handler(self, scope: CancelScope) -> None:
         """Take none."""
+
+    _under_way = 0
+
+    async def run_task(self, msg: StreamMessage) -> None:
+        """Run a chunk, and know of it until Redis knows how it ended."""
+        self._under_way += 1
+        try:
+            await super().run_task(msg)
+        finally:
+            self._under_way -= 1
+
+    async def finish(self) -> None:
+        """Wait until no chunk is under way; whoever waits has told them to stop."""
+        with anyio.move_on_after(_FINISH_WITHIN):
+            while self._under_way:  # noqa: ASYNC110  # seldom, and not for long
+                await anyio.sleep(_LOOK_EVERY)
+
+    async def run_consumers(
+        self, receive: MemoryObjectReceiveStream[StreamMessage], *scopes: CancelScope, **status: Any
+    ) -> None:
+        """Close the stream, too, of which only clones are closed there."""
+        with receive:
+            await super().run_consumers(receive, *scopes, **status)
 
 
 def make_engine(
@@ -39,11 +70,8 @@ def make_engine(
     """
     engine = Engine(
         redis_url,
-        redis_kwargs={
-            "retry_policy": patience,
-            "connect_timeout": CONNECT_WITHIN,
-            "stream_timeout": lease + ANSWER_WITHIN,  # it waits a lease for new chunks
-        },
+        # It waits a lease for new chunks.
+        redis_kwargs=redis_options(patience, ANSWER_WITHIN + lease),
         queue_name=queue_of(name),
         concurrency=chunks,
         serializer=_to_json,

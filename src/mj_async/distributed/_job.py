@@ -108,7 +108,8 @@ class SeedJob:
         check_instance("client", client, AsyncMJClient)
         check_count("concurrency", concurrency)
         async with self._open() as store:
-            await Work(store, client, concurrency, self._lease).run()
+            await store.look()  # no chunk of another version's is touched
+        await Work(self._open(), client, concurrency, self._lease).run()
 
     async def collect(self, directory: str | PathLike[str]) -> None:
         """Write the outcomes into files, until all that was submitted has been collected.

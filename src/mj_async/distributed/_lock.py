@@ -63,7 +63,6 @@ class Lock:
         self._group.cancel_scope.cancel()
         await self._group.__aexit__(None, None, None)
         # It runs out by itself, too.
-        self.store.patience.end()
         with anyio.move_on_after(_LEAVE_WITHIN, shield=True), suppress(errors.MJError):
             await self.store.unlock(self.what, self._owner)
 

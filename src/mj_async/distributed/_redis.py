@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -16,6 +17,10 @@ from coredis.retry import ExponentialBackoffRetryPolicy
 from mj_async import errors
 
 FORGOTTEN = "has forgotten the job; next: submit it again, to a Redis that keeps what it has"
+# They print tracebacks where nobody has set up logging; what went wrong is raised.
+for _name in ("coredis", "streaq"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+
 _SCHEMES = ("redis", "rediss", "unix")
 # Lost, or not there yet: what another try may mend.
 LOST = (
@@ -28,7 +33,7 @@ LOST = (
 # Redis may be killed and started again below a running job.
 PATIENCE = 60.0
 # What is silent for so long has vanished without a word, as a machine without power does.
-CONNECT_WITHIN, ANSWER_WITHIN = 10.0, 20.0
+_CONNECT_WITHIN, ANSWER_WITHIN = 10.0, 20.0
 _END_WITHIN = 1.5
 
 
@@ -54,16 +59,21 @@ def check_redis_url(redis_url: object) -> str:
     Raises:
         ConfigurationError: It is none. Its text is not shown, for it may hold a password.
     """
-    try:
-        parts = urlsplit(redis_url) if isinstance(redis_url, str) else None
-        usable = parts is not None and parts.scheme in _SCHEMES and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not isinstance(redis_url, str):
+    if not isinstance(redis_url, str) or not _is_usable(redis_url):
         raise errors.ConfigurationError(
             "redis_url is no address of a Redis; next: give one such as redis://localhost:6379/0"
         )
     return redis_url
+
+
+def _is_usable(redis_url: str) -> bool:
+    try:
+        parts = urlsplit(redis_url)
+        Redis.from_url(redis_url)  # what stands behind a "?" is read by it alone
+        at = parts.path if parts.scheme == "unix" else parts.hostname
+        return parts.scheme in _SCHEMES and bool(at) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def place_of(redis_url: str) -> str:
@@ -71,17 +81,22 @@ def place_of(redis_url: str) -> str:
     parts = urlsplit(redis_url)
     if parts.scheme == "unix":
         return parts.path
-    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+    return f"{parts.hostname}:{parts.port or 6379}"
+
+
+def redis_options(patience: Patience, answer_within: float) -> dict[str, Any]:
+    """PURE: give what every connection is made with."""
+    return {
+        "retry_policy": patience,
+        "connect_timeout": _CONNECT_WITHIN,
+        "stream_timeout": answer_within,
+        "decode_components": True,  # a password may hold what an address cannot
+    }
 
 
 def open_redis(redis_url: str, patience: Patience) -> Redis[bytes]:
     """Make a client of Redis; nothing is sent before it is entered."""
-    return Redis.from_url(
-        redis_url,
-        retry_policy=patience,
-        connect_timeout=CONNECT_WITHIN,
-        stream_timeout=ANSWER_WITHIN,
-    )
+    return Redis.from_url(redis_url, **redis_options(patience, ANSWER_WITHIN))
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 import attrs
+from anyio.lowlevel import checkpoint_if_cancelled
 from streaq import StreaqRetry
 
 from mj_async import errors
 
-from ._engine import make_engine, register
+from ._engine import Engine, make_engine, register
 from ._lines import by_id, has_seed, pack, unpack, write_line
 from ._redis import told_plainly
 
@@ -60,6 +61,31 @@ class Work:
         Raises:
             MJError: What has ended a look-up before its time, as a refused key does.
         """
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._stop_when_cancelled)
+            group.start_soon(self._end_in_order, group.cancel_scope)
+        await checkpoint_if_cancelled()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _stop_when_cancelled(self) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self._stop()
+
+    async def _end_in_order(self, around: anyio.CancelScope) -> None:
+        # Shielded, and told to stop instead: what is under way is given back by connections
+        # which any cancellation would cut.
+        with anyio.CancelScope(shield=True):
+            try:
+                async with self.store:
+                    await self._run()
+            except Exception as error:  # noqa: BLE001  # raised by run
+                self._fail(error)
+        around.cancel()
+
+    async def _run(self) -> None:
         engine = make_engine(
             self.store.redis_url,
             self.store.name,
@@ -68,20 +94,26 @@ class Work:
             chunks=self._chunks_at_once,
         )
         register(engine, self._look_up)
-        await self.store.look()  # no chunk of another version's is touched
         try:
             with told_plainly(self.store.redis_url):
                 async with anyio.create_task_group() as group:
-                    group.start_soon(engine.run_async)
+                    group.start_soon(self._serve, engine)
                     try:
                         await self._watch()
                     finally:
                         self._stop()
+                        await engine.finish()
                         group.cancel_scope.cancel()
         finally:
             await self._leave()
-        if self._failure is not None:
-            raise self._failure
+
+    async def _serve(self, engine: Engine) -> None:
+        try:
+            await engine.run_async()
+        except Exception:
+            # What it could not give back at the end comes back when its lease runs out.
+            if not self._over.is_set():
+                raise
 
     async def _watch(self) -> None:
         """Be counted, until all is done or something has gone wrong."""
@@ -100,7 +132,7 @@ class Work:
             scope.cancel()
 
     async def _leave(self) -> None:
-        with anyio.move_on_after(_LEAVE_WITHIN, shield=True), suppress(errors.MJError):
+        with anyio.move_on_after(_LEAVE_WITHIN), suppress(errors.MJError):
             await self.store.look(self._id, 0.0)
 
     async def _look_up(self, number: int, task_ids: list[str]) -> None:
