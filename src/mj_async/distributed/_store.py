@@ -53,7 +53,7 @@ class Store:
                     found = await probe.info()
         except errors.TransportError as error:  # nothing has begun: it is a wrong address
             raise errors.ConfigurationError(str(error)) from None
-        _check_server(found, self.redis_url)
+        check_server(found, self.redis_url)
         await self._stack.enter_async_context(self._redis)
         return self
 
@@ -192,7 +192,12 @@ class Store:
                 await redis.eval(_scripts.UNLOCK, [f"{self.key}:lock:{what}"], [owner])
 
 
-def _check_server(found: dict[str, Any], redis_url: str) -> None:
+def check_server(found: dict[str, Any], redis_url: str) -> None:
+    """Make sure that a Redis can be used, from what its INFO tells.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
     policy = found.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise errors.ConfigurationError(
