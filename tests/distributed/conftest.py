@@ -14,17 +14,6 @@ from mj_async.distributed import SeedJob
 from ._redis_server import RedisServer
 
 
-# coredis leaves the streams of a connection open that is refused, or cut while it is made.
-UNCLOSED = pytest.mark.filterwarnings("ignore:Unclosed <MemoryObject:ResourceWarning")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let no test fail for that."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(UNCLOSED)
-
-
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     """Give a running Redis that keeps every write in an append-only file."""
