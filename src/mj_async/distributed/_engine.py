@@ -14,7 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from streaq import Worker
 from streaq.types import StreamMessage
 
-from ._redis import ANSWER_WITHIN, Patience, redis_options, told_plainly
+from ._redis import ANSWER_WITHIN, Patience, ToldPlainly, redis_options
 
 LookUp: TypeAlias = Callable[[int, list[str]], Awaitable[None]]
 
@@ -118,7 +118,7 @@ class Publisher:
 
     async def __aenter__(self) -> Self:
         self._engine = make_engine(self.redis_url, self.name, Patience())
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             await self._stack.enter_async_context(self._engine)
         return self
 
@@ -134,5 +134,5 @@ class Publisher:
         """
         task = self._engine.enqueue_unsafe(_LOOK_UP, number, list(task_ids))
         task.id = f"{number:06d}"
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             await task

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
+from anyio.lowlevel import checkpoint_if_cancelled
 from coredis import Redis
 from coredis import exceptions as redis_errors
 from coredis.retry import ExponentialBackoffRetryPolicy
@@ -99,25 +99,35 @@ def open_redis(redis_url: str, patience: Patience) -> Redis[bytes]:
     return Redis.from_url(redis_url, **redis_options(patience, ANSWER_WITHIN))
 
 
-@contextmanager
-def told_plainly(redis_url: str) -> Iterator[None]:
-    """Make one plain error of what Redis, and the task groups around its connections, raise.
+@attrs.frozen
+class ToldPlainly:
+    """Makes one plain error of what Redis, and the task groups around its connections, raise.
 
-    Raises:
-        ConfigurationError: Redis refuses the password, or the database.
-        TransportError: Redis cannot be reached, or was lost.
+    Args:
+        redis_url: Where Redis is.
     """
-    plain = None
-    try:
-        yield
-    except* (*LOST, redis_errors.RedisError, errors.MJError) as group:
-        plain = _plain_error(_first_of(group), redis_url)
-    if plain is not None:  # raised above, it would be in a group again
-        raise plain
+
+    redis_url: str
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Raise it.
+
+        Raises:
+            ConfigurationError: Redis refuses the password, or the database.
+            ClientStateError: It has forgotten the job.
+            TransportError: Redis cannot be reached, or was lost.
+        """
+        first = _first_of(error)
+        if isinstance(first, redis_errors.RedisError | TimeoutError | errors.MJError):
+            # A connection that a cancellation has cut is no error.
+            await checkpoint_if_cancelled()
+            raise _plain_error(first, self.redis_url) from None
 
 
-def _first_of(group: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = group
+def _first_of(error: BaseException | None) -> BaseException | None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

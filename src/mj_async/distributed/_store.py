@@ -13,7 +13,7 @@ from coredis import Redis
 from mj_async import errors
 
 from . import _scripts
-from ._redis import FORGOTTEN, Patience, open_redis, place_of, told_plainly
+from ._redis import FORGOTTEN, Patience, ToldPlainly, open_redis, place_of
 from ._state import VERSION, State, read_state
 
 _OLDEST = 7
@@ -48,7 +48,7 @@ class Store:
         """
         self._redis = open_redis(self.redis_url, self.patience)
         try:
-            with told_plainly(self.redis_url):
+            async with ToldPlainly(self.redis_url):
                 async with open_redis(self.redis_url, Patience(0.0)) as probe:
                     found = await probe.info()
         except errors.TransportError as error:  # nothing has begun: it is a wrong address
@@ -62,7 +62,7 @@ class Store:
         await self._stack.__aexit__(None, None, None)
 
     async def _run(self, script: str, *arguments: str | bytes | int, key: str = "") -> Any:
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             return await self._redis.eval(script, [self.key + key], arguments)
 
     async def create(self, chunk_size: int) -> None:
@@ -152,7 +152,7 @@ class Store:
 
     async def dead(self) -> dict[int, list[str]]:
         """Give the ids of each dead chunk."""
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             found = await self._redis.hgetall(f"{self.key}:dead")
         return {int(number): json.loads(ids) for number, ids in sorted(found.items())}
 
@@ -162,12 +162,12 @@ class Store:
 
     async def parts(self) -> list[int]:
         """Name the chunks whose parts wait to be collected, in order."""
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             return sorted(int(number) for number in await self._redis.hkeys(f"{self.key}:parts"))
 
     async def part(self, number: int) -> bytes | None:
         """Give a part; None where somebody else has collected it."""
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             return await self._redis.hget(f"{self.key}:parts", str(number))
 
     async def collect(self, number: int, count: int) -> None:
@@ -176,7 +176,7 @@ class Store:
 
     async def collected(self) -> bytes:
         """Give the map of the chunks that were collected, a bit for each."""
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             return await self._redis.get(f"{self.key}:collected") or b""
 
     async def lock(self, what: str, owner: str, seconds: float) -> bool:
@@ -187,7 +187,7 @@ class Store:
     async def unlock(self, what: str, owner: str) -> None:
         """Give a lock back."""
         # By a connection of its own: if this task is cancelled, those of the job are cut.
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             async with open_redis(self.redis_url, Patience(0.0)) as redis:
                 await redis.eval(_scripts.UNLOCK, [f"{self.key}:lock:{what}"], [owner])
 

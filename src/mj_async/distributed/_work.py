@@ -15,7 +15,7 @@ from mj_async import errors
 
 from ._engine import Engine, make_engine, register
 from ._lines import by_id, has_seed, pack, unpack, write_line
-from ._redis import told_plainly
+from ._redis import ToldPlainly
 
 if TYPE_CHECKING:
     from mj_async import AsyncMJClient
@@ -95,7 +95,7 @@ class Work:
         )
         register(engine, self._look_up)
         try:
-            with told_plainly(self.store.redis_url):
+            async with ToldPlainly(self.store.redis_url):
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._serve, engine)
                     try:
