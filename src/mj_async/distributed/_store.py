@@ -48,9 +48,9 @@ class Store:
         """
         self._redis = open_redis(self.redis_url, self.patience)
         try:
-            async with ToldPlainly(self.redis_url):
-                async with open_redis(self.redis_url, Patience(0.0)) as probe:
-                    found = await probe.info()
+            probe = open_redis(self.redis_url, Patience(0.0))
+            async with ToldPlainly(self.redis_url), probe:
+                found = await probe.info()
         except errors.TransportError as error:  # nothing has begun: it is a wrong address
             raise errors.ConfigurationError(str(error)) from None
         check_server(found, self.redis_url)
@@ -187,9 +187,9 @@ class Store:
     async def unlock(self, what: str, owner: str) -> None:
         """Give a lock back."""
         # By a connection of its own: if this task is cancelled, those of the job are cut.
-        async with ToldPlainly(self.redis_url):
-            async with open_redis(self.redis_url, Patience(0.0)) as redis:
-                await redis.eval(_scripts.UNLOCK, [f"{self.key}:lock:{what}"], [owner])
+        redis = open_redis(self.redis_url, Patience(0.0))
+        async with ToldPlainly(self.redis_url), redis:
+            await redis.eval(_scripts.UNLOCK, [f"{self.key}:lock:{what}"], [owner])
 
 
 def check_server(found: dict[str, Any], redis_url: str) -> None:

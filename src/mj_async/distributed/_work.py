@@ -95,15 +95,14 @@ class Work:
         )
         register(engine, self._look_up)
         try:
-            async with ToldPlainly(self.store.redis_url):
-                async with anyio.create_task_group() as group:
-                    group.start_soon(self._serve, engine)
-                    try:
-                        await self._watch()
-                    finally:
-                        self._stop()
-                        await engine.finish()
-                        group.cancel_scope.cancel()
+            async with ToldPlainly(self.store.redis_url), anyio.create_task_group() as group:
+                group.start_soon(self._serve, engine)
+                try:
+                    await self._watch()
+                finally:
+                    self._stop()
+                    await engine.finish()
+                    group.cancel_scope.cancel()
         finally:
             await self._leave()
 
