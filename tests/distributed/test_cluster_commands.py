@@ -42,7 +42,7 @@ def test_a_view_before_and_after() -> None:
     assert view.speak() == str(view.draw(80, 24))
     view.progress = stands(done=50, per_second=2.0, dead=10, workers=1, seedless=3)
 
-    assert "50 of 100, 2.0/s, 20 s left: without a seed 3, dead 10, 1 worker" == view.speak()
+    assert "50 of 100, 2.0/s, 20s left: without a seed 3, dead 10, 1 worker" == view.speak()
 
 
 def test_words() -> None:
@@ -151,7 +151,10 @@ def test_the_dead(call: Call, name: str, redis: RedisServer) -> None:
         ("lease", ["work", "NAME", "--lease", "0"]),
         ("cannot write to /proc/1/x", ["collect", "NAME", "/proc/1/x"]),
         ("no address of a Redis", ["status", "NAME", "--redis-url", "localhost"]),
-        ("cannot be reached", ["status", "NAME", "--redis-url", f"redis://localhost:{free_port()}"]),
+        (
+            "cannot be reached",
+            ["status", "NAME", "--redis-url", f"redis://localhost:{free_port()}"],
+        ),
     ],
 )
 @pytest.mark.usefixtures("gateway")
@@ -174,9 +177,7 @@ def test_no_redis_url(call: Call) -> None:
     )
 
 
-def test_a_bad_line_from_a_pipe(
-    call: Call, name: str, tmp_path: Path
-) -> None:
+def test_a_bad_line_from_a_pipe(call: Call, name: str, tmp_path: Path) -> None:
     """A bad line that is read late ends the submission, which is not complete."""
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("1\n2\x07\n3\n",))
@@ -235,6 +236,7 @@ def test_interrupted(
     }
     assert 0 == night.run("submit", night.name, *IDS).code
     redis.ask("hset", f"mj_async:job:{night.name}", "complete", "0", "waiting", str(2**25))
+    redis.ask("hset", f"mj_async:job:{night.name}", *("fed", "0") * (command == "submit"), "x", "x")
     reading, writing = os.pipe()
     process = night.start(command, *arguments[command], stdin=reading)
     os.write(writing, "\n".join([*IDS, *(f"more-{one}" for one in range(500))]).encode())
@@ -265,7 +267,8 @@ def test_watched_over_a_restart(redis_server: RedisServer, tmp_path: Path) -> No
     redis_server.kill()
 
     assert 2 == process.wait(timeout=40), night.said()
-    assert "cannot be reached" in night.said()
+    (said,) = night.folder.glob("night-02-*.txt")
+    assert "cannot be reached" in said.read_text()
 
 
 def test_on_a_terminal(call: Call, night: Cluster, redis: RedisServer) -> None:

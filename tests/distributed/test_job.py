@@ -200,7 +200,9 @@ async def test_killed_before_the_queue_had_it(redis: RedisServer, make_job: Make
     with pytest.raises(OSError, match="cut"):
         await job.submit(Broken(20, OSError("cut")))
     queue = f"streaq:mj_async:{job.name}"
-    *_, last = [line for line in redis.ask("xrange", f"{queue}:queues:normal", "-", "+") if "-" in line]
+    *_, last = [
+        line for line in redis.ask("xrange", f"{queue}:queues:normal", "-", "+") if "-" in line
+    ]
     redis.ask("xdel", f"{queue}:queues:normal", last)
     redis.ask("del", f"{queue}:task:data:000001")
     gateway = SlowGateway()
@@ -224,7 +226,9 @@ async def test_bad_ids(make_job: MakeJob, bad: Any) -> None:
     assert not (await job.progress()).complete
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a:b", "a/b", ".a", "-a", "猪", "a\n", "x" * 101, None])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a:b", "a/b", ".a", "-a", "猪", "a\n", "x" * 101, None]
+)
 async def test_odd_names(redis: RedisServer, name: Any) -> None:
     """A name that could be read as something else is refused at once."""
     with pytest.raises(errors.ConfigurationError, match="must be 1 to 100 of A-Z a-z 0-9"):

@@ -332,7 +332,9 @@ async def test_directories(make_job: MakeJob, tmp_path: Path) -> None:
     await other.collect(tmp_path / "b")
 
 
-async def test_killed_between_file_and_note(make_job: MakeJob, redis: RedisServer, tmp_path: Path) -> None:
+async def test_killed_between_file_and_note(
+    make_job: MakeJob, redis: RedisServer, tmp_path: Path
+) -> None:
     """A part that was written, but not noted, is written again; a draft is no part."""
     job = make_job()
     await job.submit(IDS)
@@ -360,7 +362,8 @@ async def test_a_part_noted_twice(make_job: MakeJob, redis: RedisServer) -> None
     async with job.outcomes() as outcomes:
         seen = [(await anext(aiter(outcomes))).task_id]
         key = f"mj_async:job:{job.name}"
-        redis.ask("hdel", f"{key}:parts", "0")
+        redis.ask("hincrby", key, "collected_ids", "10")
+        redis.ask("setbit", f"{key}:collected", "0", "1")
         seen += [outcome.task_id async for outcome in outcomes]
 
     assert seen == IDS

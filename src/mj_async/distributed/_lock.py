@@ -61,10 +61,11 @@ class Lock:
     async def __aexit__(self, *_exception: object) -> None:
         assert self._group is not None  # noqa: S101  # __aenter__ has set it
         self._group.cancel_scope.cancel()
-        await self._group.__aexit__(None, None, None)
-        # It runs out by itself, too.
-        with anyio.move_on_after(_LEAVE_WITHIN, shield=True), suppress(errors.MJError):
-            await self.store.unlock(self.what, self._owner)
+        try:
+            await self._group.__aexit__(None, None, None)
+        finally:  # it runs out by itself, too
+            with anyio.move_on_after(_LEAVE_WITHIN, shield=True), suppress(errors.MJError):
+                await self.store.unlock(self.what, self._owner)
 
     async def _keep(self) -> bool:
         began = time.monotonic()

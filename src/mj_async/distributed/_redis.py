@@ -120,14 +120,15 @@ class ToldPlainly:
             ClientStateError: It has forgotten the job.
             TransportError: Redis cannot be reached, or was lost.
         """
-        first = _first_of(error)
+        first = first_of(error)
         if isinstance(first, redis_errors.RedisError | TimeoutError | errors.MJError):
             # A connection that a cancellation has cut is no error.
             await checkpoint_if_cancelled()
             raise _plain_error(first, self.redis_url) from None
 
 
-def _first_of(error: BaseException | None) -> BaseException | None:
+def first_of(error: BaseException | None) -> BaseException | None:
+    """PURE: give the first error of a group, of groups in it, too; or the error itself."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

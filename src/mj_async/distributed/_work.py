@@ -15,7 +15,7 @@ from mj_async import errors
 
 from ._engine import Engine, make_engine, register
 from ._lines import by_id, has_seed, pack, unpack, write_line
-from ._redis import ToldPlainly
+from ._redis import LOST, ToldPlainly, first_of
 
 if TYPE_CHECKING:
     from mj_async import AsyncMJClient
@@ -29,6 +29,7 @@ _LOOK_EVERY = 0.5
 # Seconds that a process counts as a worker after it was heard of.
 _COUNTED = 5.0
 _LEAVE_WITHIN = 2.0
+_BEGIN_AGAIN_AFTER = 0.1
 
 
 @attrs.define
@@ -49,6 +50,7 @@ class Work:
     _id: str = attrs.field(factory=lambda: uuid.uuid4().hex, init=False)
     _scopes: set[anyio.CancelScope] = attrs.field(factory=set, init=False)
     _over: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _engine: Engine | None = attrs.field(default=None, init=False)
     _failure: Exception | None = attrs.field(default=None, init=False)
 
     @property
@@ -86,33 +88,41 @@ class Work:
         around.cancel()
 
     async def _run(self) -> None:
-        engine = make_engine(
-            self.store.redis_url,
-            self.store.name,
-            self.store.patience,
-            lease=self.lease,
-            chunks=self._chunks_at_once,
-        )
-        register(engine, self._look_up)
         try:
             async with ToldPlainly(self.store.redis_url), anyio.create_task_group() as group:
-                group.start_soon(self._serve, engine)
+                group.start_soon(self._serve)
                 try:
                     await self._watch()
                 finally:
                     self._stop()
-                    await engine.finish()
+                    await self._finish()
                     group.cancel_scope.cancel()
         finally:
             await self._leave()
 
-    async def _serve(self, engine: Engine) -> None:
-        try:
-            await engine.run_async()
-        except Exception:
-            # What it could not give back at the end comes back when its lease runs out.
-            if not self._over.is_set():
-                raise
+    async def _serve(self) -> None:
+        while not self._over.is_set():
+            self._engine = self._make_engine()
+            try:
+                await self._engine.run_async()
+            except Exception as error:
+                # What it could not give back comes back when its lease runs out.
+                if not self._over.is_set() and not isinstance(first_of(error), LOST):
+                    raise
+            # Its pipelines know no patience; whoever looks on ends it all when that is over.
+            await anyio.sleep(_BEGIN_AGAIN_AFTER)
+
+    def _make_engine(self) -> Engine:
+        store, chunks = self.store, self._chunks_at_once
+        engine = make_engine(
+            store.redis_url, store.name, store.patience, lease=self.lease, chunks=chunks
+        )
+        register(engine, self._look_up)
+        return engine
+
+    async def _finish(self) -> None:
+        if self._engine is not None:
+            await self._engine.finish()
 
     async def _watch(self) -> None:
         """Be counted, until all is done or something has gone wrong."""
