@@ -191,12 +191,13 @@ async def test_completed_by_another(make_job: MakeJob, redis: RedisServer) -> No
 
 async def test_a_silent_worker(make_job: MakeJob, redis: RedisServer, tmp_path: Path) -> None:
     """A chunk whose worker is silent goes to another; its late answer changes nothing."""
-    job, silent, quick = make_job(), SlowGateway(*IDS), SlowGateway()
+    job, quick = make_job(), SlowGateway()
     await job.submit(IDS[:10])
 
     def stopped() -> None:
         # Its event loop stands still for longer than its lease, as after SIGSTOP.
         async def work() -> None:
+            silent = SlowGateway(*IDS)
             async with anyio.create_task_group() as group:
                 group.start_soon(work_on, SeedJob(redis.url, job.name, lease=0.5), silent)
                 await silent.until_asked(*IDS[:10])
@@ -352,21 +353,6 @@ async def test_killed_between_file_and_note(
     await job.collect(tmp_path)
 
     assert before == lines_of(tmp_path)
-
-
-async def test_a_part_noted_twice(make_job: MakeJob, redis: RedisServer) -> None:
-    """A part that is gone before it is noted does no harm."""
-    job = make_job()
-    await job.submit(IDS)
-    await work_on(job, SlowGateway())
-    async with job.outcomes() as outcomes:
-        seen = [(await anext(aiter(outcomes))).task_id]
-        key = f"mj_async:job:{job.name}"
-        redis.ask("hincrby", key, "collected_ids", "10")
-        redis.ask("setbit", f"{key}:collected", "0", "1")
-        seen += [outcome.task_id async for outcome in outcomes]
-
-    assert seen == IDS
 
 
 async def test_a_part_gone_meanwhile(make_job: MakeJob, redis: RedisServer) -> None:
