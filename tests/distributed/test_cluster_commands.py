@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
+import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -214,14 +214,6 @@ def test_a_refused_key(call: Call, name: str, gateway: FakeGateway) -> None:
     assert "to go on: the same command" in ended.err
 
 
-def _until_working(process: subprocess.Popen[bytes], night: Cluster, said: str = "") -> None:
-    give_up = time.monotonic() + 20
-    while said not in night.said() or "cluster" == said:
-        assert time.monotonic() < give_up
-        assert None is process.poll()
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
 @pytest.mark.parametrize("command", ["submit", "work", "collect", "status"])
 def test_interrupted(
@@ -253,22 +245,48 @@ def test_interrupted(
     assert "Exception ignored" not in said
 
 
-def test_watched_over_a_restart(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_watched_over_a_restart(call: Call, redis_server: RedisServer) -> None:
     """`status --watch` goes on while Redis is started again, and ends when it stays away."""
-    night = Cluster("night", redis_server.url, "http://localhost:1", tmp_path)
-    assert 0 == night.run("submit", "night", *IDS).code
-    process = night.start("status", "--watch")
-    time.sleep(2)
-    redis_server.kill()
-    time.sleep(2)
-    redis_server.start()
-    time.sleep(2)
-    assert None is process.poll(), night.said()
-    redis_server.kill()
+    address = ("--redis-url", redis_server.url)
+    assert 0 == call("cluster", "submit", "night", *IDS, *address).code
 
-    assert 2 == process.wait(timeout=40), night.said()
-    (said,) = night.folder.glob("night-02-*.txt")
-    assert "cannot be reached" in said.read_text()
+    def disturb() -> None:
+        time.sleep(1.5)
+        redis_server.kill()
+        time.sleep(1.5)
+        redis_server.start()
+        time.sleep(1.5)
+        redis_server.kill()
+
+    disturbance = threading.Thread(target=disturb)
+    disturbance.start()
+    ended = call("cluster", "status", "night", "--watch", "--json", *address)
+    disturbance.join()
+
+    assert (2, "") == (ended.code, ended.out)
+    assert "cannot be reached" in ended.err
+
+
+def test_watched_to_the_end(call: Call, name: str, redis: RedisServer) -> None:
+    """`status --watch` ends when all has been collected."""
+    assert 0 == call("cluster", "submit", name, *IDS).code
+    done = ("done_ids", "12", "done", "1", "collected_ids", "12")
+    later = threading.Timer(1.5, redis.ask, ["hset", f"mj_async:job:{name}", *done])
+    later.start()
+    ended = call("cluster", "status", name, "--watch")
+    later.join()
+
+    assert 0 == ended.code
+    assert "12 of 12" in ended.err
+
+
+def test_without_the_extra(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where streaq is not installed, the command says what to install."""
+    monkeypatch.setitem(sys.modules, "streaq", None)
+    ended = call("cluster", "status", "night")
+
+    assert 2 == ended.code
+    assert "next: python -m pip install 'mj_async[cli,distributed]'" in ended.err
 
 
 def test_on_a_terminal(call: Call, night: Cluster, redis: RedisServer) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from mj_async import AsyncMJClient, SeedOutcome, errors
@@ -171,7 +172,7 @@ class Broken:
     async def asynchronous(self) -> AsyncIterator[str]:
         """Give them asynchronously."""
         for one in self:
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             yield one
 
 

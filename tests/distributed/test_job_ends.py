@@ -366,3 +366,44 @@ async def test_a_part_gone_meanwhile(make_job: MakeJob, redis: RedisServer) -> N
         await store.collect(1, 10)
 
         assert 2 == (await parts.next() or (None,))[0]
+
+
+async def test_outcomes_in_the_way(make_job: MakeJob, redis: RedisServer) -> None:
+    """Outcomes that are cancelled while another collects leave nothing behind."""
+    job = make_job()
+    async with Store(redis.url, job.name) as store, Lock(store, "collect"):
+        with anyio.move_on_after(0.2) as scope:
+            async with job.outcomes():
+                pass
+
+    assert scope.cancelled_caught
+
+
+async def test_the_queue_is_gone(make_job: MakeJob, redis: RedisServer) -> None:
+    """A worker whose queue is gone ends, and says what to do."""
+    job, raised = make_job(), []
+
+    async def work() -> None:
+        try:
+            await work_on(job, SlowGateway())
+        except errors.ClientStateError as error:
+            raised.append(str(error))
+
+    queue = f"streaq:mj_async:{job.name}:queues:normal"
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            while "1" not in redis.ask("exists", queue):
+                await anyio.sleep(0.02)
+            await anyio.sleep(0.2)
+            redis.ask("del", queue)
+
+    assert "forgotten the job; next: submit it again" in raised[0]
+
+
+async def test_an_id_repeated_far_behind(make_job: MakeJob) -> None:
+    """An id is submitted once, however far behind it comes again."""
+    job = make_job(chunk_size=200_000)
+    await job.submit(str(number % 100_002) for number in range(100_003))
+
+    assert 100_002 == (await job.progress()).total
