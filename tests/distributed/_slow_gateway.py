@@ -49,7 +49,7 @@ class SlowGateway:
     async def until_asked(self, *task_ids: str) -> None:
         """Wait until it has been asked for these seeds."""
         with anyio.fail_after(20):
-            while not self.asked.keys() >= set(task_ids):
+            while not self.asked.keys() >= set(task_ids):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:

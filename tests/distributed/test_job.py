@@ -103,13 +103,13 @@ async def test_outcomes_are_entered(make_job: MakeJob) -> None:
     """Outcomes that were not entered, or were left, say how they are used."""
     job: Any = make_job()
     await job.submit([])
-    with pytest.raises(errors.ClientStateError, match="async with job.outcomes"):
+    with pytest.raises(errors.ClientStateError, match=r"async with job\.outcomes"):
         async for _ in job.outcomes():
             pass
     async with job.outcomes() as outcomes:
         pass
 
-    with pytest.raises(errors.ClientStateError, match="async with job.outcomes"):
+    with pytest.raises(errors.ClientStateError, match=r"async with job\.outcomes"):
         await anext(aiter(outcomes))
 
 
@@ -141,6 +141,15 @@ async def test_submitted_again(make_job: MakeJob, tmp_path: Path) -> None:
 
     assert IDS == [line["task_id"] for line in lines_of(tmp_path)]
     assert {1} == set(gateway.asked.values())
+
+
+async def test_more_after_whole_chunks(make_job: MakeJob) -> None:
+    """A job that is complete takes no further chunk."""
+    job = make_job()
+    await job.submit(IDS[:20])
+
+    with pytest.raises(errors.ConfigurationError, match="was begun with other ids"):
+        await job.submit(IDS)
 
 
 @pytest.mark.parametrize(
@@ -310,11 +319,8 @@ async def test_progress_on_the_way(make_job: MakeJob) -> None:
 
     assert (10, 15, 1) == (progress.done, progress.running, progress.workers)
     assert not progress.finished
-    assert (25, 0, 0) == (
-        (progress := await job.progress()).done,
-        progress.running,
-        progress.workers,
-    )
+    progress = await job.progress()
+    assert (25, 0, 0) == (progress.done, progress.running, progress.workers)
 
 
 async def test_everybody_waits_for_the_submission(make_job: MakeJob, tmp_path: Path) -> None:
@@ -332,7 +338,7 @@ async def test_everybody_waits_for_the_submission(make_job: MakeJob, tmp_path: P
 async def test_no_such_job(make_job: MakeJob) -> None:
     """What needs a job says that there is none."""
     for ask in (make_job().progress, make_job().dead, make_job().send_again):
-        with pytest.raises(errors.ConfigurationError, match="there is no job .*; next: submit it"):
+        with pytest.raises(errors.ConfigurationError, match=r"there is no job .*; next: submit it"):
             await ask()  # type: ignore[operator]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import anyio
@@ -16,6 +16,7 @@ from mj_async.distributed._collect import Parts
 from mj_async.distributed._lines import pack
 from mj_async.distributed._lock import Lock
 from mj_async.distributed._store import Store
+from mj_async.distributed._work import Work
 
 from ._redis_server import RedisServer
 from ._slow_gateway import SlowGateway
@@ -159,33 +160,32 @@ async def test_a_lock_is_kept(redis: RedisServer) -> None:
     redis.ask("del", f"{store.key}:lock:collect")
 
 
-async def test_overtaken(make_job: MakeJob, redis: RedisServer) -> None:
+@pytest.mark.parametrize("last", [15, 22])
+async def test_overtaken(make_job: MakeJob, redis: RedisServer, last: int) -> None:
     """Who was overtaken while it was stopped feeds nothing more."""
     job = make_job()
 
-    async def ids() -> object:
+    async def ids() -> AsyncIterator[str]:
         for number, one in enumerate(IDS):
-            if number == stop:
+            if number == last:
                 redis.ask("hset", f"mj_async:job:{job.name}", "fed", "7")
             yield one
 
-    for stop in (15, 22):
-        redis.ask("del", f"mj_async:job:{job.name}")
-        with pytest.raises(errors.ClientStateError, match="stands elsewhere .*; next: submit it"):
-            await job.submit(ids())  # type: ignore[arg-type]
+    with pytest.raises(errors.ClientStateError, match=r"stands elsewhere .*; next: submit it"):
+        await job.submit(ids())
 
 
 async def test_completed_by_another(make_job: MakeJob, redis: RedisServer) -> None:
     """Who was overtaken at the very end does not say that the job is complete."""
     job = make_job()
 
-    async def ids() -> object:
+    async def ids() -> AsyncIterator[str]:
         for one in IDS[:20]:
             yield one
         redis.ask("hset", f"mj_async:job:{job.name}", "fed", "7")
 
     with pytest.raises(errors.ClientStateError, match="stands elsewhere"):
-        await job.submit(ids())  # type: ignore[arg-type]
+        await job.submit(ids())
     assert not (await job.progress()).complete
 
 
@@ -229,7 +229,7 @@ async def test_redis_comes_back(redis_server: RedisServer, tmp_path: Path) -> No
     job = SeedJob(redis_server.url, "job", chunk_size=10, lease=1)
     gateway, seen = SlowGateway(*IDS[20:]), []
 
-    async def ids() -> object:
+    async def ids() -> AsyncIterator[str]:
         for one in IDS:
             await anyio.sleep(0.04)
             yield one
@@ -240,7 +240,7 @@ async def test_redis_comes_back(redis_server: RedisServer, tmp_path: Path) -> No
 
     with anyio.fail_after(40):
         async with anyio.create_task_group() as group:
-            group.start_soon(job.submit, ids())  # type: ignore[arg-type]
+            group.start_soon(job.submit, ids())
             group.start_soon(take)
             group.start_soon(work_on, job, gateway)
             await anyio.sleep(0.5)
@@ -259,9 +259,9 @@ async def test_redis_forgets(redis_server: RedisServer, tmp_path: Path) -> None:
     gateway = SlowGateway(*IDS[10:])
     raised: list[errors.MJError] = []
 
-    async def ends(part: Callable[[], object]) -> None:
+    async def ends(part: Callable[[], Awaitable[None]]) -> None:
         try:
-            await part()  # type: ignore[misc]
+            await part()
         except errors.MJError as error:
             raised.append(error)
 
@@ -270,7 +270,7 @@ async def test_redis_forgets(redis_server: RedisServer, tmp_path: Path) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(ends, lambda: work_on(job, gateway))
             group.start_soon(ends, lambda: job.collect(tmp_path / "out"))
-            while not list((tmp_path / "out").glob("*.jsonl")):
+            while not list((tmp_path / "out").glob("*.jsonl")):  # noqa: ASYNC110
                 await anyio.sleep(0.05)
             redis_server.ask("flushall")
     assert {errors.ClientStateError} == {type(error) for error in raised}
@@ -313,20 +313,22 @@ async def test_redis_stays_away(redis_server: RedisServer) -> None:
     assert 8 > time.monotonic() - began
 
 
-async def test_directories(make_job: MakeJob, tmp_path: Path) -> None:
+async def test_directories(make_job: MakeJob, redis: RedisServer, tmp_path: Path) -> None:
     """A directory that cannot be used, lacks what was collected, or is another's, is refused."""
-    job, other = make_job(), SeedJob(make_job().__dict__["_redis_url"], f"{make_job().name}.b")
+    job, other = make_job(), SeedJob(redis.url, f"{make_job().name}.b")
     (tmp_path / "file").write_text("")
-    with pytest.raises(errors.ConfigurationError, match="cannot write to .*; next: give another"):
+    with pytest.raises(errors.ConfigurationError, match=r"cannot write to .*; next: give another"):
         await job.collect(tmp_path / "file")
     for one in (job, other):
         await one.submit(IDS if one is job else IDS[::-1])
         await work_on(one, SlowGateway())
     await job.collect(tmp_path / "a")
-    with pytest.raises(errors.ConfigurationError, match="3 parts .* not in .*part-000000"):
+    with pytest.raises(errors.ConfigurationError, match=r"3 parts .* not in .*part-000000"):
         await job.collect(tmp_path / "b")
     before = lines_of(tmp_path / "a")
-    with pytest.raises(errors.ConfigurationError, match="part-000000.jsonl is another job's; next"):
+    with pytest.raises(
+        errors.ConfigurationError, match=r"part-000000\.jsonl is another job's; next"
+    ):
         await other.collect(tmp_path / "a")
 
     assert before == lines_of(tmp_path / "a")
@@ -393,7 +395,7 @@ async def test_the_queue_is_gone(make_job: MakeJob, redis: RedisServer) -> None:
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             group.start_soon(work)
-            while "1" not in redis.ask("exists", queue):
+            while "1" not in redis.ask("exists", queue):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
             await anyio.sleep(0.2)
             redis.ask("del", queue)
@@ -407,3 +409,16 @@ async def test_an_id_repeated_far_behind(make_job: MakeJob) -> None:
     await job.submit(str(number % 100_002) for number in range(100_003))
 
     assert 100_002 == (await job.progress()).total
+
+
+async def test_stopped_while_a_chunk_begins(make_job: MakeJob, redis: RedisServer) -> None:
+    """Work that is told to stop while a chunk is begun asks for none of it."""
+    job, gateway = make_job(), SlowGateway()
+    await job.submit(IDS)
+    async with Store(redis.url, job.name) as store, gateway.client() as client:
+        work = Work(store, client, 4, 15.0)
+        work._stop()
+
+        assert not await work._settle(0, IDS[:10])
+        assert 0 == (await store.state()).progress.running
+    assert not gateway.asked

@@ -66,7 +66,9 @@ async def test_absent() -> None:
     """Where nobody listens, the address is wrong, and one line says so."""
     job = SeedJob(f"redis://:secret@127.0.0.1:{free_port()}", "job")
 
-    with pytest.raises(errors.ConfigurationError, match="cannot be reached: .*; next: ") as refused:
+    with pytest.raises(
+        errors.ConfigurationError, match=r"cannot be reached: .*; next: "
+    ) as refused:
         await job.submit(["1"])
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -121,7 +123,7 @@ async def test_a_redis_that_forgets(tmp_path: Path) -> None:
 
 def test_an_old_redis() -> None:
     """An old Redis, which lacks functions, is refused; one that does not tell is tried."""
-    with pytest.raises(errors.ConfigurationError, match="host:6379 is 6.2.14; next: use one from"):
+    with pytest.raises(errors.ConfigurationError, match=r"host:6379 is 6.2.14; next: use one from"):
         check_server({"redis_version": "6.2.14"}, "redis://:secret@host")
     check_server({"redis_version": "7.0.15"}, "redis://host")
     check_server({}, "redis://host")

@@ -171,6 +171,6 @@ async def test_another_thing_of_that_name(redis: RedisServer) -> None:
     redis.ask("set", f"mj_async:job:{name}", "something")
     async with Store(redis.url, name) as store:
         with pytest.raises(
-            errors.ConfigurationError, match="cannot do what is needed: .*wrong kind"
+            errors.ConfigurationError, match=r"cannot do what is needed: .*wrong kind"
         ):
             await store.look()

@@ -173,12 +173,10 @@ class Outcomes:
 
     async def __aenter__(self) -> AsyncIterator[SeedOutcome]:
         """Connect, and keep others from collecting."""
-        await self._stack.enter_async_context(self.store)
-        try:
-            lock = await self._stack.enter_async_context(Lock(self.store, "collect"))
-        except BaseException:
-            await self._stack.aclose()
-            raise
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.store)
+            lock = await stack.enter_async_context(Lock(self.store, "collect"))
+            self._stack = stack.pop_all()
         self._parts = Parts(self.store, lock)
         return self
 

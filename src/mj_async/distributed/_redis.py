@@ -138,7 +138,7 @@ def _plain_error(error: BaseException, redis_url: str) -> errors.MJError:
     if isinstance(error, errors.MJError):
         return error
     place = place_of(redis_url)
-    if isinstance(error, redis_errors.StreamConsumerGroupError):
+    if isinstance(error, redis_errors.StreamConsumerGroupError | redis_errors.UnblockedError):
         return errors.ClientStateError(f"Redis at {place} {FORGOTTEN}")
     if isinstance(error, redis_errors.AuthenticationError | redis_errors.AuthorizationError):
         return errors.ConfigurationError(

@@ -50,7 +50,7 @@ class Work:
     _id: str = attrs.field(factory=lambda: uuid.uuid4().hex, init=False)
     _scopes: set[anyio.CancelScope] = attrs.field(factory=set, init=False)
     _over: anyio.Event = attrs.field(factory=anyio.Event, init=False)
-    _engine: Engine | None = attrs.field(default=None, init=False)
+    _engine: Engine = attrs.field(init=False)
     _failure: Exception | None = attrs.field(default=None, init=False)
 
     @property
@@ -88,6 +88,7 @@ class Work:
         around.cancel()
 
     async def _run(self) -> None:
+        self._engine = self._make_engine()
         try:
             async with ToldPlainly(self.store.redis_url), anyio.create_task_group() as group:
                 group.start_soon(self._serve)
@@ -95,14 +96,13 @@ class Work:
                     await self._watch()
                 finally:
                     self._stop()
-                    await self._finish()
+                    await self._engine.finish()
                     group.cancel_scope.cancel()
         finally:
             await self._leave()
 
     async def _serve(self) -> None:
-        while not self._over.is_set():
-            self._engine = self._make_engine()
+        while True:
             try:
                 await self._engine.run_async()
             except Exception as error:
@@ -111,6 +111,7 @@ class Work:
                     raise
             # Its pipelines know no patience; whoever looks on ends it all when that is over.
             await anyio.sleep(_BEGIN_AGAIN_AFTER)
+            self._engine = self._make_engine()
 
     def _make_engine(self) -> Engine:
         store, chunks = self.store, self._chunks_at_once
@@ -119,10 +120,6 @@ class Work:
         )
         register(engine, self._look_up)
         return engine
-
-    async def _finish(self) -> None:
-        if self._engine is not None:
-            await self._engine.finish()
 
     async def _watch(self) -> None:
         """Be counted, until all is done or something has gone wrong."""
