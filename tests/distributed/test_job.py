@@ -339,7 +339,7 @@ async def test_no_such_job(make_job: MakeJob) -> None:
     """What needs a job says that there is none."""
     for ask in (make_job().progress, make_job().dead, make_job().send_again):
         with pytest.raises(errors.ConfigurationError, match=r"there is no job .*; next: submit it"):
-            await ask()  # type: ignore[operator]
+            await ask()
 
 
 async def test_another_version(redis: RedisServer, make_job: MakeJob, tmp_path: Path) -> None:

@@ -66,9 +66,7 @@ async def test_absent() -> None:
     """Where nobody listens, the address is wrong, and one line says so."""
     job = SeedJob(f"redis://:secret@127.0.0.1:{free_port()}", "job")
 
-    with pytest.raises(
-        errors.ConfigurationError, match=r"cannot be reached: .*; next: "
-    ) as refused:
+    with pytest.raises(errors.ConfigurationError, match=r"cannot be reached: .*; next") as refused:
         await job.submit(["1"])
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
