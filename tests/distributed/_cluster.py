@@ -42,7 +42,9 @@ class Cluster:
             "MJ_API_KEY": api_key,
         }
 
-    def start(self, command: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, command: str, *arguments: str, stdin: int | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start a command; what it says goes into a file."""
         self._said += 1
         path = self.folder / f"{self.name}-{self._said:02}-{command}.txt"
@@ -50,6 +52,7 @@ class Cluster:
             return subprocess.Popen(
                 [*COMMAND, "cluster", command, self.name, *arguments],
                 env=self._environment,
+                stdin=stdin,
                 stdout=said,
                 stderr=said,
             )

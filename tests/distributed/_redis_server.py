@@ -50,6 +50,16 @@ class RedisServer:
             else:
                 return
 
+    def ask(self, *command: str) -> list[str]:
+        """Send it one command, and give the lines of its answer."""
+        told = subprocess.run(
+            ["redis-cli", "-p", str(self.port), *command],  # noqa: S607
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return told.stdout.splitlines()
+
     def kill(self) -> None:
         """Kill it, as kill -9 does."""
         if self._process is not None:

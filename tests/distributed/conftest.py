@@ -1,11 +1,15 @@
-"""A real Redis for each test, on a port of its own."""
+"""A real Redis: one for all tests that leave it alone, or one for a test, on a port of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+
+from mj_async.distributed import SeedJob
 
 from ._redis_server import RedisServer
 
@@ -17,3 +21,19 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Give a running Redis that all tests share."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def make_job(redis: RedisServer) -> Callable[..., SeedJob]:
+    """Make a job of a name of its own; again and again, it is the same job."""
+    name = f"test.{uuid.uuid4().hex}"
+    return partial(SeedJob, redis.url, name, chunk_size=10)

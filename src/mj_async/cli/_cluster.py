@@ -88,6 +88,10 @@ def submit(  # options
 
     def work() -> int:
         job = shared.job(name, chunk_size)
+        if dead and (task_ids or source is not None):
+            raise errors.ConfigurationError(
+                "--dead sends ids of the job again, and takes none; next: give one or the other"
+            )
         from ._cluster_run import send_again, submit_all  # noqa: PLC0415  # it needs streaq
 
         return send_again(job) if dead else submit_all(job, task_ids, source)

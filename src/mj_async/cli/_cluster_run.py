@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -25,11 +24,13 @@ from ._report import OnInterrupt, Work, run_shown
 from ._terminal import Terminal, say
 
 _LOOK_EVERY = 1.0
+_PATIENCE = 15.0
 _GO_ON = "to go on: the same command"
 
-# They print tracebacks where nobody has set up logging; what went wrong is told in one line.
-for _name in ("coredis", "streaq"):
-    logging.getLogger(_name).addHandler(logging.NullHandler())
+
+def code_of_job(progress: JobProgress | None) -> int:
+    """PURE: give the exit code for how a job stands: 1 where ids have no seed, or are dead."""
+    return PARTLY if progress and (progress.seedless or progress.dead) else DONE
 
 
 @attrs.define
@@ -56,11 +57,7 @@ class ClusterRun:
             say(self.view.speak())
         if ended_by is not None:
             say(_GO_ON)
-        return code_of_end(ended_by, [self._code()])
-
-    def _code(self) -> int:
-        progress = self.view.progress
-        return PARTLY if progress and (progress.seedless or progress.dead) else DONE
+        return code_of_end(ended_by, [code_of_job(self.view.progress)])
 
     async def _do(self, work: Work) -> Exception | None:
         ended_by = await run_shown(self.terminal, self.view, work, self._keep_looking)
@@ -143,19 +140,29 @@ def collect_all(job: SeedJob, directory: Path) -> int:
 def show_status(job: SeedJob, *, watch: bool, as_json: bool) -> int:
     """Show how a job stands, and give the exit code."""
     run = ClusterRun(job)
-    if watch:
-        return run.conduct(partial(_watch, job))
+    code = run.conduct(partial(_watch, job)) if watch else DONE
+    if code not in (DONE, PARTLY) or (watch and not as_json):
+        return code
     progress: JobProgress = run_async(job.progress)
+    _put(run.terminal, job.name, progress, as_json=as_json)
+    return code_of_job(progress)
+
+
+def _put(terminal: Terminal, name: str, progress: JobProgress, *, as_json: bool) -> None:
     if as_json:
-        run.terminal.put_json(attrs.asdict(progress))
-    for name, value in () if as_json else rows_of(job.name, progress):
-        run.terminal.put(f"{name:<15}{value}".rstrip())
-    return PARTLY if progress.dead else DONE
+        terminal.put_json(attrs.asdict(progress))
+        return
+    for title, value in rows_of(name, progress):
+        terminal.put(f"{title:<15}{value}".rstrip())
 
 
 async def _watch(job: SeedJob) -> None:
     progress = await job.progress()
+    heard_at = anyio.current_time()
     while not progress.all_collected:
         await anyio.sleep(_LOOK_EVERY)
-        with suppress(errors.MJError):  # Redis may be started again meanwhile
-            progress = await job.progress()
+        try:
+            progress, heard_at = await job.progress(), anyio.current_time()
+        except errors.MJError:  # Redis may be started again meanwhile
+            if anyio.current_time() - heard_at > _PATIENCE:
+                raise

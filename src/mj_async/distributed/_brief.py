@@ -24,7 +24,7 @@ from coredis.retry import NoRetryPolicy
 # Pure; its Secret is what keeps the client's key out of what is printed.
 from mj_async import _checks, errors
 
-from ._redis import check_redis_url, place_of, told_plainly
+from ._redis import ToldPlainly, check_redis_url, place_of
 
 # Seconds for a connection, and for an answer.
 _PATIENCE = 2.0
@@ -75,8 +75,8 @@ class BriefRedis:
         """
         opened: list[BaseConnection] = []
         try:
-            with told_plainly(self._address), _without_its_log():
-                async with self._open(opened) as redis:
+            with _without_its_log():
+                async with ToldPlainly(self._address), self._open(opened) as redis:
                     return await _run(redis, script, sha, key, arguments)
         except errors.MJError:
             await checkpoint()  # coredis makes an error of it if a call is cut off

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from ._store import Store
 
-# While the last seeds of one chunk are slow, another is worked on.
-CHUNKS_AT_ONCE = 2
+_AT_ONCE = 2
 MOST_DELIVERIES = 5
 MOST_ASKS = 3
 # Within one go, an id is asked for again only where a 429 sent nothing; the gate holds anyhow.
@@ -42,14 +41,17 @@ class Chunk:
         task_ids: Its ids.
         settled: The lines that asking again would not change, by id.
         later: The others that are there.
-        is_through: Whether each id has one.
     """
 
     number: int
     task_ids: list[str]
     settled: dict[str, bytes]
     later: dict[str, bytes] = attrs.field(factory=dict, init=False)
-    is_through: bool = attrs.field(default=False, init=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each id has a line."""
+        return len(self.settled) + len(self.later) == len(self.task_ids)
 
     @property
     def missing(self) -> list[str]:
@@ -73,17 +75,25 @@ class Chunks:
         concurrency: Seeds asked for at once.
         ask_again_after: Seconds until what may come later is asked for again; meanwhile its chunk
             is in the queue, and keeps nobody busy.
+
+    Attributes:
         over: Is set when the work is to end, and by what ends it.
+        failure: What has ended it before its time.
     """
 
     store: Store
     client: AsyncMJClient
     concurrency: int
     ask_again_after: float
-    over: anyio.Event
+    over: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     failure: Exception | None = attrs.field(default=None, init=False)
     _scopes: set[anyio.CancelScope] = attrs.field(factory=set, init=False)
     _away: int = attrs.field(default=0, init=False)
+
+    @property
+    def at_once(self) -> int:
+        """How many are worked on at once: while the last seeds of one are slow, another is."""
+        return min(_AT_ONCE, self.concurrency)
 
     def stop(self) -> None:
         """Cut what is under way; it goes back to the queue with what was received."""
@@ -92,57 +102,71 @@ class Chunks:
             scope.cancel()
 
     async def look_up(self, number: int, task_ids: list[str]) -> None:
-        """Look up a chunk; the engine calls it, and drops chunks for all other exceptions.
+        """Look up a chunk; the engine calls it, and drops a chunk for any other exception.
 
         Raises:
             StreaqRetry: It goes back to the queue.
         """
-        if self.over.is_set():
-            raise StreaqRetry(delay=0)
+        delay: float | None = 0.0
         try:
-            await self._look_up(number, task_ids)
-        except StreaqRetry:
-            raise
-        except Exception as error:  # noqa: BLE001  # ends the work, and is raised there
-            self._end(error)
-            raise StreaqRetry(delay=0) from None
+            if not self.over.is_set():
+                delay = await self._settle(number, task_ids)
+        except Exception as error:  # noqa: BLE001  # raised by whoever works
+            self.end_with(error)
+        if delay is not None:
+            raise StreaqRetry(delay=timedelta(seconds=delay))
 
-    def _end(self, failure: Exception) -> None:
+    def end_with(self, failure: Exception) -> None:
+        """End the work by what has gone wrong; the first of these is raised."""
         self.failure = self.failure or failure
         self.over.set()
 
-    async def _look_up(self, number: int, task_ids: list[str]) -> None:
+    async def _settle(self, number: int, task_ids: list[str]) -> float | None:
+        """Look up a chunk, or bury it; the seconds until it is to be gone on with, or None."""
         begun = await self.store.begin(number)
+        if not begun.deliveries:
+            return None
         if begun.deliveries > MOST_DELIVERIES:
             await self.store.bury(number, task_ids)
-        elif begun.deliveries:
-            chunk = Chunk(number, task_ids, by_id(unpack(begun.partial)))
-            failure = await self._ask(chunk)
-            await self._hand_over(chunk, failure, is_last=begun.asks + 1 >= MOST_ASKS)
+            return None
+        chunk = Chunk(number, task_ids, by_id(unpack(begun.partial)))
+        failure = await self._ask(chunk)
+        if chunk.is_whole and (begun.asks + 1 >= MOST_ASKS or not chunk.later):
+            await self._finish(chunk)
+            return None
+        return await self._give_back(chunk, failure)
 
     async def _ask(self, chunk: Chunk) -> Exception | None:
         """Ask for what is missing, and give what has ended that before its time."""
         with anyio.CancelScope() as scope:
             self._scopes.add(scope)
+            if self.over.is_set():
+                scope.cancel()
             try:
                 await self._ask_for(chunk)
                 self._away = 0
             except _AWAY as error:
-                # Held here, so that a gateway that is away is not asked for chunk after chunk.
-                self._away += 1
-                if self._away >= MOST_ASKS * CHUNKS_AT_ONCE:
-                    return error
-                await anyio.sleep(self.ask_again_after)
+                return await self._hold(error)
             except Exception as error:  # noqa: BLE001  # raised by whoever works
+                self.end_with(error)
                 return error
             finally:
                 self._scopes.discard(scope)
         return None
 
+    async def _hold(self, error: Exception) -> Exception:
+        """Hold here, so that a gateway that is away is not asked for chunk after chunk."""
+        self._away += 1
+        if self._away >= MOST_ASKS * self.at_once:
+            self.end_with(error)
+        else:
+            await anyio.sleep(self.ask_again_after)
+        return error
+
     async def _ask_for(self, chunk: Chunk) -> None:
         run = self.client.image_seeds(
             chunk.missing,
-            concurrency=-(-self.concurrency // CHUNKS_AT_ONCE),
+            concurrency=self.concurrency // self.at_once,
             ask_again_after=_AFTER_A_HOLD,
             max_asks=1,
         )
@@ -150,24 +174,25 @@ class Chunks:
             async for outcome in outcomes:
                 lines = chunk.later if comes_later(outcome) else chunk.settled
                 lines[outcome.task_id] = write_line(outcome)
-        chunk.is_through = True
 
-    async def _hand_over(self, chunk: Chunk, failure: Exception | None, *, is_last: bool) -> None:
-        if failure is not None:
-            self._end(failure)
-        if chunk.is_through and (is_last or not chunk.later):
-            lines = chunk.lines
-            seedless = sum(not has_seed(line) for line in lines)
-            await self.store.finish(chunk.number, pack(lines), len(lines), seedless)
-            return
+    async def _finish(self, chunk: Chunk) -> None:
+        lines = chunk.lines
+        seedless = sum(not has_seed(line) for line in lines)
+        await self.store.finish(chunk.number, pack(lines), len(lines), seedless)
+
+    async def _give_back(self, chunk: Chunk, failure: Exception | None) -> float | None:
+        """Give a chunk back with what was received, so that only the rest is asked for again."""
         # What a gateway says, or fails to say, says nothing against the chunk.
-        counts = not isinstance(failure, errors.MJError | None)
-        given_back = await self.store.release(
+        is_at_fault = not (chunk.is_whole or isinstance(failure, errors.MJError))
+        goes_on = await self.store.release(
             chunk.number,
             pack(chunk.settled.values()),
-            deliveries=0 if counts else -1,
-            asks=int(chunk.is_through),
+            deliveries=0 if is_at_fault and not self._is_cut(failure) else -1,
+            asks=int(chunk.is_whole),
         )
-        if given_back:
-            delay = self.ask_again_after if chunk.is_through else 0
-            raise StreaqRetry(delay=timedelta(seconds=delay))
+        if not goes_on:
+            return None
+        return self.ask_again_after if chunk.is_whole else 0.0
+
+    def _is_cut(self, failure: Exception | None) -> bool:
+        return failure is None and self.over.is_set()

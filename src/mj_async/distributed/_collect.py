@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -107,8 +107,16 @@ def _bits(found: bytes) -> Iterator[int]:
 
 
 def write_part(directory: Path, number: int, lines: bytes) -> None:
-    """Write a part so that it is there whole, or not at all, whatever happens meanwhile."""
+    """Write a part so that it is there whole, or not at all, whatever happens meanwhile.
+
+    Raises:
+        ConfigurationError: There is one already, of other ids.
+    """
     path = directory / file_of(number)
+    if path.exists() and not _begins_like(path, lines):
+        raise errors.ConfigurationError(
+            f"{path} is another job's; next: give another directory, or move it away"
+        )
     draft = path.with_suffix(".tmp")
     with draft.open("wb") as file:
         file.write(lines)
@@ -118,14 +126,20 @@ def write_part(directory: Path, number: int, lines: bytes) -> None:
     _sync_directory(directory)
 
 
+def _begins_like(path: Path, lines: bytes) -> bool:
+    """Tell whether the first lines of both are of one id; our lines begin with it."""
+    begin = lines.partition(b",")[0]
+    with path.open("rb") as file:
+        return file.read(len(begin) + 1) == begin + b","
+
+
 def _sync_directory(directory: Path) -> None:
-    if os.name == "nt":  # a directory cannot be opened there
-        return
-    opened = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    with suppress(PermissionError):  # on Windows, where a directory cannot be opened
+        opened = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 async def collect_into(directory: Path, parts: Parts) -> None:
@@ -159,12 +173,10 @@ class Outcomes:
 
     async def __aenter__(self) -> AsyncIterator[SeedOutcome]:
         """Connect, and keep others from collecting."""
-        await self._stack.enter_async_context(self.store)
-        try:
-            lock = await self._stack.enter_async_context(Lock(self.store, "collect"))
-        except BaseException:
-            await self._stack.aclose()
-            raise
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.store)
+            lock = await stack.enter_async_context(Lock(self.store, "collect"))
+            self._stack = stack.pop_all()
         self._parts = Parts(self.store, lock)
         return self
 

@@ -7,59 +7,71 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self, TypeAlias
 
+import anyio
 import attrs
-from anyio import CancelScope, Event
+from anyio import CancelScope
+from anyio.streams.memory import MemoryObjectReceiveStream
 from streaq import Worker
+from streaq.types import StreamMessage
 
-from ._redis import told_plainly
-from ._store import PATIENCE, patient
+from ._redis import ANSWER_WITHIN, Patience, ToldPlainly, redis_options
 
 LookUp: TypeAlias = Callable[[int, list[str]], Awaitable[None]]
 
 _LOOK_UP = "look_up"
+_FINISH_WITHIN = 3.0
+_LOOK_EVERY = 0.02
 
 
 class Engine(Worker[None]):
-    """A streaq worker that ends when it is told to.
+    """A streaq worker that leaves its host in peace.
 
-    Args:
-        over: Is set when it is to end, and what it has begun with it.
-        options: Of a streaq worker.
+    7.2 takes the signals, whatever it is told, and leaves a stream of its own open.
     """
 
-    def __init__(self, over: Event, **options: Any) -> None:
-        super().__init__(**options)
-        self._over = over
-
     async def signal_handler(self, scope: CancelScope) -> None:
-        """Wait for that, and not for signals, which 7.2 takes whatever it is told.
+        """Take none."""
 
-        Cancelled from outside it would lose its connections, and could not finish in order.
-        """
-        await self._over.wait()
-        scope.cancel()
+    _under_way = 0
+
+    async def run_task(self, msg: StreamMessage) -> None:
+        """Run a chunk, and know of it until Redis knows how it ended."""
+        self._under_way += 1
+        try:
+            await super().run_task(msg)
+        finally:
+            self._under_way -= 1
+
+    async def finish(self) -> None:
+        """Wait until no chunk is under way; whoever waits has told them to stop."""
+        with anyio.move_on_after(_FINISH_WITHIN):
+            while self._under_way:  # noqa: ASYNC110  # seldom, and not for long
+                await anyio.sleep(_LOOK_EVERY)
+
+    async def run_consumers(
+        self, receive: MemoryObjectReceiveStream[StreamMessage], *scopes: CancelScope, **status: Any
+    ) -> None:
+        """Close the stream, too, of which only clones are closed there."""
+        with receive:
+            await super().run_consumers(receive, *scopes, **status)
 
 
 def make_engine(
-    redis_url: str,
-    name: str,
-    lease: float = 60.0,
-    chunks: int = 1,
-    over: Event | None = None,
+    redis_url: str, name: str, patience: Patience, *, lease: float = 60.0, chunks: int = 1
 ) -> Engine:
     """Make streaq's view of a job; nothing is sent before it is entered.
 
     Args:
         redis_url: Where it is.
         name: The job's.
+        patience: How long Redis may be away.
         lease: Seconds after which a chunk whose worker is silent goes to another.
         chunks: How many are worked on at once.
-        over: Is set when it is to end.
     """
     engine = Engine(
-        over or Event(),
-        redis_url=redis_url,
-        redis_kwargs={"retry_policy": patient(PATIENCE)},
+        redis_url,
+        # It waits a lease for new chunks.
+        redis_kwargs=redis_options(patience, ANSWER_WITHIN + lease),
         queue_name=queue_of(name),
         concurrency=chunks,
         serializer=_to_json,
@@ -105,8 +117,8 @@ class Publisher:
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
 
     async def __aenter__(self) -> Self:
-        self._engine = make_engine(self.redis_url, self.name)
-        with told_plainly(self.redis_url):
+        self._engine = make_engine(self.redis_url, self.name, Patience())
+        async with ToldPlainly(self.redis_url):
             await self._stack.enter_async_context(self._engine)
         return self
 
@@ -122,5 +134,5 @@ class Publisher:
         """
         task = self._engine.enqueue_unsafe(_LOOK_UP, number, list(task_ids))
         task.id = f"{number:06d}"
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             await task

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import attrs
+from anyio.lowlevel import checkpoint
 
 from mj_async import errors
 from mj_async._id_set import IdSet
@@ -29,7 +30,7 @@ _READ_AT_ONCE = 1000
 def has_room(state: State, fed: int) -> bool:
     """PURE: tell whether one more chunk may be fed."""
     most = max(_FEWEST_CHUNKS_AHEAD, _IDS_AHEAD // state.chunk_size)
-    return fed - state.done < most and state.waiting < _BYTES_WAITING
+    return fed - state.settled < most and state.waiting < _BYTES_WAITING
 
 
 @attrs.define
@@ -69,7 +70,8 @@ class Feed:
             await self._feed()
         if self._number < self.state.fed:
             raise self._other_ids()
-        await self.store.complete()
+        if not await self.store.complete(self._number):
+            raise self._overtaken()
 
     async def _take(self, task_id: str) -> None:
         if not self._seen.add(task_id):
@@ -82,16 +84,20 @@ class Feed:
     async def _feed(self) -> None:
         chunk, self._chunk = self._chunk, []
         self._count += len(chunk)
-        if self._number < self.state.fed or self.state.progress.complete:
-            self._compare()
+        if self._number >= self.state.fed:
+            await self._add(chunk)
+        elif self._number + 1 == self.state.fed:
+            await self._compare(chunk)
         else:
-            await self._publish(chunk)
+            await checkpoint()  # others run, too, while millions are passed over
         self._number += 1
 
-    def _compare(self) -> None:
-        differs = self._digest.hexdigest() != self.state.digest
-        if self._number >= self.state.fed or (self._number + 1 == self.state.fed and differs):
+    async def _compare(self, chunk: list[str]) -> None:
+        if self._digest.hexdigest() != self.state.digest:
             raise self._other_ids()
+        if not self.state.progress.complete:
+            # Who fed it may have been killed before it was in the queue.
+            await self.publisher.publish(self._number, chunk)
 
     def _other_ids(self) -> errors.ConfigurationError:
         return errors.ConfigurationError(
@@ -99,20 +105,27 @@ class Feed:
             " same order, or another name"
         )
 
-    async def _publish(self, chunk: list[str]) -> None:
+    async def _add(self, chunk: list[str]) -> None:
+        if self.state.progress.complete:
+            raise self._other_ids()
         while not has_room(self.state, self._number):
             await self._look_again()
         await self.lock.check()
-        await self.publisher.publish(self._number, chunk)
+        # Written down first: what is in the queue is always what these ids say.
         before, digest = self._number, self._digest.hexdigest()
         if not await self.store.feed(before, before + 1, self._count, digest):
-            raise self._other_ids()  # by somebody who has fed in spite of the lock
+            raise self._overtaken()
+        await self.publisher.publish(before, chunk)
+
+    def _overtaken(self) -> errors.ClientStateError:
+        return errors.ClientStateError(
+            f"the job {self.store.name!r} stands elsewhere than it was left: another process"
+            " submits it, or Redis has forgotten a part; next: submit it again"
+        )
 
     async def _look_again(self) -> None:
-        state = await self.store.look()
-        if state is None:
-            raise errors.ClientStateError(f"the job {self.store.name!r} was removed from Redis")
+        state = await self.store.state()
         # What is compared with stays what was there at the beginning.
-        self.state = attrs.evolve(self.state, done=state.done, waiting=state.waiting)
+        self.state = attrs.evolve(self.state, settled=state.settled, waiting=state.waiting)
         if not has_room(self.state, self._number):
             await anyio.sleep(_LOOK_AGAIN)

@@ -8,16 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from os import PathLike
 from pathlib import Path
 
-import anyio
-
 from mj_async import AsyncMJClient, SeedOutcome, errors
-from mj_async._checks import (
-    above_zero,
-    check_count,
-    check_instance,
-    check_option,
-    zero_or_more,
-)
+from mj_async._checks import above_zero, check_count, check_instance, check_option, zero_or_more
 from mj_async._intake import Intake, TaskIds
 
 from ._chunks import Chunks
@@ -31,7 +23,15 @@ from ._store import Store
 from ._work import Work
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_LOOK_EVERY = 0.5
+
+
+def _check_name(name: object) -> str:
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise errors.ConfigurationError(
+            f"the job's name {str(name)[:40]!r} must be 1 to 100 of A-Z a-z 0-9 . _ - and"
+            " begin with a letter or a digit"
+        )
+    return name
 
 
 class SeedJob:
@@ -55,12 +55,7 @@ class SeedJob:
         self, redis_url: str, name: str, *, chunk_size: int = 500, lease: float = 15.0
     ) -> None:
         self._redis_url = check_redis_url(redis_url)
-        if _NAME.fullmatch(str(name)) is None:
-            raise errors.ConfigurationError(
-                f"the job's name {str(name)[:40]!r} must be 1 to 100 of A-Z a-z 0-9 . _ - and"
-                " begin with a letter or a digit"
-            )
-        self.name = name
+        self.name = _check_name(name)
         check_count("chunk_size", chunk_size)
         check_option("lease", lease, above_zero)
         self._chunk_size = chunk_size
@@ -90,8 +85,7 @@ class SeedJob:
         Intake(task_ids)  # what can be looked at twice is checked before anything is sent
         async with self._open() as store, Lock(store, "submit") as lock:
             await store.create(self._chunk_size)
-            state = await store.look()
-            assert state is not None  # noqa: S101  # it was created above
+            state = await store.state()
             async with Publisher(self._redis_url, self.name) as publisher:
                 await Feed(store, publisher, lock, state).run(task_ids)
 
@@ -120,8 +114,10 @@ class SeedJob:
         check_count("concurrency", concurrency)
         check_option("ask_again_after", ask_again_after, zero_or_more)
         async with self._open() as store:
-            chunks = Chunks(store, client, concurrency, ask_again_after, anyio.Event())
-            await Work(store, chunks, self._lease).run()
+            await store.look()  # no chunk of another version's is touched
+        store = self._open()
+        chunks = Chunks(store, client, concurrency, ask_again_after)
+        await Work(store, chunks, self._lease).run()
 
     async def collect(self, directory: str | PathLike[str]) -> None:
         """Write the outcomes into files, until all that was submitted has been collected.
@@ -170,20 +166,19 @@ class SeedJob:
             ConfigurationError: There is no such job.
         """
         async with self._open() as store:
-            state = await store.look()
-        if state is None:
-            raise errors.ConfigurationError(
-                f"there is no job {self.name!r} in this Redis; next: submit it, or correct the name"
-            )
-        return state.progress
+            return (await store.state()).progress
 
     async def dead(self) -> dict[int, list[str]]:
         """Give the ids of each chunk that was delivered five times without an answer.
 
         Returns:
             The ids by the chunk's number.
+
+        Raises:
+            ConfigurationError: There is no such job.
         """
         async with self._open() as store:
+            await store.state()
             return await store.dead()
 
     async def send_again(self) -> int:
@@ -191,8 +186,12 @@ class SeedJob:
 
         Returns:
             How many ids that are.
+
+        Raises:
+            ConfigurationError: There is no such job.
         """
         async with self._open() as store, Publisher(self._redis_url, self.name) as publisher:
+            await store.state()
             dead = await store.dead()
             for number, task_ids in dead.items():
                 await publisher.publish(number, task_ids)

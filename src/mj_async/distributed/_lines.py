@@ -89,6 +89,7 @@ def _read_error(said: dict[str, Any], task_id: str, task: Task | None) -> errors
     kind: type[errors.MJError] = getattr(errors, said["type"], errors.MJError)
     message = said["message"]
     error = kind.__new__(kind, message)
+    error.args = (message,)  # which that of some leaves to `__init__`
     for base, unsaid in _UNSAID.items():
         if issubclass(kind, base):
             vars(error).update(unsaid)

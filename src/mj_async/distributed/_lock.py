@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 6.0
 _KEPT_EVERY = 1.0
+_LEAVE_WITHIN = 2.0
 
 
 @attrs.define
@@ -60,14 +61,16 @@ class Lock:
     async def __aexit__(self, *_exception: object) -> None:
         assert self._group is not None  # noqa: S101  # __aenter__ has set it
         self._group.cancel_scope.cancel()
-        await self._group.__aexit__(None, None, None)
-        # It runs out by itself, too.
-        with anyio.move_on_after(self.seconds, shield=True), suppress(errors.MJError):
-            await self.store.unlock(self.what, self._owner)
+        try:
+            await self._group.__aexit__(None, None, None)
+        finally:  # it runs out by itself, too
+            with anyio.move_on_after(_LEAVE_WITHIN, shield=True), suppress(errors.MJError):
+                await self.store.unlock(self.what, self._owner)
 
     async def _keep(self) -> bool:
+        began = time.monotonic()
         kept = await self.store.lock(self.what, self._owner, self.seconds)
-        self._kept_at = time.monotonic() if kept else self._kept_at
+        self._kept_at = began if kept else self._kept_at
         return kept
 
     async def _keep_on(self) -> None:

@@ -25,9 +25,17 @@ end
 return (fed == ARGV[2] and redis.call('HGET', KEYS[1], 'digest') == ARGV[4]) and 1 or 0
 """
 
+# chunks fed -> whether that is all of it, written down now or before.
+COMPLETE = """
+if redis.call('HGET', KEYS[1], 'fed') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'complete', 1)
+return 1
+"""
+
 # chunk -> {how often it was delivered, this time included; or 0 if it is done; how often all of
 # it was asked for; what is there of it}
 BEGIN = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0, ''} end
 if redis.call('GETBIT', KEYS[1] .. ':collected', ARGV[1]) == 1
     or redis.call('HEXISTS', KEYS[1] .. ':parts', ARGV[1]) == 1 then
   return {0, 0, ''}
@@ -40,6 +48,7 @@ return {times, tonumber(redis.call('HGET', KEYS[1] .. ':asks', ARGV[1]) or 0),
 
 # chunk, its part, its ids, those of them without a seed -> whether it is its first part.
 FINISH = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
 redis.call('HDEL', KEYS[1] .. ':deliveries', ARGV[1])
 redis.call('HDEL', KEYS[1] .. ':partial', ARGV[1])
@@ -65,6 +74,7 @@ return 1
 # chunk, what is there of it, what to add to its deliveries and to how often all of it was asked
 # for -> whether it is to be done still.
 RELEASE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
 if redis.call('GETBIT', KEYS[1] .. ':collected', ARGV[1]) == 1
     or redis.call('HEXISTS', KEYS[1] .. ':parts', ARGV[1]) == 1 then
@@ -89,6 +99,7 @@ return 1
 
 # chunk, its ids -> nothing; its part has been written where it belongs.
 COLLECT = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 if redis.call('SETBIT', KEYS[1] .. ':collected', ARGV[1], 1) == 0 then
   redis.call('HINCRBY', KEYS[1], 'collected_ids', ARGV[2])
   redis.call('HINCRBY', KEYS[1], 'waiting', -redis.call('HSTRLEN', KEYS[1] .. ':parts', ARGV[1]))
@@ -103,7 +114,10 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local workers = KEYS[1] .. ':workers'
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
-if ARGV[1] ~= '' and ARGV[2] ~= '0' then redis.call('ZADD', workers, now + ARGV[2], ARGV[1]) end
+if ARGV[1] ~= '' and ARGV[2] ~= '0' then
+  redis.call('ZADD', workers, now + ARGV[2], ARGV[1])
+  redis.call('PEXPIRE', workers, ARGV[2])
+end
 if ARGV[1] ~= '' and ARGV[2] == '0' then redis.call('ZREM', workers, ARGV[1]) end
 local ids, since, second = 0, now, time[1] - time[1] % 5
 for back = 0, 30, 5 do
@@ -112,6 +126,7 @@ for back = 0, 30, 5 do
 end
 local found = redis.call('HMGET', KEYS[1], 'version', 'chunk_size', 'digest', 'fed', 'fed_ids',
   'complete', 'done', 'done_ids', 'seedless', 'dead_ids', 'collected_ids', 'waiting')
+table.insert(found, redis.call('HLEN', KEYS[1] .. ':dead'))
 table.insert(found, redis.call('SCARD', KEYS[1] .. ':running'))
 table.insert(found, redis.call('ZCARD', workers))
 table.insert(found, ids)

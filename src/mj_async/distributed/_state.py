@@ -55,7 +55,7 @@ class State:
         chunk_size: Ids in each chunk but the last.
         digest: Of the ids submitted so far, in their order.
         fed: Chunks submitted.
-        done: Chunks with an outcome.
+        settled: Chunks with an outcome, or dead.
         waiting: Bytes of outcomes that wait to be collected.
         progress: The same in ids.
     """
@@ -63,7 +63,7 @@ class State:
     chunk_size: int
     digest: str
     fed: int
-    done: int
+    settled: int
     waiting: int
     progress: JobProgress
 
@@ -73,12 +73,12 @@ def read_state(found: Sequence[bytes | int]) -> State:
     chunk_size, fed, fed_ids, complete, done, done_ids, seedless, dead_ids, *rest = (
         int(value) for place, value in enumerate(found) if place not in (0, 2)
     )
-    collected_ids, waiting, running, workers, ids, milliseconds = rest
+    collected_ids, waiting, dead, running, workers, ids, milliseconds = rest
     return State(
         chunk_size=chunk_size,
         digest=bytes(found[2]).decode(),
         fed=fed,
-        done=done,
+        settled=done + dead,
         waiting=waiting,
         progress=JobProgress(
             total=fed_ids,
@@ -86,7 +86,7 @@ def read_state(found: Sequence[bytes | int]) -> State:
             done=done_ids,
             seedless=seedless,
             collected=collected_ids,
-            running=min(running * chunk_size, fed_ids - done_ids),
+            running=min(running * chunk_size, fed_ids - done_ids - dead_ids),
             dead=dead_ids,
             workers=workers,
             per_second=1000 * ids / max(1000, milliseconds),

@@ -9,26 +9,16 @@ from typing import Any, Self
 
 import attrs
 from coredis import Redis
-from coredis.retry import ExponentialBackoffRetryPolicy
 
 from mj_async import errors
 
 from . import _scripts
-from ._redis import LOST, open_redis, place_of, told_plainly
+from ._redis import FORGOTTEN, Patience, ToldPlainly, open_redis, place_of
 from ._state import VERSION, State, read_state
 
-# Redis may be killed and started again below a running job.
-PATIENCE = 60.0
-# Where it was never seen, its address may be wrong.
-_FIRST_PATIENCE = 3.0
 _OLDEST = 7
-
-
-def patient(patience: float) -> ExponentialBackoffRetryPolicy:
-    """Make a policy that tries again for so many seconds while Redis is away."""
-    return ExponentialBackoffRetryPolicy(
-        LOST, None, deadline=patience, base_delay=0.05, max_delay=1.0, jitter=True
-    )
+# Where Redis was never seen, its address may be wrong.
+_FIRST_PATIENCE = 3.0
 
 
 @attrs.frozen
@@ -57,6 +47,8 @@ class Store:
 
     redis_url: str
     name: str
+    patience: Patience = attrs.field(factory=Patience, init=False)
+    _there: bool = attrs.field(default=False, init=False)
     _redis: Redis[bytes] = attrs.field(init=False)
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
 
@@ -71,14 +63,14 @@ class Store:
         Raises:
             ConfigurationError: Redis cannot be reached, refuses us, or may forget what it keeps.
         """
-        self._redis = open_redis(self.redis_url, patient(PATIENCE))
+        self._redis = open_redis(self.redis_url, self.patience)
         try:
-            with told_plainly(self.redis_url):
-                async with open_redis(self.redis_url, patient(_FIRST_PATIENCE)) as probe:
-                    found = await probe.info()
+            probe = open_redis(self.redis_url, Patience(_FIRST_PATIENCE))
+            async with ToldPlainly(self.redis_url), probe:
+                found = await probe.info()
         except errors.TransportError as error:  # nothing has begun: it is a wrong address
             raise errors.ConfigurationError(str(error)) from None
-        _check_server(found, self.redis_url)
+        check_server(found, self.redis_url)
         await self._stack.enter_async_context(self._redis)
         return self
 
@@ -87,7 +79,7 @@ class Store:
         await self._stack.__aexit__(None, None, None)
 
     async def _run(self, script: str, *arguments: str | bytes | int, key: str = "") -> Any:
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             return await self._redis.eval(script, [self.key + key], arguments)
 
     async def create(self, chunk_size: int) -> None:
@@ -96,20 +88,20 @@ class Store:
         Raises:
             ConfigurationError: It is there, and not such a one.
         """
-        _, size = await self._versioned(await self._run(_scripts.CREATE, VERSION, chunk_size))
+        version, size = await self._run(_scripts.CREATE, VERSION, chunk_size)
+        self._check_version(version)
         if int(size) != chunk_size:
             raise errors.ConfigurationError(
                 f"the job {self.name!r} has chunks of {int(size)} ids, not of {chunk_size};"
                 f" next: give chunk_size={int(size)}, or another name"
             )
 
-    async def _versioned(self, found: Sequence[Any]) -> Sequence[Any]:
-        if found[0] is not None and found[0] != VERSION.encode():
+    def _check_version(self, version: bytes | None) -> None:
+        if version != VERSION.encode():
             raise errors.ConfigurationError(
                 f"the job {self.name!r} was made by another version of mj_async;"
                 " next: finish it there, or give another name"
             )
-        return found
 
     async def look(self, worker: str = "", lease: float = 0.0) -> State | None:
         """Tell how the job stands; None where there is none.
@@ -117,18 +109,40 @@ class Store:
         Args:
             worker: Who looks, if it works; and is then counted.
             lease: Seconds for which it counts; 0: it has ended.
+
+        Raises:
+            ConfigurationError: It is another version's.
+            ClientStateError: It was there, and is no more.
         """
-        found = await self._versioned(await self._run(_scripts.LOOK, worker, round(1000 * lease)))
-        return None if found[0] is None else read_state(found)
+        found = await self._run(_scripts.LOOK, worker, round(1000 * lease))
+        if found[0] is not None:
+            self._check_version(found[0])
+            self._there = True
+            return read_state(found)
+        if self._there:
+            raise errors.ClientStateError(f"Redis at {place_of(self.redis_url)} {FORGOTTEN}")
+        return None
+
+    async def state(self) -> State:
+        """Tell how the job stands.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        state = await self.look()
+        if state is None:
+            raise errors.ConfigurationError(
+                f"there is no job {self.name!r} in this Redis; next: submit it, or correct the name"
+            )
+        return state
 
     async def feed(self, before: int, fed: int, fed_ids: int, digest: str) -> bool:
-        """Write down that chunks have been published; False where somebody else has."""
+        """Write down that chunks will be published; False where the job stands elsewhere."""
         return bool(await self._run(_scripts.FEED, before, fed, fed_ids, digest))
 
-    async def complete(self) -> None:
-        """Write down that all have been published."""
-        with told_plainly(self.redis_url):
-            await self._redis.hset(self.key, {"complete": 1})
+    async def complete(self, fed: int) -> bool:
+        """Write down that all have been published; False where these are not all."""
+        return bool(await self._run(_scripts.COMPLETE, fed))
 
     async def begin(self, number: int) -> Begun:
         """Begin a chunk."""
@@ -155,7 +169,7 @@ class Store:
 
     async def dead(self) -> dict[int, list[str]]:
         """Give the ids of each dead chunk."""
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             found = await self._redis.hgetall(f"{self.key}:dead")
         return {int(number): json.loads(ids) for number, ids in sorted(found.items())}
 
@@ -165,12 +179,12 @@ class Store:
 
     async def parts(self) -> list[int]:
         """Name the chunks whose parts wait to be collected, in order."""
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             return sorted(int(number) for number in await self._redis.hkeys(f"{self.key}:parts"))
 
     async def part(self, number: int) -> bytes | None:
         """Give a part; None where somebody else has collected it."""
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             return await self._redis.hget(f"{self.key}:parts", str(number))
 
     async def collect(self, number: int, count: int) -> None:
@@ -179,7 +193,7 @@ class Store:
 
     async def collected(self) -> bytes:
         """Give the map of the chunks that were collected, a bit for each."""
-        with told_plainly(self.redis_url):
+        async with ToldPlainly(self.redis_url):
             return await self._redis.get(f"{self.key}:collected") or b""
 
     async def lock(self, what: str, owner: str, seconds: float) -> bool:
@@ -189,10 +203,18 @@ class Store:
 
     async def unlock(self, what: str, owner: str) -> None:
         """Give a lock back."""
-        await self._run(_scripts.UNLOCK, owner, key=f":lock:{what}")
+        # By a connection of its own: if this task is cancelled, those of the job are cut.
+        redis = open_redis(self.redis_url, Patience(0.0))
+        async with ToldPlainly(self.redis_url), redis:
+            await redis.eval(_scripts.UNLOCK, [f"{self.key}:lock:{what}"], [owner])
 
 
-def _check_server(found: dict[str, Any], redis_url: str) -> None:
+def check_server(found: dict[str, Any], redis_url: str) -> None:
+    """Make sure that a Redis can be used, from what its INFO tells.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
     policy = found.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise errors.ConfigurationError(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 import attrs
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from mj_async import errors
 
-from ._chunks import CHUNKS_AT_ONCE, Chunks
-from ._engine import make_engine, register
-from ._redis import told_plainly
-from ._store import PATIENCE
+from ._chunks import Chunks
+from ._engine import Engine, make_engine, register
+from ._redis import LOST, ToldPlainly, first_of
 
 if TYPE_CHECKING:
     from ._store import Store
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 _LOOK_EVERY = 0.5
 # Seconds that a process counts as a worker after it was heard of.
 _COUNTED = 5.0
-_GIVE_BACK_WITHIN = 5.0
-# Seconds after which an engine has not failed from the beginning.
-_LIVES = 5.0
+_LEAVE_WITHIN = 2.0
+_BEGIN_AGAIN_AFTER = 0.1
 
 
 @attrs.define
@@ -41,11 +40,7 @@ class Work:
     chunks: Chunks
     lease: float
     _id: str = attrs.field(factory=lambda: uuid.uuid4().hex, init=False)
-    _engine_scope: anyio.CancelScope = attrs.field(init=False)
-
-    @_engine_scope.default
-    def _shield(self) -> anyio.CancelScope:
-        return anyio.CancelScope(shield=True)
+    _engine: Engine = attrs.field(init=False)
 
     async def run(self) -> None:
         """Work until all that was submitted has an outcome, or is dead.
@@ -53,43 +48,63 @@ class Work:
         Raises:
             MJError: What has ended a look-up before its time, as a refused key does.
         """
-        try:
-            with told_plainly(self.store.redis_url):
-                async with anyio.create_task_group() as group:
-                    group.start_soon(self._run_engines)
-                    try:
-                        await self._watch()
-                    finally:
-                        self._stop()
-        finally:
-            await self._leave()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._stop_when_cancelled)
+            group.start_soon(self._end_in_order, group.cancel_scope)
+        await checkpoint_if_cancelled()
         if self.chunks.failure is not None:
             raise self.chunks.failure
 
-    async def _run_engines(self) -> None:
-        """Run the engine; it ends when its Redis is killed, and then another goes on."""
-        give_up = math.inf
-        # From outside it is not cancelled: what it has begun it must tell Redis.
-        with self._engine_scope:
-            while not self.chunks.over.is_set():
-                began = anyio.current_time()
-                try:
-                    await self._run_engine()
-                except errors.TransportError:
-                    now = anyio.current_time()
-                    lived = now - began > _LIVES
-                    give_up = now + PATIENCE if lived else min(give_up, now + PATIENCE)
-                    if now > give_up:
-                        raise
-                    await self._pause()
+    async def _stop_when_cancelled(self) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self._stop()
 
-    async def _run_engine(self) -> None:
+    async def _end_in_order(self, around: anyio.CancelScope) -> None:
+        # Shielded, and told to stop instead: what is under way is given back by connections
+        # which any cancellation would cut.
+        with anyio.CancelScope(shield=True):
+            try:
+                async with self.store:
+                    await self._run()
+            except Exception as error:  # noqa: BLE001  # raised by run
+                self.chunks.end_with(error)
+        around.cancel()
+
+    async def _run(self) -> None:
+        self._engine = self._make_engine()
+        try:
+            async with ToldPlainly(self.store.redis_url), anyio.create_task_group() as group:
+                group.start_soon(self._serve)
+                try:
+                    await self._watch()
+                finally:
+                    self._stop()
+                    await self._engine.finish()
+                    group.cancel_scope.cancel()
+        finally:
+            await self._leave()
+
+    async def _serve(self) -> None:
+        while True:
+            try:
+                await self._engine.run_async()
+            except Exception as error:
+                # What it could not give back comes back when its lease runs out.
+                if not self.chunks.over.is_set() and not isinstance(first_of(error), LOST):
+                    raise
+            # Its pipelines know no patience; whoever looks on ends it all when that is over.
+            await anyio.sleep(_BEGIN_AGAIN_AFTER)
+            self._engine = self._make_engine()
+
+    def _make_engine(self) -> Engine:
+        store, chunks = self.store, self.chunks.at_once
         engine = make_engine(
-            self.store.redis_url, self.store.name, self.lease, CHUNKS_AT_ONCE, self.chunks.over
+            store.redis_url, store.name, store.patience, lease=self.lease, chunks=chunks
         )
         register(engine, self.chunks.look_up)
-        with told_plainly(self.store.redis_url):
-            await engine.run_async()
+        return engine
 
     async def _watch(self) -> None:
         """Be counted, until all is done or something has gone wrong."""
@@ -97,17 +112,14 @@ class Work:
             state = await self.store.look(self._id, _COUNTED)
             if state is not None and state.progress.finished:
                 return
-            await self._pause()
-
-    async def _pause(self) -> None:
-        with anyio.move_on_after(_LOOK_EVERY):
-            await self.chunks.over.wait()
+            with anyio.move_on_after(_LOOK_EVERY):
+                await self.chunks.over.wait()
 
     def _stop(self) -> None:
         """Cut what is under way: the engine itself would wait for it."""
         self.chunks.stop()
-        self._engine_scope.deadline = anyio.current_time() + _GIVE_BACK_WITHIN
+        self.store.patience.end()
 
     async def _leave(self) -> None:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_GIVE_BACK_WITHIN):
+        with anyio.move_on_after(_LEAVE_WITHIN), suppress(errors.MJError):
             await self.store.look(self._id, 0.0)

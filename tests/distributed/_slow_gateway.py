@@ -1,0 +1,77 @@
+"""A gateway in this process that answers when a test lets it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+
+from mj_async import AsyncMJClient
+
+KEY = "sk-slow-gateway-key"
+
+
+class SlowGateway:
+    """A gateway whose every id has a seed; the test says what it is slow to tell.
+
+    Args:
+        held: Ids whose seed is told only after `let_go`.
+        prompt: That of every task.
+    """
+
+    def __init__(self, *held: str, prompt: str = "a pig") -> None:
+        self.held = set(held)
+        self.prompt = prompt
+        self.asked: Counter[str] = Counter()
+        self.refuses: set[str] = set()
+        self.raises: BaseException | None = None
+        self.most_at_once = self.under_way = 0
+        self._let_go = anyio.Event()
+
+    def client(self, **options: Any) -> AsyncMJClient:
+        """Make a client that talks to it."""
+        transport = httpx.MockTransport(self._answer)
+        return AsyncMJClient(
+            KEY,
+            base_url="https://gateway.test",
+            http_client=httpx.AsyncClient(transport=transport),
+            **options,
+        )
+
+    def let_go(self) -> None:
+        """Hold nothing any more."""
+        self._let_go.set()
+
+    async def until_asked(self, *task_ids: str) -> None:
+        """Wait until it has been asked for these seeds."""
+        with anyio.fail_after(20):
+            while not self.asked.keys() >= set(task_ids):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/list-by-condition"):
+            ids = json.loads(request.content)["ids"]
+            row = {"status": "SUCCESS", "prompt": self.prompt, "imageUrl": "https://a.test/b.png"}
+            return httpx.Response(200, json=[{"id": one, **row} for one in ids])
+        task_id = request.url.path.split("/")[-2]
+        self.asked[task_id] += 1
+        return await self._tell(task_id)
+
+    async def _tell(self, task_id: str) -> httpx.Response:
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        try:
+            await anyio.lowlevel.checkpoint()
+            if task_id in self.held:
+                await self._let_go.wait()
+        finally:
+            self.under_way -= 1
+        if self.raises is not None:
+            raise self.raises
+        if task_id in self.refuses:
+            return httpx.Response(401, json={"error": {"message": "invalid token"}})
+        return httpx.Response(200, json={"code": 1, "result": f"7{task_id}"})

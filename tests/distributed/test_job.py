@@ -1,0 +1,411 @@
+"""A job in one process: submit, work, collect, and how far it has come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from mj_async import AsyncMJClient, SeedOutcome, errors
+from mj_async.distributed import JobProgress, SeedJob
+from mj_async.distributed._feed import has_room
+from mj_async.distributed._state import State
+from mj_async.testing import FakeGateway
+
+from ._redis_server import RedisServer
+from ._slow_gateway import SlowGateway
+
+pytestmark = pytest.mark.anyio
+
+IDS = [str(number) for number in range(100, 125)]
+MakeJob = Callable[..., SeedJob]
+
+
+def lines_of(directory: Path) -> list[dict[str, Any]]:
+    """Read what was collected, in order."""
+    parts = [path.read_text("utf-8") for path in sorted(directory.iterdir())]
+    return [json.loads(line) for part in parts for line in part.splitlines()]
+
+
+async def work_on(job: SeedJob, gateway: SlowGateway, **options: Any) -> None:
+    """Work on a job with a client of its own."""
+    async with gateway.client() as client:
+        await job.work(client, **options)
+
+
+async def test_every_kind_of_outcome(make_job: MakeJob, tmp_path: Path) -> None:
+    """Each id has its line, in the order of the ids, also what is not final."""
+    gateway, job = FakeGateway(), make_job(chunk_size=2)
+    gateway.add_task("done", [(0, "SUCCESS", "100%")], seed="42", prompt="小猪")
+    gateway.add_task("failed", [(0, "FAILURE", "10%")])
+    gateway.add_task("waits", [(0, "IN_PROGRESS", "10%")])
+    await job.submit(["done", "failed", "waits", "missing", "done"])
+    async with gateway.client() as client:
+        await job.work(client)
+    await job.collect(tmp_path / "new" / "output")
+
+    lines = lines_of(tmp_path / "new" / "output")
+    assert ["done", "failed", "waits", "missing"] == [line["task_id"] for line in lines]
+    assert ["42", None, None, None] == [line["seed"] for line in lines]
+    assert [
+        (None, None),
+        ("TaskFailedError", None),
+        ("SeedUnavailableError", False),
+        ("TaskNotFoundError", None),
+    ] == [((line["error"] or {}).get("type"), (line["error"] or {}).get("final")) for line in lines]
+    assert ["part-000000.jsonl", "part-000001.jsonl"] == sorted(
+        path.name for path in (tmp_path / "new" / "output").iterdir()
+    )
+    progress = await job.progress()
+    assert (4, True, 4, 3, 4) == (
+        progress.total,
+        progress.complete,
+        progress.done,
+        progress.seedless,
+        progress.collected,
+    )
+    assert (0, 0, 0) == (progress.running, progress.dead, progress.workers)
+    assert 0 < progress.per_second <= 4
+    assert progress.finished
+    assert progress.all_collected
+
+
+async def test_outcomes(make_job: MakeJob) -> None:
+    """The outcomes come into a process as well, in order; a part is collected with the next."""
+    job, gateway = make_job(), SlowGateway(prompt="a\u2028b\x85c")
+    await job.submit(IDS)
+    await work_on(job, gateway)
+    seen: list[SeedOutcome] = []
+    async with job.outcomes() as outcomes:
+        async for outcome in outcomes:
+            seen.append(outcome)
+            if len(seen) == 15:
+                break
+        assert 10 == (await job.progress()).collected
+    async with job.outcomes() as outcomes:
+        seen += [outcome async for outcome in outcomes]
+        assert None is await anext(outcomes, None)
+
+    assert IDS[:15] + IDS[10:] == [outcome.task_id for outcome in seen]
+    seed = seen[0].unwrap()
+    assert ("7100", "image-seed") == (seed.seed, seed.source)
+    assert seed.task is not None
+    assert "a\u2028b\x85c" == seed.task.prompt
+    assert (await job.progress()).all_collected
+
+
+async def test_outcomes_are_entered(make_job: MakeJob) -> None:
+    """Outcomes that were not entered, or were left, say how they are used."""
+    job: Any = make_job()
+    await job.submit([])
+    with pytest.raises(errors.ClientStateError, match=r"async with job\.outcomes"):
+        async for _ in job.outcomes():
+            pass
+    async with job.outcomes() as outcomes:
+        pass
+
+    with pytest.raises(errors.ClientStateError, match=r"async with job\.outcomes"):
+        await anext(aiter(outcomes))
+
+
+@pytest.mark.parametrize("ids", [[], iter(()), ["1"]], ids=["none", "iterator", "one"])
+async def test_hardly_anything(make_job: MakeJob, ids: Any, tmp_path: Path) -> None:
+    """A job without ids, or with one, comes to its end like any other."""
+    job, count = make_job(chunk_size=1), len(ids) if isinstance(ids, list) else 0
+    await job.submit(ids)
+    await work_on(job, SlowGateway(), concurrency=1)
+    await job.collect(str(tmp_path / "out"))
+
+    assert count == len(lines_of(tmp_path / "out"))
+    assert (await job.progress()).all_collected
+
+
+async def test_submitted_again(make_job: MakeJob, tmp_path: Path) -> None:
+    """The same ids again add nothing, before, while and after they are worked on."""
+    job, gateway = make_job(), SlowGateway()
+
+    async def asynchronous() -> AsyncIterator[str]:
+        for one in IDS:
+            yield one
+
+    await job.submit(IDS)
+    await job.submit(one for one in IDS + IDS)
+    await work_on(job, gateway)
+    await job.submit(asynchronous())
+    await job.collect(tmp_path)
+
+    assert IDS == [line["task_id"] for line in lines_of(tmp_path)]
+    assert {1} == set(gateway.asked.values())
+
+
+async def test_more_after_whole_chunks(make_job: MakeJob) -> None:
+    """A job that is complete takes no further chunk."""
+    job = make_job()
+    await job.submit(IDS[:20])
+
+    with pytest.raises(errors.ConfigurationError, match="was begun with other ids"):
+        await job.submit(IDS)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [IDS[:20], IDS[:24], [*IDS, "more"], [*IDS, *map(str, range(10))], [*IDS[:-1], "x"], IDS[::-1]],
+    ids=["fewer chunks", "fewer", "more", "more chunks", "another", "other order"],
+)
+async def test_other_ids(make_job: MakeJob, others: list[str]) -> None:
+    """Other ids under the name of a job are refused, and change nothing."""
+    job = make_job()
+    await job.submit(IDS)
+    before = await job.progress()
+
+    with pytest.raises(errors.ConfigurationError, match="was begun with other ids; next: give the"):
+        await job.submit(others)
+    assert before == await job.progress()
+
+
+class Broken:
+    """Ids that end with an error, to iterate in either way."""
+
+    def __init__(self, count: int, error: BaseException) -> None:
+        self._ids, self._error = iter(IDS[:count]), error
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._ids
+        raise self._error
+
+    async def asynchronous(self) -> AsyncIterator[str]:
+        """Give them asynchronously."""
+        for one in self:
+            await anyio.lowlevel.checkpoint()
+            yield one
+
+
+@pytest.mark.parametrize("error", [OSError(5, "no"), TimeoutError(), ValueError("x"), KeyError(1)])
+async def test_a_source_that_breaks(make_job: MakeJob, error: Exception, tmp_path: Path) -> None:
+    """What the caller's iterable raises reaches the caller as it is, and the job goes on later."""
+    job, gateway = make_job(), SlowGateway()
+    with pytest.raises(type(error)) as raised:
+        await job.submit(Broken(12, error))
+    assert error is raised.value
+    with pytest.raises(type(error)) as raised:
+        await job.submit(Broken(23, error).asynchronous())
+    assert error is raised.value
+    progress = await job.progress()
+    assert (20, False) == (progress.total, progress.complete)
+    await job.submit(IDS)
+    await work_on(job, gateway)
+    await job.collect(tmp_path)
+
+    assert IDS == [line["task_id"] for line in lines_of(tmp_path)]
+
+
+async def test_killed_before_the_queue_had_it(redis: RedisServer, make_job: MakeJob) -> None:
+    """A chunk that was written down, but is not in the queue, is put there the next time."""
+    job = make_job()
+    with pytest.raises(OSError, match="cut"):
+        await job.submit(Broken(20, OSError("cut")))
+    queue = f"streaq:mj_async:{job.name}"
+    *_, last = [
+        line for line in redis.ask("xrange", f"{queue}:queues:normal", "-", "+") if "-" in line
+    ]
+    redis.ask("xdel", f"{queue}:queues:normal", last)
+    redis.ask("del", f"{queue}:task:data:000001")
+    gateway = SlowGateway()
+    await job.submit(IDS[:20])
+    await work_on(job, gateway)
+
+    assert set(IDS[:20]) == set(gateway.asked)
+
+
+@pytest.mark.parametrize("bad", ["", "a\nb", "x" * 257, "\ud800", None])
+async def test_bad_ids(make_job: MakeJob, bad: Any) -> None:
+    """A bad id is refused before anything is sent, or when it is met."""
+    job = make_job()
+    with pytest.raises(errors.ConfigurationError):
+        await job.submit([*IDS, bad])
+    with pytest.raises(errors.ConfigurationError, match="there is no job"):
+        await job.progress()
+    with pytest.raises(errors.ConfigurationError):
+        await job.submit(iter([*IDS, bad]))
+
+    assert not (await job.progress()).complete
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a:b", "a/b", ".a", "-a", "猪", "a\n", "x" * 101, None]
+)
+async def test_odd_names(redis: RedisServer, name: Any) -> None:
+    """A name that could be read as something else is refused at once."""
+    with pytest.raises(errors.ConfigurationError, match="must be 1 to 100 of A-Z a-z 0-9"):
+        SeedJob(redis.url, name)
+
+
+@pytest.mark.parametrize(
+    "options", [{"chunk_size": 0}, {"chunk_size": 1.5}, {"lease": 0}, {"lease": float("nan")}]
+)
+async def test_bad_options(make_job: MakeJob, options: dict[str, Any]) -> None:
+    """A number that cannot work is refused at once."""
+    with pytest.raises(errors.ConfigurationError, match=next(iter(options))):
+        make_job(**options)
+
+
+async def test_bad_work(make_job: MakeJob) -> None:
+    """What cannot work on a job is refused before anything is sent."""
+    not_a_client: Any = "client"
+    with pytest.raises(errors.ConfigurationError, match="client"):
+        await make_job().work(not_a_client)
+    async with SlowGateway().client() as client:
+        with pytest.raises(errors.ConfigurationError, match="concurrency"):
+            await make_job().work(client, concurrency=0)
+
+
+async def test_repr(make_job: MakeJob) -> None:
+    """A job is shown without its address, which may hold a password."""
+    job = make_job()
+
+    assert f"SeedJob(name='{job.name}', chunk_size=10)" == repr(job)
+
+
+async def test_jobs_do_not_touch(make_job: MakeJob, tmp_path: Path, redis: RedisServer) -> None:
+    """Two jobs in one Redis, worked on at once with two keys, know nothing of each other."""
+    one, other = make_job(), SeedJob(redis.url, f"{make_job().name}.other", chunk_size=3)
+    gateways = SlowGateway(), SlowGateway()
+    await one.submit(IDS)
+    await other.submit(IDS[5:9])
+    async with anyio.create_task_group() as group:
+        group.start_soon(work_on, one, gateways[0])
+        group.start_soon(work_on, other, gateways[1])
+    await one.collect(tmp_path / "one")
+    await other.collect(tmp_path / "other")
+
+    assert IDS == [line["task_id"] for line in lines_of(tmp_path / "one")]
+    assert IDS[5:9] == [line["task_id"] for line in lines_of(tmp_path / "other")]
+    assert [set(IDS), set(IDS[5:9])] == [set(gateway.asked) for gateway in gateways]
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 5, 8])
+async def test_concurrency(make_job: MakeJob, concurrency: int) -> None:
+    """No more seeds are asked for at once than was said."""
+    job, gateway = make_job(), SlowGateway()
+    await job.submit(IDS)
+    await work_on(job, gateway, concurrency=concurrency)
+
+    assert 1 <= gateway.most_at_once <= concurrency
+
+
+async def test_progress_on_the_way(make_job: MakeJob) -> None:
+    """While a job is worked on, its progress tells what is running, and who works."""
+    job, gateway = make_job(), SlowGateway(IDS[0], IDS[24])
+    await job.submit(IDS)
+    progress = await job.progress()
+    assert (25, 0, 0, 0.0) == (
+        progress.total,
+        progress.running,
+        progress.workers,
+        progress.per_second,
+    )
+    async with anyio.create_task_group() as group:
+        group.start_soon(work_on, job, gateway)
+        await gateway.until_asked(*IDS)
+        progress = await job.progress()
+        while progress.done < 10:
+            progress = await job.progress()
+        gateway.let_go()
+
+    assert (10, 15, 1) == (progress.done, progress.running, progress.workers)
+    assert not progress.finished
+    progress = await job.progress()
+    assert (25, 0, 0) == (progress.done, progress.running, progress.workers)
+
+
+async def test_everybody_waits_for_the_submission(make_job: MakeJob, tmp_path: Path) -> None:
+    """Workers and collector may begin before the job is there."""
+    job, gateway = make_job(), SlowGateway()
+    async with anyio.create_task_group() as group:
+        group.start_soon(work_on, job, gateway)
+        group.start_soon(job.collect, tmp_path)
+        await anyio.sleep(0.1)
+        await job.submit(IDS)
+
+    assert IDS == [line["task_id"] for line in lines_of(tmp_path)]
+
+
+async def test_no_such_job(make_job: MakeJob) -> None:
+    """What needs a job says that there is none."""
+    for ask in (make_job().progress, make_job().dead, make_job().send_again):
+        with pytest.raises(errors.ConfigurationError, match=r"there is no job .*; next: submit it"):
+            await ask()
+
+
+async def test_another_version(redis: RedisServer, make_job: MakeJob, tmp_path: Path) -> None:
+    """A job of another version is touched by nobody."""
+    job = make_job()
+    await job.submit(IDS)
+    redis.ask("hset", f"mj_async:job:{job.name}", "version", "0")
+    gateway = SlowGateway()
+
+    for part in (job.submit(IDS), work_on(job, gateway), job.collect(tmp_path), job.send_again()):
+        with pytest.raises(errors.ConfigurationError, match="made by another version"):
+            await part
+    assert not gateway.asked
+
+
+def _state(settled: int, waiting: int, chunk_size: int) -> State:
+    progress = JobProgress(
+        total=0,
+        complete=False,
+        done=0,
+        seedless=0,
+        collected=0,
+        running=0,
+        dead=0,
+        workers=0,
+        per_second=0.0,
+    )
+    return State(
+        chunk_size=chunk_size, digest="", fed=0, settled=settled, waiting=waiting, progress=progress
+    )
+
+
+def test_the_window() -> None:
+    """200,000 ids may lie ahead of the workers, twenty chunks at least, and 32 MB of outcomes."""
+    assert has_room(_state(0, 0, 500), 399)
+    assert not has_room(_state(0, 0, 500), 400)
+    assert has_room(_state(1, 0, 500), 400)
+    assert has_room(_state(0, 0, 50_000), 19)
+    assert not has_room(_state(0, 0, 50_000), 20)
+    assert has_room(_state(0, 2**25 - 1, 500), 0)
+    assert not has_room(_state(0, 2**25, 500), 0)
+
+
+async def test_fed_in_a_window(redis: RedisServer, make_job: MakeJob) -> None:
+    """While there is no room, submitting waits; it goes on as there is."""
+    job = make_job()
+    await job.submit([])
+    redis.ask("hset", f"mj_async:job:{job.name}", "complete", "0", "waiting", str(2**25))
+    async with anyio.create_task_group() as group:
+        group.start_soon(job.submit, IDS)
+        await anyio.sleep(0.3)
+        assert 0 == (await job.progress()).total
+        redis.ask("hset", f"mj_async:job:{job.name}", "waiting", "0")
+
+    progress = await job.progress()
+    assert (25, True) == (progress.total, progress.complete)
+
+
+async def test_a_closed_client(make_job: MakeJob) -> None:
+    """A closed client ends the work with its own error, and the ids are there for others."""
+    job, gateway = make_job(), SlowGateway()
+    await job.submit(IDS)
+    client: AsyncMJClient = gateway.client()
+    await client.aclose()
+    with pytest.raises(errors.ClientStateError, match="closed"):
+        await job.work(client)
+    await work_on(job, gateway)
+
+    assert (await job.progress()).finished

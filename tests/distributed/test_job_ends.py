@@ -1,0 +1,427 @@
+"""A job's parts that end before their time: cancelled, refused, cut off, overtaken, in the way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+
+from mj_async import errors
+from mj_async.distributed import SeedJob
+from mj_async.distributed._chunks import Chunks
+from mj_async.distributed._collect import Parts
+from mj_async.distributed._lines import pack
+from mj_async.distributed._lock import Lock
+from mj_async.distributed._store import Store
+
+from ._redis_server import RedisServer
+from ._slow_gateway import SlowGateway
+from .test_job import IDS, lines_of, work_on
+
+pytestmark = pytest.mark.anyio
+
+MakeJob = Callable[..., SeedJob]
+
+
+async def begun(job: SeedJob, gateway: SlowGateway, *task_ids: str) -> None:
+    """Work on a job until these have been asked for and all others told; then cancel it."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(work_on, job, gateway)
+        await gateway.until_asked(*task_ids)
+        await anyio.sleep(0.1)
+        group.cancel_scope.cancel()
+
+
+async def test_cancelled_work(make_job: MakeJob, tmp_path: Path) -> None:
+    """Work that is cancelled gives back what it has, at once, and none of it is asked again."""
+    job, gateway = make_job(), SlowGateway(IDS[7])
+    await job.submit(IDS)
+    await begun(job, gateway, *IDS[:20])
+    progress = await job.progress()
+    assert (0, 0) == (progress.running, progress.workers)
+    gateway.let_go()
+    with anyio.fail_after(10):  # the lease is longer
+        await work_on(job, gateway)
+    await job.collect(tmp_path)
+
+    assert IDS == [line["task_id"] for line in lines_of(tmp_path)]
+    assert {IDS[7]: 2} == {one: count for one, count in gateway.asked.items() if count > 1}
+
+
+async def test_cancelled_at_any_moment(make_job: MakeJob, tmp_path: Path) -> None:
+    """Whenever the parts of a job are cancelled, nothing else is raised, and each goes on later."""
+    job, gateway = make_job(lease=0.3), SlowGateway()
+    parts = (
+        partial(job.submit, IDS),
+        partial(work_on, job, gateway),
+        partial(job.collect, tmp_path),
+    )
+    for part in parts:
+        for seconds in (0, 0.002, 0.01, 0.04):
+            with anyio.move_on_after(seconds):
+                await part()
+        with anyio.fail_after(30):
+            await part()
+
+    assert IDS == [line["task_id"] for line in lines_of(tmp_path)]
+
+
+async def test_outcomes_that_are_cut(make_job: MakeJob) -> None:
+    """Outcomes let go of the job at once, cancelled or ended by the caller's own exception."""
+    job, mine = make_job(), OSError(28, "mine")
+    await job.submit(IDS)
+    with anyio.move_on_after(0.2):
+        async with job.outcomes() as outcomes:
+            await anext(aiter(outcomes))
+    with pytest.raises(OSError, match="mine") as raised:
+        async with job.outcomes():
+            raise mine
+    assert mine is raised.value
+
+    began = time.monotonic()
+    async with job.outcomes():
+        assert 3 > time.monotonic() - began
+
+
+@pytest.mark.parametrize("mine", [KeyError("mine"), RuntimeError("mine")])
+async def test_a_client_that_breaks(make_job: MakeJob, mine: Exception) -> None:
+    """What a client raises that is none of ours reaches the caller as it is, and counts."""
+    job, gateway = make_job(chunk_size=25), SlowGateway()
+    await job.submit(IDS)
+    for _ in range(5):
+        gateway.raises = mine
+        with pytest.raises(type(mine)) as raised:
+            await work_on(job, gateway)
+        assert mine is raised.value
+    gateway.raises = None
+    await work_on(job, gateway)
+
+    progress = await job.progress()
+    assert (25, 0, True) == (progress.dead, progress.done, progress.finished)
+    assert {0: IDS} == await job.dead()
+    assert 25 == await job.send_again()
+    assert 0 == (await job.progress()).dead
+    assert {} == await job.dead()
+    await work_on(job, gateway)
+    assert 25 == (await job.progress()).done
+    assert 0 == await job.send_again()
+
+
+async def test_a_refused_key(make_job: MakeJob) -> None:
+    """A refused key ends the work, says nothing against the chunk, and what was told is kept."""
+    job, gateway = make_job(), SlowGateway()
+    await job.submit(IDS[:10])
+    gateway.refuses = {IDS[9]}
+    for _ in range(7):
+        with pytest.raises(errors.AuthenticationError):
+            await work_on(job, gateway)
+    gateway.refuses.clear()
+    await work_on(job, gateway)
+
+    assert (10, 0) == ((progress := await job.progress()).done, progress.dead)
+    assert 1 == gateway.asked[IDS[0]]
+    assert 8 <= gateway.asked[IDS[9]]
+
+
+async def test_another_in_the_way(make_job: MakeJob, redis: RedisServer) -> None:
+    """Of two who submit, the second waits for the first, and says so when that lives on."""
+    job = make_job()
+    async with Store(redis.url, job.name) as store, Lock(store, "submit", seconds=60):
+        async with Store(redis.url, job.name) as other:
+            with pytest.raises(errors.ConfigurationError, match="another process is about to subm"):
+                async with Lock(other, "submit", seconds=0.1):
+                    pass
+    with anyio.fail_after(3):
+        await job.submit(IDS)
+
+
+async def test_two_submit(make_job: MakeJob, tmp_path: Path) -> None:
+    """Two who submit the same at once submit it once."""
+    job, gateway = make_job(), SlowGateway()
+    async with anyio.create_task_group() as group:
+        group.start_soon(job.submit, IDS)
+        group.start_soon(job.submit, IDS)
+    await work_on(job, gateway)
+    await job.collect(tmp_path)
+
+    assert IDS == [line["task_id"] for line in lines_of(tmp_path)]
+
+
+async def test_a_lock_is_kept(redis: RedisServer) -> None:
+    """A lock is kept for as long as its owner works; one that was lost is noticed."""
+    async with Store(redis.url, "locked") as store, Lock(store, "collect", seconds=2) as lock:
+        await anyio.sleep(2.5)
+        await lock.check()
+        redis.ask("set", f"{store.key}:lock:collect", "another's")
+        await anyio.sleep(1.1)
+
+        with pytest.raises(errors.ClientStateError, match="another process has gone on to collect"):
+            await lock.check()
+    redis.ask("del", f"{store.key}:lock:collect")
+
+
+@pytest.mark.parametrize("last", [15, 22])
+async def test_overtaken(make_job: MakeJob, redis: RedisServer, last: int) -> None:
+    """Who was overtaken while it was stopped feeds nothing more."""
+    job = make_job()
+
+    async def ids() -> AsyncIterator[str]:
+        for number, one in enumerate(IDS):
+            if number == last:
+                redis.ask("hset", f"mj_async:job:{job.name}", "fed", "7")
+            yield one
+
+    with pytest.raises(errors.ClientStateError, match=r"stands elsewhere .*; next: submit it"):
+        await job.submit(ids())
+
+
+async def test_completed_by_another(make_job: MakeJob, redis: RedisServer) -> None:
+    """Who was overtaken at the very end does not say that the job is complete."""
+    job = make_job()
+
+    async def ids() -> AsyncIterator[str]:
+        for one in IDS[:20]:
+            yield one
+        redis.ask("hset", f"mj_async:job:{job.name}", "fed", "7")
+
+    with pytest.raises(errors.ClientStateError, match="stands elsewhere"):
+        await job.submit(ids())
+    assert not (await job.progress()).complete
+
+
+async def test_a_silent_worker(make_job: MakeJob, redis: RedisServer, tmp_path: Path) -> None:
+    """A chunk whose worker is silent goes to another; its late answer changes nothing."""
+    job, quick = make_job(), SlowGateway()
+    await job.submit(IDS[:10])
+
+    def stopped() -> None:
+        # Its event loop stands still for longer than its lease, as after SIGSTOP.
+        async def work() -> None:
+            silent = SlowGateway(*IDS)
+            async with anyio.create_task_group() as group:
+                group.start_soon(work_on, SeedJob(redis.url, job.name, lease=0.5), silent)
+                await silent.until_asked(*IDS[:10])
+                is_asked.set()
+                go_on.wait()
+                silent.let_go()
+
+        anyio.run(work)
+
+    is_asked, go_on = threading.Event(), threading.Event()
+    thread = threading.Thread(target=stopped)
+    thread.start()
+    await anyio.to_thread.run_sync(is_asked.wait)
+    with anyio.fail_after(20):
+        await work_on(make_job(lease=0.5), quick)
+    await job.collect(tmp_path)
+    go_on.set()
+    await anyio.to_thread.run_sync(thread.join)
+
+    assert set(IDS[:10]) == set(quick.asked)
+    assert IDS[:10] == [line["task_id"] for line in lines_of(tmp_path)]
+    progress = await job.progress()
+    assert (10, 10, 0) == (progress.done, progress.collected, progress.dead)
+    assert [""] == redis.ask("hkeys", f"mj_async:job:{job.name}:parts")
+
+
+async def test_redis_comes_back(redis_server: RedisServer, tmp_path: Path) -> None:
+    """While all are at work Redis is killed and started again; nobody is disturbed."""
+    job = SeedJob(redis_server.url, "job", chunk_size=10, lease=1)
+    gateway, seen = SlowGateway(*IDS[20:]), []
+
+    async def ids() -> AsyncIterator[str]:
+        for one in IDS:
+            await anyio.sleep(0.04)
+            yield one
+
+    async def take() -> None:
+        async with job.outcomes() as outcomes:
+            seen.extend([outcome.task_id async for outcome in outcomes])
+
+    with anyio.fail_after(40):
+        async with anyio.create_task_group() as group:
+            group.start_soon(job.submit, ids())
+            group.start_soon(take)
+            group.start_soon(work_on, job, gateway)
+            await anyio.sleep(0.5)
+            redis_server.kill()
+            await anyio.sleep(0.3)
+            redis_server.start()
+            await anyio.sleep(0.3)
+            gateway.let_go()
+
+    assert IDS == sorted(seen)
+
+
+async def test_redis_forgets(redis_server: RedisServer, tmp_path: Path) -> None:
+    """Where Redis comes back without the job, all end and say so; the job can be done anew."""
+    job = SeedJob(redis_server.url, "job", chunk_size=10)
+    gateway = SlowGateway(*IDS[10:])
+    raised: list[errors.MJError] = []
+
+    async def ends(part: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await part()
+        except errors.MJError as error:
+            raised.append(error)
+
+    await job.submit(IDS)
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ends, lambda: work_on(job, gateway))
+            group.start_soon(ends, lambda: job.collect(tmp_path / "out"))
+            while not list((tmp_path / "out").glob("*.jsonl")):  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+            redis_server.ask("flushall")
+    assert {errors.ClientStateError} == {type(error) for error in raised}
+    assert all("has forgotten the job; next: submit it again" in str(one) for one in raised)
+    gateway.let_go()
+    await job.submit(IDS)
+    await work_on(job, gateway)
+    await job.collect(tmp_path / "out")
+
+    assert IDS == [line["task_id"] for line in lines_of(tmp_path / "out")]
+
+
+async def test_redis_without_room(redis_server: RedisServer, tmp_path: Path) -> None:
+    """Where Redis has no room the work ends, and says so; no chunk is lost."""
+    job, gateway = SeedJob(redis_server.url, "job", chunk_size=10, lease=0.5), SlowGateway()
+    await job.submit(IDS)
+    redis_server.ask("config", "set", "maxmemory", "1")
+    with pytest.raises(errors.ConfigurationError, match="used memory > 'maxmemory'"):
+        await work_on(job, gateway)
+    redis_server.ask("config", "set", "maxmemory", "0")
+    with anyio.fail_after(20):
+        await work_on(job, gateway)
+    await job.collect(tmp_path / "out")
+
+    assert IDS == [line["task_id"] for line in lines_of(tmp_path / "out")]
+
+
+async def test_redis_stays_away(redis_server: RedisServer) -> None:
+    """While Redis is away, who is cancelled ends soon."""
+    job, gateway = SeedJob(redis_server.url, "job", chunk_size=10), SlowGateway(*IDS)
+    await job.submit(IDS[:10])
+    async with anyio.create_task_group() as group:
+        group.start_soon(work_on, job, gateway)
+        await gateway.until_asked(*IDS[:10])
+        redis_server.kill()
+        await anyio.sleep(0.6)
+        began = time.monotonic()
+        group.cancel_scope.cancel()
+
+    assert 8 > time.monotonic() - began
+
+
+async def test_directories(make_job: MakeJob, redis: RedisServer, tmp_path: Path) -> None:
+    """A directory that cannot be used, lacks what was collected, or is another's, is refused."""
+    job, other = make_job(), SeedJob(redis.url, f"{make_job().name}.b")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.ConfigurationError, match=r"cannot write to .*; next: give another"):
+        await job.collect(tmp_path / "file")
+    for one in (job, other):
+        await one.submit(IDS if one is job else IDS[::-1])
+        await work_on(one, SlowGateway())
+    await job.collect(tmp_path / "a")
+    with pytest.raises(errors.ConfigurationError, match=r"3 parts .* not in .*part-000000"):
+        await job.collect(tmp_path / "b")
+    before = lines_of(tmp_path / "a")
+    with pytest.raises(errors.ConfigurationError, match=r"jsonl is another job's; next: give"):
+        await other.collect(tmp_path / "a")
+
+    assert before == lines_of(tmp_path / "a")
+    await other.collect(tmp_path / "b")
+
+
+async def test_killed_between_file_and_note(
+    make_job: MakeJob, redis: RedisServer, tmp_path: Path
+) -> None:
+    """A part that was written, but not noted, is written again; a draft is no part."""
+    job = make_job()
+    await job.submit(IDS)
+    await work_on(job, SlowGateway())
+    await job.collect(tmp_path)
+    before = lines_of(tmp_path)
+    key = f"mj_async:job:{job.name}"
+    async with Store(redis.url, job.name) as store:
+        redis.ask("setbit", f"{key}:collected", "1", "0")
+        redis.ask("hincrby", key, "done", "-1")
+        lines = (tmp_path / "part-000001.jsonl").read_bytes().splitlines(keepends=True)
+        await store.finish(1, pack(lines), 0, 0)
+    (tmp_path / "part-000001.tmp").write_text("torn")
+    redis.ask("hincrby", key, "collected_ids", "-10")
+    await job.collect(tmp_path)
+
+    assert before == lines_of(tmp_path)
+
+
+async def test_a_part_gone_meanwhile(make_job: MakeJob, redis: RedisServer) -> None:
+    """A part that another has taken after it was named is passed over."""
+    job = make_job()
+    await job.submit(IDS)
+    await work_on(job, SlowGateway())
+    async with Store(redis.url, job.name) as store, Lock(store, "collect") as lock:
+        parts = Parts(store, lock)
+        assert 0 == (await parts.next() or (None,))[0]
+        await store.collect(1, 10)
+
+        assert 2 == (await parts.next() or (None,))[0]
+
+
+async def test_outcomes_in_the_way(make_job: MakeJob, redis: RedisServer) -> None:
+    """Outcomes that are cancelled while another collects leave nothing behind."""
+    job = make_job()
+    async with Store(redis.url, job.name) as store, Lock(store, "collect"):
+        with anyio.move_on_after(0.2) as scope:
+            async with job.outcomes():
+                pass
+
+    assert scope.cancelled_caught
+
+
+async def test_the_queue_is_gone(make_job: MakeJob, redis: RedisServer) -> None:
+    """A worker whose queue is gone ends, and says what to do."""
+    job, raised = make_job(), []
+
+    async def work() -> None:
+        try:
+            await work_on(job, SlowGateway())
+        except errors.ClientStateError as error:
+            raised.append(str(error))
+
+    queue = f"streaq:mj_async:{job.name}:queues:normal"
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            while "1" not in redis.ask("exists", queue):  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+            await anyio.sleep(0.2)
+            redis.ask("del", queue)
+
+    assert "forgotten the job; next: submit it again" in raised[0]
+
+
+async def test_an_id_repeated_far_behind(make_job: MakeJob) -> None:
+    """An id is submitted once, however far behind it comes again."""
+    job = make_job(chunk_size=200_000)
+    await job.submit(str(number % 100_002) for number in range(100_003))
+
+    assert 100_002 == (await job.progress()).total
+
+
+async def test_stopped_while_a_chunk_begins(make_job: MakeJob, redis: RedisServer) -> None:
+    """Work that is told to stop while a chunk is begun asks for none of it."""
+    job, gateway = make_job(), SlowGateway()
+    await job.submit(IDS)
+    async with Store(redis.url, job.name) as store, gateway.client() as client:
+        chunks = Chunks(store, client, 4, 30.0)
+        chunks.stop()
+
+        assert 0.0 == await chunks._settle(0, IDS[:10])
+        assert 0 == (await store.state()).progress.running
+    assert not gateway.asked

@@ -1,0 +1,127 @@
+"""Redis as a user may give it: an address, a password, a policy, or none at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mj_async import errors
+from mj_async.distributed import SeedJob
+from mj_async.distributed._redis import place_of
+from mj_async.distributed._store import check_server
+
+from ._redis_server import RedisServer, free_port
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Give a Redis with a password, and a user who may do little."""
+    server = RedisServer(
+        tmp_path_factory.mktemp("locked"),
+        *("--requirepass", "p@ss:w/rd"),
+        *("--user", "guest", "on", ">guest-pass", "~*", "+ping"),
+    )
+    server.start()
+    yield server
+    server.kill()
+
+
+def _address(server: RedisServer, user: str) -> str:
+    return server.url.replace("redis://", f"redis://{user}@")
+
+
+@pytest.mark.parametrize(
+    "redis_url",
+    [
+        *("", "localhost:6379", "http://localhost", "redis://", "redis://[::1", "unix://"),
+        *("redis://:secret@host:port", "redis://host:0", "redis://:secret@host?db=first"),
+        *(b"redis://host", None),
+    ],
+)
+def test_no_address(redis_url: str) -> None:
+    """What is no address is refused before anything is sent, and not shown."""
+    with pytest.raises(errors.ConfigurationError, match="no address of a Redis; next: ") as refused:
+        SeedJob(redis_url, "job")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "redis_url"),
+    [
+        ("host:6379", "redis://user:secret@host"),
+        ("host:7000", "rediss://:secret@host:7000/2?db=1"),
+        ("/run/redis.sock", "unix://user:secret@/run/redis.sock?db=1"),
+    ],
+)
+def test_place(place: str, redis_url: str) -> None:
+    """A Redis is called by its place; user and password are not told."""
+    assert place == place_of(redis_url)
+
+
+async def test_absent() -> None:
+    """Where nobody listens, the address is wrong, and one line says so."""
+    job = SeedJob(f"redis://:secret@127.0.0.1:{free_port()}", "job")
+
+    with pytest.raises(errors.ConfigurationError, match=r"cannot be reached: .*; next") as refused:
+        await job.submit(["1"])
+    assert "secret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("user", [":wrong-pass", "guest:wrong-pass", "nobody:p"])
+async def test_wrong_password(locked: RedisServer, user: str) -> None:
+    """A password that is refused is told in one line, without it."""
+    job = SeedJob(_address(locked, user), "job")
+
+    with pytest.raises(errors.ConfigurationError, match="refuses the user or the pass") as refused:
+        await job.progress()
+    assert "wrong-pass" not in str(refused.value)
+
+
+async def test_no_password(locked: RedisServer) -> None:
+    """A password that is missing is told, too."""
+    with pytest.raises(errors.ConfigurationError, match="refuses the user or the password"):
+        await SeedJob(locked.url, "job").progress()
+
+
+async def test_a_user_who_may_not(locked: RedisServer) -> None:
+    """A user whose rights do not suffice is told which."""
+    with pytest.raises(errors.ConfigurationError, match="no permissions to run the 'info'"):
+        await SeedJob(_address(locked, "guest:guest-pass"), "job").progress()
+
+
+async def test_a_password_with_odd_characters(locked: RedisServer) -> None:
+    """What an address cannot hold is escaped in it, as everywhere."""
+    job = SeedJob(_address(locked, ":p%40ss%3Aw%2Frd"), "odd-password")
+    await job.submit(["1"])
+
+    assert 1 == (await job.progress()).total
+
+
+async def test_no_such_database(redis: RedisServer) -> None:
+    """What Redis says of anything else is told as it is."""
+    with pytest.raises(errors.ConfigurationError, match="DB index is out of range"):
+        await SeedJob(redis.url.replace("/0", "/99"), "job").progress()
+
+
+async def test_a_redis_that_forgets(tmp_path: Path) -> None:
+    """A Redis that may throw keys away is refused."""
+    server = RedisServer(tmp_path, "--maxmemory-policy", "allkeys-lru")
+    server.start()
+    try:
+        with pytest.raises(errors.ConfigurationError, match="allkeys-lru; next: set it to noevi"):
+            await SeedJob(server.url, "job").submit(["1"])
+    finally:
+        server.kill()
+
+
+def test_an_old_redis() -> None:
+    """An old Redis, which lacks functions, is refused; one that does not tell is tried."""
+    with pytest.raises(errors.ConfigurationError, match=r"host:6379 is 6.2.14; next: use one from"):
+        check_server({"redis_version": "6.2.14"}, "redis://:secret@host")
+    check_server({"redis_version": "7.0.15"}, "redis://host")
+    check_server({}, "redis://host")
