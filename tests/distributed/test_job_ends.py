@@ -119,9 +119,9 @@ async def test_a_refused_key(make_job: MakeJob) -> None:
     gateway.refuses = {IDS[9]}
     for _ in range(7):
         with pytest.raises(errors.AuthenticationError):
-            await work_on(job, gateway)
+            await work_on(job, gateway, concurrency=1)
     gateway.refuses.clear()
-    await work_on(job, gateway)
+    await work_on(job, gateway, concurrency=1)
 
     assert (10, 0) == ((progress := await job.progress()).done, progress.dead)
     assert 1 == gateway.asked[IDS[0]]
