@@ -214,8 +214,22 @@ def test_a_refused_key(call: Call, name: str, gateway: FakeGateway) -> None:
     assert "to go on: the same command" in ended.err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
-@pytest.mark.parametrize("command", ["submit", "work", "collect", "status"])
+def looks(redis: RedisServer) -> int:
+    """Tell how often a script was run, with which all parts look how a job stands."""
+    said = "\n".join(redis.ask("info", "commandstats"))
+    return sum(map(int, re.findall(r"cmdstat_eval:calls=(\d+)", said)))
+
+
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        ("submit", signal.SIGINT),
+        ("work", signal.SIGINT),
+        ("work", signal.SIGTERM),
+        ("collect", signal.SIGTERM),
+        ("status", signal.SIGINT),
+    ],
+)
 def test_interrupted(
     night: Cluster, redis: RedisServer, command: str, number: signal.Signals
 ) -> None:
@@ -230,9 +244,12 @@ def test_interrupted(
     redis.ask("hset", f"mj_async:job:{night.name}", "complete", "0", "waiting", str(2**25))
     redis.ask("hset", f"mj_async:job:{night.name}", *("fed", "0") * (command == "submit"), "x", "x")
     reading, writing = os.pipe()
+    before = looks(redis)
     process = night.start(command, *arguments[command], stdin=reading)
     os.write(writing, "\n".join([*IDS, *(f"more-{one}" for one in range(500))]).encode())
-    time.sleep(3)
+    while looks(redis) < before + 4 and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.3)
     assert None is process.poll(), night.said()
     process.send_signal(number)
     assert 130 == process.wait(timeout=20), night.said()
