@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 
-from mj_async import AsyncMJClient
+from mj_async import AsyncMJClient, RetryPolicy
 
 KEY = "sk-slow-gateway-key"
 
@@ -29,6 +29,11 @@ class SlowGateway:
         self.asked: Counter[str] = Counter()
         self.refuses: set[str] = set()
         self.raises: BaseException | None = None
+        self.lacks: Counter[str] = Counter()
+        self.fails: set[str] = set()
+        self.lists = True
+        self.is_away = False
+        self.connects = 0
         self.most_at_once = self.under_way = 0
         self._let_go = anyio.Event()
 
@@ -38,6 +43,7 @@ class SlowGateway:
         return AsyncMJClient(
             KEY,
             base_url="https://gateway.test",
+            retry=RetryPolicy(attempts=1),
             http_client=httpx.AsyncClient(transport=transport),
             **options,
         )
@@ -53,6 +59,11 @@ class SlowGateway:
                 await anyio.sleep(0.01)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.connects += 1
+        if self.is_away:
+            raise httpx.ConnectError("nobody listens")
+        if request.url.path.endswith("/list-by-condition") and not self.lists:
+            return httpx.Response(404, text="404 page not found")
         if request.url.path.endswith("/list-by-condition"):
             ids = json.loads(request.content)["ids"]
             row = {"status": "SUCCESS", "prompt": self.prompt, "imageUrl": "https://a.test/b.png"}
@@ -74,4 +85,9 @@ class SlowGateway:
             raise self.raises
         if task_id in self.refuses:
             return httpx.Response(401, json={"error": {"message": "invalid token"}})
+        if task_id in self.fails:
+            return httpx.Response(502, text="bad gateway")
+        if self.lacks[task_id]:
+            self.lacks[task_id] -= 1
+            return httpx.Response(200, json={"code": 9, "description": "no luck"})
         return httpx.Response(200, json={"code": 1, "result": f"7{task_id}"})

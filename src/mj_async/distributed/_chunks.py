@@ -24,6 +24,7 @@ MOST_ASKS = 3
 # Within one go, an id is asked for again only where a 429 sent nothing; the gate holds anyhow.
 _AFTER_A_HOLD = 2.0
 _AWAY = (errors.TransportError, errors.ServerError)
+_ANSWERS = (errors.UnsupportedError, errors.UnexpectedAnswerError, errors.RateLimitError)
 
 
 def comes_later(outcome: SeedOutcome) -> bool:
@@ -170,10 +171,29 @@ class Chunks:
             ask_again_after=_AFTER_A_HOLD,
             max_asks=1,
         )
+        is_silent = True
         async with run as outcomes:
             async for outcome in outcomes:
+                is_silent = is_silent and isinstance(outcome.error, _AWAY)
                 lines = chunk.later if comes_later(outcome) else chunk.settled
                 lines[outcome.task_id] = write_line(outcome)
+        if is_silent and chunk.later:
+            await self._check_gateway(chunk)
+
+    async def _check_gateway(self, chunk: Chunk) -> None:
+        """Make sure that the gateway lives; a few ids that fail do not tell.
+
+        Raises:
+            TransportError: It does not, and then this go does not count against the ids.
+            ServerError: The same.
+        """
+        try:
+            await self.client.list_tasks(chunk.missing[:1])
+        except _AWAY:
+            chunk.later.clear()
+            raise
+        except _ANSWERS:
+            pass
 
     async def _finish(self, chunk: Chunk) -> None:
         lines = chunk.lines
