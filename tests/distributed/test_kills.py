@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ RUNS = int(os.environ.get("MJ_KILL_RUNS", "3"))
 IDS = [str(100_000 + number) for number in range(20_000)]
 CHUNK, CHUNKS_AT_ONCE, WORKERS = 250, 2, 3
 LIMIT, RATE = 1500, 1300
+LEASE = 3
 PATIENCE = 150.0
 
 Process = subprocess.Popen[bytes]
@@ -42,11 +44,14 @@ class Night:
         cluster: Starts them.
         redis: Their Redis.
         ids: A file with the ids.
+        rate: Requests a second, of all workers together.
     """
 
-    def __init__(self, cluster: Cluster, redis: RedisServer, ids: Path) -> None:
+    def __init__(
+        self, cluster: Cluster, redis: RedisServer, ids: Path, *, rate: float = RATE
+    ) -> None:
         self.cluster, self.redis = cluster, redis
-        work = ("--rate", str(RATE), "--lease", "3", "--concurrency", "32")
+        work = ("--rate", str(rate), "--lease", str(LEASE), "--concurrency", "32")
         self._begin: dict[str, Callable[[], Process]] = {
             "submit": lambda: cluster.submit(ids, "--chunk-size", str(CHUNK)),
             "collect": cluster.collect,
@@ -104,15 +109,41 @@ def test_kills_lose_nothing(
 
     took, counts = time.monotonic() - began, gateway.counts()
     print(f"run {run}: {took:.0f} s, killed {', '.join(victims)}: {counts}")  # noqa: T201
-    assert {"submit": 0, "collect": 1, "work 0": 0, "work 1": 0, "work 2": 0} == codes, (
-        cluster.said()
-    )
-    found = [
-        (line["task_id"], line["seed"], (line["error"] or {}).get("type"))
-        for line in cluster.lines()
-    ]
-    assert [(one, *truth(one)) for one in IDS] == found
+    check(cluster, codes, IDS)
     # Of one worker's kill, what it had under way; of Redis', what all had.
     at_most = (WORKERS + WORKERS) * CHUNKS_AT_ONCE * CHUNK
     assert asked_for(IDS) <= counts["seeds"] <= asked_for(IDS) + at_most
     assert 0 == counts.get("refused", 0)
+
+
+def check(cluster: Cluster, codes: dict[str, int], ids: list[str]) -> None:
+    """Each id has the line of the truth, in the order of the ids, and each part ended well."""
+    assert {**dict.fromkeys(codes, 0), "collect": 1} == codes, cluster.said()
+    found = [
+        (line["task_id"], line["seed"], (line["error"] or {}).get("type"))
+        for line in cluster.lines()
+    ]
+    assert [(one, *truth(one)) for one in ids] == found
+
+
+def test_a_worker_that_was_stopped(
+    gateway: TruthServer, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """A worker that is stopped for longer than its lease, and goes on, harms nothing."""
+    ids = IDS[:6000]
+    (tmp_path / "ids").write_text("\n".join(ids))
+    cluster = Cluster("stopped", redis_server.url, gateway.base_url, tmp_path)
+    night = Night(cluster, redis_server, tmp_path / "ids", rate=400)
+    try:
+        while gateway.counts().get("seeds", 0) < 500:
+            time.sleep(0.05)
+        night.running["work 0"].send_signal(signal.SIGSTOP)
+        time.sleep(2 * LEASE + 1)
+        night.running["work 0"].send_signal(signal.SIGCONT)
+        codes = night.wait()
+    finally:
+        night.end()
+
+    check(cluster, codes, ids)
+    at_most = CHUNKS_AT_ONCE * CHUNK
+    assert asked_for(ids) <= gateway.counts()["seeds"] <= asked_for(ids) + at_most
