@@ -132,7 +132,7 @@ def distributed(session: nox.Session) -> None:
     session.install(".[cli,speed,distributed]", *GROUPS["tests"], *GROUPS["distributed"])
     coverage_file = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
     session.run("coverage", "erase", env=coverage_file)
-    named = session.posargs or ("-n", str(os.cpu_count() or 1), "--dist", "loadfile")
+    named = session.posargs or ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadfile")
     session.run("coverage", "run", "-m", "pytest", "tests/distributed", *named, env=coverage_file)
     session.run("coverage", "combine", "--quiet", env=coverage_file)
     if not session.posargs:

@@ -10,8 +10,10 @@ import pytest
 
 from mj_async import SeedOutcome, Task, errors
 from mj_async.distributed import SeedJob
-from mj_async.distributed._chunks import comes_later
+from mj_async.distributed._chunks import Chunks, comes_later
+from mj_async.distributed._store import Store
 
+from ._redis_server import RedisServer
 from ._slow_gateway import SlowGateway
 from .test_job import work_on
 
@@ -42,6 +44,18 @@ async def test_three_asks(make_job: MakeJob, lacking: int, asked: int) -> None:
     assert (lacking < 3) == found["3"].final
     assert (0 if lacking < 3 else 1) == (await job.progress()).seedless
     assert 0 == (await job.progress()).dead
+
+
+async def test_delivered_when_it_is_done(make_job: MakeJob, redis: RedisServer) -> None:
+    """A chunk that others have done meanwhile is not asked for, and not put back."""
+    job, gateway = make_job(), SlowGateway()
+    await job.submit(IDS)
+    await work_on(job, gateway)
+    async with Store(redis.url, job.name) as store, gateway.client() as client:
+        await Chunks(store, client, 4, 30.0).look_up(0, IDS[:10])
+
+    assert dict.fromkeys(IDS, 1) == gateway.asked
+    assert 12 == (await job.progress()).done
 
 
 async def test_others_go_on(make_job: MakeJob) -> None:

@@ -28,7 +28,7 @@ PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MUL
 async def test_the_programs(program: str, printed: str, redis_server: RedisServer) -> None:
     """Each does what the page says, with a gateway and a Redis."""
     gateway = FakeGateway()
-    gateway.add_task("1730621826053455")
+    gateway.add_task("1730621826053455", [(0, "SUCCESS", "100%")])
     async with gateway.serve() as base_url:
         surroundings = {
             **os.environ,
