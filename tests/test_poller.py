@@ -233,7 +233,19 @@ async def test_the_ticks_are_the_pollers_own() -> None:
 
 @pytest.mark.parametrize("polling", [EVEN, Polling(jitter=0)], ids=["even", "growing"])
 async def test_a_finish_is_known_after_half_an_interval(polling: Polling) -> None:
-    """The median from finish to our knowing it is at most 0.55 of the interval in force."""
+    """The median from finish to our knowing it is at most 0.55 of the interval in force.
+
+    Of five rounds: trio lets tasks begin in any order, and those before the first poll are few or
+    many.
+    """
+    shares = [share for _ in range(5) for share in await shares_of_interval(polling)]
+
+    assert statistics.median(shares) <= 0.55
+    assert 0 <= min(shares) <= max(shares) <= 1.0
+
+
+async def shares_of_interval(polling: Polling) -> list[float]:
+    """Tell for each of some waits how much of an interval after its finish it has ended."""
     way, ids = Way(), numbered(200)
     ends = {task_id: 5.0 + 60.0 * int(task_id) / len(ids) for task_id in ids}
     for task_id, end in ends.items():
@@ -246,8 +258,7 @@ async def test_a_finish_is_known_after_half_an_interval(polling: Polling) -> Non
     for task_id, end in ends.items():
         before, last = way.at(task_id)[-2:]
         shares.append((crowd.ended_at[task_id] - end) / (last - before))
-    assert statistics.median(shares) <= 0.55
-    assert 0 <= min(shares) <= max(shares) <= 1.0
+    return shares
 
 
 @pytest.mark.parametrize(

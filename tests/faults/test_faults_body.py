@@ -159,10 +159,10 @@ async def test_fault_10_gzip_of_many_empty_members() -> None:
     fault = sends(GZIP, gzip.compress(b"") * 100_000)
     with RawServer(each_fails(fault)) as server:
         async with client_of(server, retry=ONCE, dialect=DOCUMENTED) as client:
-            started = time.perf_counter()
+            started = time.thread_time()  # of others on a busy machine it tells nothing
             with suppress(errors.MJError):
                 await client.list_tasks(["1"])
-            lasted = time.perf_counter() - started
+            lasted = time.thread_time() - started
 
     assert lasted < 1.0
 

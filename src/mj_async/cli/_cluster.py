@@ -132,8 +132,10 @@ def work(  # noqa: PLR0913  # options
         most = max(_CONNECTIONS_PER_SEED, _CONNECTIONS_PER_SEED * concurrency)
         from mj_async.distributed import SharedGate  # noqa: PLC0415  # it needs streaq
 
-        gateway = connection.key_and_address()
-        gate = SharedGate(shared.address, rate=rate, burst=burst, **gateway)
+        # All who need no key share a gate, too.
+        api_key = "none" if connection.auth == "none" else connection.read_key()
+        address = connection.base_url
+        gate = SharedGate(shared.address, base_url=address, api_key=api_key, rate=rate, burst=burst)
         client = connection.client(max_connections=most, gate=gate)
         return work_on(job, client, concurrency=concurrency, ask_again_after=ask_again_after)
 

@@ -61,7 +61,7 @@ class Connection:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             client = AsyncMJClient(
-                self._read_key(),
+                self.read_key(),
                 base_url=self.base_url,
                 dialect=Dialect(auth=self.auth, ids=self.ids, seed=self.seed_form),
                 **options,
@@ -70,16 +70,12 @@ class Connection:
             say(f"warning: {warning.message}; next: give an address with https")
         return client
 
-    def key_and_address(self) -> dict[str, str | None]:
-        """Give what a gate is told of the gateway; all who need no key have the same.
+    def read_key(self) -> str | None:
+        """Give the key that is in a file; None where it is in the environment, or is not needed.
 
         Raises:
-            ConfigurationError: The key cannot be read.
+            ConfigurationError: It is nowhere, or cannot be read.
         """
-        api_key = "none" if self.auth == "none" else self._read_key()
-        return {"api_key": api_key, "base_url": self.base_url}
-
-    def _read_key(self) -> str | None:
         if self.api_key_file is not None:
             return _read_key_file(self.api_key_file)
         if self.auth != "none" and not os.environ.get("MJ_API_KEY"):
