@@ -29,6 +29,8 @@ _ANSWERS = (errors.UnsupportedError, errors.UnexpectedAnswerError, errors.RateLi
 
 def comes_later(outcome: SeedOutcome) -> bool:
     """PURE: tell whether asking again soon may help; it does not before a task has ended."""
+    if outcome.error is None:
+        return False
     task = getattr(outcome.error, "task", None)
     return not outcome.final and (task is None or task.is_final)
 
