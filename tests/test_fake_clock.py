@@ -55,3 +55,19 @@ async def test_time_goes_forward(seconds: Any) -> None:
         await gateway.advance(seconds)
 
     assert 0 == gateway.now
+
+
+async def test_waits_that_join_hold_the_clock() -> None:
+    """A fake gateway's clock does not jump while waits join one after the other, as bots' do."""
+    gateway = FakeGateway()
+    async with gateway.client() as client, client.task_poller() as poller:
+        async with anyio.create_task_group() as group:
+            for number in range(50):
+                gateway.add_task(f"{number}", [(0, "IN_PROGRESS", "0%"), (30, "SUCCESS", "100%")])
+                group.start_soon(poller.wait_for_task, f"{number}")
+                for _ in range(5):
+                    await anyio.lowlevel.checkpoint()
+            joined_at = gateway.now
+
+    assert 0.0 == joined_at
+    assert len(gateway.requests) <= 20

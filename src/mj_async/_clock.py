@@ -20,6 +20,9 @@ class Clock:
         """Give the time of day in Unix seconds; only dates in headers need it."""
         return time.time()
 
+    def stir(self) -> None:
+        """Say that something goes on; only a clock that jumps to the next sleeper needs it."""
+
     async def sleep(self, seconds: float) -> None:
         """Sleep for so many seconds."""
         await anyio.sleep(seconds)

@@ -98,6 +98,7 @@ class Seats:
         if not self.taken:
             self._life.enter(self)
         self.taken[seat] = None
+        self._driver.clock.stir()
         self._agenda.join(seat, self._driver.clock.now())
         if seat.watch.hinted or seat.until < self._until:
             self._until = min(seat.until, self._until)
@@ -106,6 +107,7 @@ class Seats:
     def leave(self, seat: Seat) -> None:
         """Let one go; what it was to do is done by another."""
         del self.taken[seat]
+        self._driver.clock.stir()
         self._agenda.leave(seat)
         if seat.job is not None:  # handed to one who was just leaving
             self._agenda.repeat(seat.job, self._driver.clock.now())

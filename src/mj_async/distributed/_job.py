@@ -55,7 +55,7 @@ class SeedJob:
         self, redis_url: str, name: str, *, chunk_size: int = 500, lease: float = 15.0
     ) -> None:
         self._redis_url = check_redis_url(redis_url)
-        self.name = _check_name(name)
+        self.name: str = _check_name(name)
         check_count("chunk_size", chunk_size)
         check_option("lease", lease, above_zero)
         self._chunk_size = chunk_size
