@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 
@@ -382,7 +383,8 @@ def test_an_end_that_hangs_can_be_cut_off(gateway: FakeGateway, tmp_path: Path) 
         assert process.poll() is None
         while process.poll() is None:  # the first one may have been seen late
             process.send_signal(signal.SIGINT)
-            time.sleep(0.1)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(5)
         _, said = process.communicate(timeout=10)
     os.close(feeding)
 
