@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     name = collection_path.name
     named = any(name in Path(argument).parts for argument in config.args)
     return True if name in {"browser", "distributed", "examples"} and not named else None
+
+
+def pytest_collection_finish() -> None:
+    """Keep what the tests are made of out of the garbage collector's way; there is a lot of it."""
+    gc.collect()
+    gc.freeze()
 
 
 pytest_collect_file = Sybil(
