@@ -7,22 +7,11 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError, Parameter
-from rich.console import Console
 
-from ._cluster import cluster
 from ._completion import Completion
-from ._demo import Demo
-from ._exit import PARTLY, USAGE, run
-from ._gallery import gallery
-from ._gateway import gateway
-from ._interrupt import run_async
-from ._list import list_
-from ._one import fetch, seed
-from ._probe import probe
-from ._seeds import seeds
+from ._exit import PARTLY, USAGE
 from ._terminal import ELSEWHERE, mute, say
 from ._version import versions
-from ._wait import wait
 
 app = App(
     name="mj-async",
@@ -31,22 +20,18 @@ app = App(
     version_format="plaintext",
     default_parameter=Parameter(negative=()),
 )
-app.command(gallery)
-app.command(fetch)
-app.command(list_, name="list")
-app.command(seed)
-app.command(wait)
-app.command(seeds)
-app.command(probe)
-app.command(gateway)
-app.command(cluster)
+# By name: a command imports only what it needs itself, and so begins sooner.
+app.command("mj_async.cli._gallery:gallery")
+app.command("mj_async.cli._one:fetch")
+app.command("mj_async.cli._list:list_", name="list")
+app.command("mj_async.cli._one:seed")
+app.command("mj_async.cli._wait:wait")
+app.command("mj_async.cli._seeds:seeds")
+app.command("mj_async.cli._probe:probe")
+app.command("mj_async.cli._gateway:gateway")
+app.command("mj_async.cli._cluster:cluster")
+app.command("mj_async.cli._demo:demo")
 app.command(Completion(app).install, name="--install-completion")
-
-
-@app.command
-def demo() -> None:
-    """Show the main job on a gateway of our own, on loopback: fetch, list, wait, seeds."""
-    run(lambda: run_async(Demo(Console(highlight=False)).run))
 
 
 def start(arguments: Sequence[str]) -> None:
@@ -55,6 +40,8 @@ def start(arguments: Sequence[str]) -> None:
         if isinstance(stream, TextIOWrapper):  # not None, as where the shell has closed it
             # What the terminal has no characters for must not end a run.
             stream.reconfigure(errors="backslashreplace")
+    if not arguments or arguments[0].startswith("-"):  # help on all commands, or their completion
+        app.resolved_commands()
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

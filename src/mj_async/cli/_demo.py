@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import attrs
 from rich.console import Console
@@ -12,6 +13,9 @@ from rich.table import Table
 
 from mj_async import AsyncMJClient, Polling, Task
 from mj_async.testing import FakeGateway
+
+from ._exit import run
+from ._interrupt import run_async
 
 # The task of the published documents, and the times of its example.
 EXAMPLE_ID = "1730621826053455"
@@ -136,3 +140,8 @@ class Demo:
         for name, result, requests, seconds in self._rows:
             table.add_row(name, result, str(requests), f"{seconds:.2f}")
         return table
+
+
+def demo() -> NoReturn:
+    """Show the main job on a gateway of our own, on loopback: fetch, list, wait, seeds."""
+    run(lambda: run_async(Demo(Console(highlight=False)).run))
