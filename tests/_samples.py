@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from mj_async._checks import Secret
+from mj_async._access import Secret
 from mj_async._reply import Reply
 
 FOLDER = Path(__file__).parent / "samples"

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mj_async import _ask
+from mj_async._access import Secret
 from mj_async._ask import Ask, Encoding, Scheme, SeedRoute
-from mj_async._checks import Secret, check_id
+from mj_async._checks import check_id
 from mj_async.errors import ConfigurationError
 
 SEGMENTS = [

@@ -18,6 +18,7 @@ LEVELS = [
     ["_task_list"],
     ["errors"],
     [
+        "_access",
         "_checks",
         "_outcomes",
         "_clock",
@@ -63,7 +64,9 @@ def imported_rooms(path: Path) -> set[str]:
             module = (node.module or "").partition(".")[0]
             rooms.update([module] if module else [alias.name for alias in node.names])
         elif isinstance(node, ast.ImportFrom) and node.module == "mj_async":
-            rooms.add("__init__")
+            private = {alias.name for alias in node.names if alias.name.startswith("_")}
+            public = {"__init__"} if len(private) < len(node.names) else set()
+            rooms |= private | public
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mj_async."):
             rooms.add((node.module or "").split(".")[1])
         elif isinstance(node, ast.Import):
@@ -113,6 +116,14 @@ def test_the_command_line_uses_public_names_only() -> None:
     rooms = set().union(*(imported_rooms(path) for path in (SOURCE / "cli").glob("*.py")))
 
     assert rooms <= {"__init__", "testing", "distributed", "_id_set"}
+
+
+def test_machines_share_pure_rooms_only() -> None:
+    """What many machines share uses public names, and of the rest only what does no I/O."""
+    files = (SOURCE / "distributed").glob("*.py")
+    rooms = set().union(*(imported_rooms(path) for path in files))
+
+    assert rooms <= {"__init__", "_access", "_checks", "_gate", "_id_set", "_intake", "_retry"}
 
 
 @pytest.mark.parametrize(

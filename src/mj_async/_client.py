@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 import httpx
 
-from . import _checks, errors
+from . import _access, _checks, errors
 from ._alone import Alone, wait
 from ._bulk import SeedRun
 from ._clock import Clock
@@ -96,12 +96,12 @@ class AsyncMJClient:
     ) -> None:
         # First of all, so that no traceback with locals shows the key from this frame.
         key, api_key = api_key, None
-        secret, problem = _checks.find_key(key, getattr(dialect, "auth", "auto"), os.environ)
+        secret, problem = _access.find_key(key, getattr(dialect, "auth", "auto"), os.environ)
         del key
         if problem is not None:
             raise errors.ConfigurationError(problem)
         self._settings = Settings(
-            base_url=_checks.find_base_url(base_url, os.environ),
+            base_url=_access.find_base_url(base_url, os.environ),
             key=secret,
             dialect=dialect,
             polling=polling,
@@ -115,7 +115,7 @@ class AsyncMJClient:
         if gate is not None:
             check_gate(gate)
         self._given_gate = gate
-        if secret.reveal() and _checks.exposes_key(self._settings.base_url):
+        if secret.reveal() and _access.exposes_key(self._settings.base_url):
             host = httpx.URL(self._settings.base_url).host
             warnings.warn(f"plain http: the key travels unencrypted to {host}", stacklevel=2)
         owned = http_client is None

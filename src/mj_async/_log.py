@@ -11,7 +11,7 @@ from . import errors
 from ._reply import clean
 
 if TYPE_CHECKING:
-    from ._checks import Secret
+    from ._access import Secret
     from ._clock import Clock
 
 # Without a handler or a level, which are the application's to choose. What is told is below

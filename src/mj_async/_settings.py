@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 import attrs
 
-from . import _checks
+from . import _access, _checks
 
 AuthScheme: TypeAlias = Literal["auto", "bearer", "raw", "mj-api-secret", "none"]
 IdsEncoding: TypeAlias = Literal["auto", "json", "multipart"]
@@ -148,7 +148,7 @@ class Settings:
     """What a client was made with, checked."""
 
     base_url: str
-    key: _checks.Secret
+    key: _access.Secret
     dialect: Dialect = attrs.field(validator=_of(Dialect))
     polling: Polling = attrs.field(validator=_of(Polling))
     retry: RetryPolicy = attrs.field(validator=_of(RetryPolicy))

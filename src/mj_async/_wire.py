@@ -15,8 +15,8 @@ from ._reply import Reply, clean
 from ._retry import read_retry_after
 
 if TYPE_CHECKING:
+    from ._access import Secret
     from ._ask import Ask, Scheme
-    from ._checks import Secret
     from ._settings import Settings
 
 # What httpx and the layers below it raise for an exchange that failed.

@@ -22,7 +22,8 @@ from coredis.pool import ConnectionPool
 from coredis.retry import NoRetryPolicy
 
 # Pure; its Secret is what keeps the client's key out of what is printed.
-from mj_async import _checks, errors
+from mj_async import errors
+from mj_async._access import Secret
 
 from ._redis import ToldPlainly, check_redis_url, place_of
 
@@ -44,7 +45,7 @@ class BriefRedis:
     """
 
     def __init__(self, redis_url: str) -> None:
-        self._url, redis_url = _checks.Secret(check_redis_url(redis_url)), ""
+        self._url, redis_url = Secret(check_redis_url(redis_url)), ""
         parts = urlsplit(self._url.reveal())
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")
         self._address = bare.geturl()
