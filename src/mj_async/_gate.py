@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 # Gateways rarely send Retry-After (gateways page, "Refusals"); then the hold doubles with each
 # 429 that follows within a minute, up to a minute.
-_LONGEST_HOLD = 60.0
+LONGEST_HOLD = 60.0
 # Where retries have no delay at all: doubling needs something to double.
-_SHORTEST_HOLD = 0.5
-_MEMORY = 60.0
+SHORTEST_HOLD = 0.5
+MEMORY = 60.0
 
 _GIVEN_BACK = 0.2
 
@@ -89,7 +89,7 @@ class HoldingGate:
 
     def __init__(self, clock: Clock, first_hold: float) -> None:
         self._clock = clock
-        self._first_hold = self._next_hold = first_hold or _SHORTEST_HOLD
+        self._first_hold = self._next_hold = first_hold or SHORTEST_HOLD
         self._until = self._forget_at = -math.inf
 
     async def acquire(self, *, deadline: float | None) -> None:
@@ -121,8 +121,8 @@ class HoldingGate:
             if now >= self._forget_at:
                 self._next_hold = self._first_hold
             self._until = now + stretched(self._next_hold)
-            self._next_hold = min(_LONGEST_HOLD, 2 * self._next_hold)
-            self._forget_at = self._until + _MEMORY
+            self._next_hold = min(LONGEST_HOLD, 2 * self._next_hold)
+            self._forget_at = self._until + MEMORY
 
 
 class Budget:

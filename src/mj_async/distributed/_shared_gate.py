@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import random
 import time
 from copy import copy
 from hashlib import sha256
@@ -13,9 +12,14 @@ from hashlib import sha256
 import anyio
 from anyio.lowlevel import checkpoint
 
-# Pure, and what AsyncMJClient checks its own arguments with: the two must take the same key
-# and the same address for the same.
-from mj_async import _checks, errors
+from mj_async import errors
+
+# What AsyncMJClient and its own gate use: both gates must take the same key and address for the
+# same, and hold as long.
+from mj_async._access import Secret, find_base_url, find_key
+from mj_async._checks import above_zero, check_count, check_option, none_or
+from mj_async._gate import LONGEST_HOLD, MEMORY
+from mj_async._retry import stretched
 
 from ._allotment import FIRST_HOLD, HORIZON, Allotment, Look
 from ._brief import BriefRedis
@@ -23,11 +27,6 @@ from ._rate_script import SCRIPT, SHA
 
 # How long Redis is left alone after a failure.
 _PAUSE = 1.0
-# As the client's own gate: holds without a Retry-After double up to the longest, and that is
-# forgotten after a minute without a 429.
-_LONGEST_HOLD = 60.0
-_MEMORY = 60.0
-_STRETCH = 1.1
 
 _logger = logging.getLogger("mj_async")
 
@@ -78,13 +77,13 @@ class SharedGate:
     ) -> None:
         # First of all, so that no traceback with locals shows the key or the password.
         key, api_key = api_key, None
-        secret, problem = _checks.find_key(key, "auto", os.environ)
+        secret, problem = find_key(key, "auto", os.environ)
         self._redis, redis_url, key = BriefRedis(redis_url), "", None
         if problem is not None:
             raise errors.ConfigurationError(problem)
-        address = _checks.find_base_url(base_url, os.environ)
-        _checks.check_option("rate", rate, _checks.none_or(_rate_problem))
-        _checks.check_count("burst", burst)
+        address = find_base_url(base_url, os.environ)
+        check_option("rate", rate, none_or(_rate_problem))
+        check_count("burst", burst)
         self._allotment = Allotment(rate, burst)
         self._name = name_of(address, secret)
         self._base_url = address
@@ -160,10 +159,8 @@ class SharedGate:
             return None
         if self._is_raised(self._trouble):
             raise copy(self._trouble)
-        # Not all at the same instant.
-        seconds = (self._away_until - now) * random.uniform(1.0, _STRETCH)
         return errors.RateLimitError(
-            retry_after=seconds,
+            retry_after=stretched(self._away_until - now),
             description=f"the shared gate is closed: {self._trouble}",
         )
 
@@ -218,10 +215,10 @@ class SharedGate:
             allotment.farthest(now),
             wanted,
             allotment.take_news(now),
-            random.uniform(1.0, _STRETCH),
+            stretched(1.0),
             FIRST_HOLD,
-            _LONGEST_HOLD,
-            _MEMORY,
+            LONGEST_HOLD,
+            MEMORY,
         ]
         held, first, at_once, paced = await self._redis.run(SCRIPT, SHA, self._name, arguments)
         look = Look(held / 1e6, first / 1e6, at_once, paced)
@@ -229,7 +226,7 @@ class SharedGate:
         allotment.told(news)
 
 
-def name_of(base_url: str, key: _checks.Secret) -> str:
+def name_of(base_url: str, key: Secret) -> str:
     """PURE: name the hash in Redis, by nothing that gives away the key or the address."""
     digest = sha256(f"{base_url}\n{key.reveal_bare()}".encode()).hexdigest()
     return f"mj_async:gate:{digest}"
@@ -242,5 +239,5 @@ def _not_yet(seconds: float) -> errors.RateLimitError:
 
 
 def _rate_problem(value: object) -> str | None:
-    fine = _checks.above_zero(value) is None
+    fine = above_zero(value) is None
     return None if fine else "must be a finite number of requests a second above 0"
