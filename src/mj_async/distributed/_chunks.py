@@ -204,17 +204,15 @@ class Chunks:
 
     async def _give_back(self, chunk: Chunk, failure: Exception | None) -> float | None:
         """Give a chunk back with what was received, so that only the rest is asked for again."""
-        # What a gateway says, or fails to say, says nothing against the chunk.
-        is_at_fault = not (chunk.is_whole or isinstance(failure, errors.MJError))
+        # What a gateway says, or fails to say, says nothing against the chunk; nor does our end.
+        is_cut = failure is None and self.over.is_set()
+        is_at_fault = not (chunk.is_whole or is_cut or isinstance(failure, errors.MJError))
         goes_on = await self.store.release(
             chunk.number,
             pack(chunk.settled.values()),
-            deliveries=0 if is_at_fault and not self._is_cut(failure) else -1,
+            deliveries=0 if is_at_fault else -1,
             asks=int(chunk.is_whole),
         )
         if not goes_on:
             return None
         return self.ask_again_after if chunk.is_whole else 0.0
-
-    def _is_cut(self, failure: Exception | None) -> bool:
-        return failure is None and self.over.is_set()

@@ -9,11 +9,12 @@ import anyio
 import attrs
 from anyio.lowlevel import checkpoint
 
-from mj_async import errors
+from mj_async import Task, errors
 from mj_async._id_set import IdSet
-from mj_async._intake import Intake, TaskIds, id_of
 
 if TYPE_CHECKING:
+    from mj_async._intake import Intake
+
     from ._engine import Publisher
     from ._lock import Lock
     from ._state import State
@@ -54,18 +55,18 @@ class Feed:
     _count: int = attrs.field(default=0, init=False)
     _digest: hashlib._Hash = attrs.field(factory=hashlib.sha256, init=False)
 
-    async def run(self, task_ids: TaskIds) -> None:
+    async def run(self, tasks: Intake) -> None:
         """Feed them all, and say so.
 
         Raises:
             ConfigurationError: An id cannot be used, or the ids are others than before.
         """
-        async with Intake(task_ids) as intake:
-            while not intake.ended:
-                for task in await intake.read(_READ_AT_ONCE):
-                    await self._take(id_of(task))
-            if intake.error is not None:
-                raise intake.error
+        async with tasks:
+            while not tasks.ended:
+                for task in await tasks.read(_READ_AT_ONCE):
+                    await self._take(task.id if isinstance(task, Task) else task)
+            if tasks.error is not None:
+                raise tasks.error
         if self._chunk:
             await self._feed()
         if self._number < self.state.fed:

@@ -82,12 +82,12 @@ class SeedJob:
             ClientStateError: Another process has taken over while this one was stopped.
             TransportError: Redis was away for more than a minute.
         """
-        Intake(task_ids)  # what can be looked at twice is checked before anything is sent
+        tasks = Intake(task_ids)  # what can be looked at twice is checked before anything is sent
         async with self._open() as store, Lock(store, "submit") as lock:
             await store.create(self._chunk_size)
             state = await store.state()
             async with Publisher(self._redis_url, self.name) as publisher:
-                await Feed(store, publisher, lock, state).run(task_ids)
+                await Feed(store, publisher, lock, state).run(tasks)
 
     async def work(
         self, client: AsyncMJClient, *, concurrency: int = 32, ask_again_after: float = 30.0

@@ -76,7 +76,7 @@ class Store:
 
     async def __aexit__(self, *_exception: object) -> None:
         # Without the body's exception, which the group of connections would wrap into a group.
-        await self._stack.__aexit__(None, None, None)
+        await self._stack.aclose()
 
     async def _run(self, script: str, *arguments: str | bytes | int, key: str = "") -> Any:
         async with ToldPlainly(self.redis_url):
