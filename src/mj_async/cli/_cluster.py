@@ -13,15 +13,12 @@ from cyclopts import App, Parameter
 from mj_async import errors
 
 from ._exit import run
-from ._options import Connection, Source, TaskId
+from ._options import Connection, Source, TaskId, connections_for
 
 if TYPE_CHECKING:
     from mj_async.distributed import SeedJob
 
 cluster = App(name="cluster", help="Look up seeds on many machines, which share a Redis.")
-
-# Seeds hold at most half of the connections.
-_CONNECTIONS_PER_SEED = 2
 
 JobName: TypeAlias = Annotated[str, Parameter(name="NAME")]
 
@@ -127,16 +124,15 @@ def work(  # noqa: PLR0913  # options
 
     def begin() -> int:
         job = shared.job(name, lease=lease)
-        from ._cluster_run import work_on  # noqa: PLC0415  # it needs streaq
-
-        most = max(_CONNECTIONS_PER_SEED, _CONNECTIONS_PER_SEED * concurrency)
         from mj_async.distributed import SharedGate  # noqa: PLC0415  # it needs streaq
+
+        from ._cluster_run import work_on  # noqa: PLC0415  # it needs streaq
 
         # All who need no key share a gate, too.
         api_key = "none" if connection.auth == "none" else connection.read_key()
         address = connection.base_url
         gate = SharedGate(shared.address, base_url=address, api_key=api_key, rate=rate, burst=burst)
-        client = connection.client(max_connections=most, gate=gate)
+        client = connection.client(max_connections=connections_for(concurrency), gate=gate)
         return work_on(job, client, concurrency=concurrency, ask_again_after=ask_again_after)
 
     run(begin)

@@ -18,10 +18,9 @@ from ._advice import told
 from ._cluster_view import ClusterView, rows_of
 from ._exit import DONE, PARTLY, code_of_end
 from ._ids import Ids
-from ._input import cannot
 from ._interrupt import run_async
 from ._report import OnInterrupt, Work, run_shown
-from ._terminal import Terminal, say
+from ._terminal import OutputError, Terminal, say
 
 _LOOK_EVERY = 1.0
 _PATIENCE = 15.0
@@ -132,7 +131,8 @@ def collect_all(job: SeedJob, directory: Path) -> int:
         try:
             await job.collect(directory)
         except OSError as error:
-            raise cannot(f"write to {directory}", error, "make room, then go on") from None
+            problem = f"cannot write to {directory}: {error.strerror}"
+            raise OutputError(f"{problem}; next: make room, then go on") from None
 
     return ClusterRun(job).conduct(work)
 

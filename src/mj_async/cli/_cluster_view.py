@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import attrs
-from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
 from mj_async.distributed import JobProgress
 
+from ._bar import bar_of
 from ._text import as_duration
 
 
@@ -76,10 +75,6 @@ class ClusterView:
         """Draw a bar with the rate beside it, and the counts below."""
         if self.progress is None:
             return Text(self.speak())
-        done, total = self.progress.done, total_of(self.progress)
-        line = Table.grid(padding=(0, 1), expand=True)
-        line.add_column(ratio=1)
-        line.add_column(no_wrap=True)
-        bar = ProgressBar(total=self.progress.total or None, completed=done)
-        line.add_row(bar, Text(f"{done}/{total} {speed_of(self.progress)}"))
-        return Group(line, Text(counts_of(self.progress)))
+        done = self.progress.done
+        beside = f"{done}/{total_of(self.progress)} {speed_of(self.progress)}"
+        return bar_of(done, self.progress.total or None, beside, counts_of(self.progress))

@@ -15,6 +15,8 @@ from mj_async import AsyncMJClient, Dialect, errors
 from ._terminal import say
 
 _LONGEST_KEY = 65_536
+_CONNECTIONS_PER_SEED = 2
+_FEWEST_CONNECTIONS = 64
 _STEP = "give --api-key-file a file that holds the key alone, or set MJ_API_KEY"
 
 TaskId: TypeAlias = Annotated[str, Parameter(name="ID")]
@@ -81,6 +83,11 @@ class Connection:
         if self.auth != "none" and not os.environ.get("MJ_API_KEY"):
             raise errors.ConfigurationError("no key: set MJ_API_KEY, or give --api-key-file")
         return None
+
+
+def connections_for(concurrency: int) -> int:
+    """PURE: give the connections for so many seeds at once, of which these hold half."""
+    return max(_FEWEST_CONNECTIONS, _CONNECTIONS_PER_SEED * concurrency)
 
 
 def _read_key_file(path: Path) -> str:

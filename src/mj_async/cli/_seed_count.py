@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 
 import attrs
-from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
+from rich.console import RenderableType
 
 from mj_async import SeedOutcome, errors
 
+from ._bar import bar_of
 from ._exit import code_of
 from ._pace import Pace
 from ._text import as_duration
@@ -84,12 +82,8 @@ class SeedCount:
         """Draw a bar with the rate beside it, and the counts below."""
         total = self.total()
         of_all = "" if total is None else f"/{total}"
-        line = Table.grid(padding=(0, 1), expand=True)
-        line.add_column(ratio=1)
-        line.add_column(no_wrap=True)
-        bar = ProgressBar(total=total, completed=self.done)
-        line.add_row(bar, Text(f"{self.done}{of_all} {self._speed(' ')}"))
-        return Group(line, Text(self._counts("") or "nothing yet"))
+        beside = f"{self.done}{of_all} {self._speed(' ')}"
+        return bar_of(self.done, total, beside, self._counts("") or "nothing yet")
 
     def _speed(self, between: str = ", ") -> str:
         now = self.clock()

@@ -10,13 +10,9 @@ from mj_async import errors
 
 from ._exit import run
 from ._ids import Ids
-from ._options import Connection, Source, TaskId
+from ._options import Connection, Source, TaskId, connections_for
 from ._seed_file import Mode, SeedFile
 from ._seed_run import SeedRun
-
-# Seeds hold at most half of the connections.
-_CONNECTIONS_PER_SEED = 2
-_FEWEST_CONNECTIONS = 64
 
 
 def seeds(  # noqa: PLR0913  # options
@@ -46,8 +42,7 @@ def seeds(  # noqa: PLR0913  # options
 
     def work() -> int:
         mode = mode_of(output, resume=resume, overwrite=overwrite)
-        connections = max(_FEWEST_CONNECTIONS, _CONNECTIONS_PER_SEED * concurrency)
-        client = connection.client(max_connections=connections)
+        client = connection.client(max_connections=connections_for(concurrency))
         ids = Ids(task_ids, source, client.watch_task)
         look_up = partial(
             client.image_seeds,
