@@ -14,6 +14,11 @@ from mj_async.distributed import SeedJob
 from ._redis_server import RedisServer
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Put up with one warning of coredis: it leaves streams of refused and cut connections open."""
+    config.addinivalue_line("filterwarnings", "ignore:Unclosed <MemoryObject:ResourceWarning")
+
+
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     """Give a running Redis that keeps every write in an append-only file."""
