@@ -286,25 +286,15 @@ def test_an_impatient_interrupt_is_one(tmp_path: Path, gap: float) -> None:
     assert 1 == said.count("\n")
 
 
+@pytest.mark.parametrize(
+    "shell",
+    [[], ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh"]],
+    ids=["service", "in a script's background, which ignores Ctrl-C"],
+)
 @pytest.mark.usefixtures("gateway")
-def test_a_service_is_stopped_in_order(tmp_path: Path) -> None:
+def test_a_service_is_stopped_in_order(shell: list[str]) -> None:
     """SIGTERM, which stops services and containers, is an interrupt like any other."""
-    with start("wait", *OFTEN, "--json", *IDS, stdout=PIPE, stderr=PIPE) as process:
-        assert process.stdout is not None
-        for _ in range(11):
-            process.stdout.readline()
-        process.terminate()
-        _, said = process.communicate(timeout=30)
-
-    assert 130 == process.returncode
-    assert said.startswith("mj-async: interrupted: 11 of 12 ended")
-
-
-@pytest.mark.usefixtures("gateway")
-def test_what_runs_in_the_background_is_stopped_in_order() -> None:
-    """A script's background commands ignore Ctrl-C, and SIGTERM ends them as it ends others."""
-    shell = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh", *COMMAND]
-    command = [*shell, "wait", *OFTEN, "--json", *IDS]
+    command = [*shell, *COMMAND, "wait", *OFTEN, "--json", *IDS]
     with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
         assert process.stdout is not None
         for _ in range(11):
