@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 # How long an example takes is no test of ours: machines are busy.
 settings.register_profile("unhurried", deadline=None)
@@ -39,6 +41,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     name = collection_path.name
     named = any(name in Path(argument).parts for argument in config.args)
     return True if name in {"browser", "distributed", "examples"} and not named else None
+
+
+class _ByTest(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Shares out single tests, but the examples of a page together: they build on each other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if path.endswith(".md") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Share out the tests so that no process is left alone with a long file at the end."""
+    return _ByTest(config, log)
 
 
 def pytest_collection_finish() -> None:

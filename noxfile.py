@@ -75,9 +75,8 @@ def tests(session: nox.Session) -> None:
     coverage_file = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
     session.run("coverage", "erase", env=coverage_file)
     # Not pytest-cov: a pytest plugin imports the package before it begins to measure.
-    # More processes than cores, for many tests wait for a command to start.
-    # By file, for the examples of a page build on each other.
-    processes = ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadfile")
+    # One process more than there are cores, for some tests wait.
+    processes = ("-n", str((os.cpu_count() or 1) + 1))
     parallel = () if session.posargs else processes
     if session.python != PYTHONS[0]:
         session.run("python", "-m", "pytest", *parallel, *session.posargs)
@@ -101,7 +100,7 @@ def lowest(session: nox.Session) -> None:
     floors = Path(session.create_tmp()) / "floors.txt"
     floors.write_text("\n".join(_floors()), encoding="utf-8")
     session.install(".[cli,speed]", *GROUPS["tests"], "--constraint", str(floors))
-    processes = ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadfile")
+    processes = ("-n", str((os.cpu_count() or 1) + 1))
     tests = SMOKE if "--smoke" in session.posargs else processes
     session.run("python", "-m", "pytest", *tests)
 
@@ -132,7 +131,7 @@ def distributed(session: nox.Session) -> None:
     session.install(".[cli,speed,distributed]", *GROUPS["tests"], *GROUPS["distributed"])
     coverage_file = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
     session.run("coverage", "erase", env=coverage_file)
-    named = session.posargs or ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadfile")
+    named = session.posargs or ("-n", str((os.cpu_count() or 1) + 1))
     session.run("coverage", "run", "-m", "pytest", "tests/distributed", *named, env=coverage_file)
     session.run("coverage", "combine", "--quiet", env=coverage_file)
     if not session.posargs:
