@@ -3,7 +3,7 @@
 Stock httpx 0.28 shares one pool between all requests. That pool loses a slot when a request is
 cancelled at the wrong moment (encode/httpcore#1093), until it hangs for ever, and its cost per
 request grows with the number of requests (encode/httpcore#1035). A lane is a stock transport with
-a pool of one, so that neither can happen: what goes wrong on a lane ends with that lane.
+one connection, so that neither can happen: what goes wrong on a lane ends with that lane.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
 
 from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import httpcore
 
 # Longer than the longest poll interval, shorter than the 75 s for which proxies keep a connection.
 IDLE_SECONDS = 60.0
@@ -30,6 +33,28 @@ _CLOSED_UNDER_US = (
     httpx.WriteError,
     httpx.CloseError,
 )
+
+
+class _Lane(httpx.AsyncHTTPTransport):
+    """A stock transport with a connection in place of its pool.
+
+    A pool of one takes a quarter of a request's time, to find out which connection is free. httpx
+    has no option for that, so this puts another one into its place; only 0.28 is allowed, as long
+    as it does. What instruments stock transports, as OpenTelemetry does, sees this one as well.
+
+    Args:
+        connection: Not yet open.
+    """
+
+    def __init__(self, connection: httpcore.AsyncHTTPConnection) -> None:
+        self._connection = connection
+        self._pool = connection  # type: ignore[assignment]  # it does what is asked of a pool
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, unless the connection was closed, or its server has said what nobody asked for."""
+        if self._connection.is_closed() or self._connection.has_expired():
+            raise httpx.ReadError("the connection was closed")
+        return await super().handle_async_request(request)
 
 
 class Lanes(httpx.AsyncBaseTransport):
@@ -119,10 +144,15 @@ class Lanes(httpx.AsyncBaseTransport):
                 await self.aclose()
 
 
-def make_lanes(proxy: httpx.Proxy | None, verify: bool | ssl.SSLContext) -> Lanes:  # noqa: FBT001
+def make_lanes(
+    base_url: str,
+    proxy: httpx.Proxy | None,
+    verify: bool | ssl.SSLContext,  # noqa: FBT001
+) -> Lanes:
     """Make lanes over one TLS context, which takes 20 ms to make.
 
     Args:
+        base_url: Where all requests go.
         proxy: What every lane goes through.
         verify: False to trust any certificate, or a context.
 
@@ -135,9 +165,15 @@ def make_lanes(proxy: httpx.Proxy | None, verify: bool | ssl.SSLContext) -> Lane
         ValueError: The proxy's scheme is not known.
     """
     context = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify)
+    import httpcore  # noqa: PLC0415  # as httpx does: it takes as long as all the rest
+
     limits = httpx.Limits(max_connections=1, keepalive_expiry=IDLE_SECONDS)
+    url = httpx.URL(base_url)
+    where = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/")
 
     def make_lane() -> httpx.AsyncHTTPTransport:
+        if proxy is None:
+            return _Lane(httpcore.AsyncHTTPConnection(where.origin, ssl_context=context))
         return httpx.AsyncHTTPTransport(verify=context, proxy=proxy, limits=limits, trust_env=False)
 
     make_lane()  # what cannot work is found out now
@@ -264,7 +300,7 @@ def make_http_client(
         # No TLS: spare the 20 ms for reading certificates; this context trusts none.
         verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return _HTTPClient(make_lanes(proxy, verify))
+        return _HTTPClient(make_lanes(base_url, proxy, verify))
     except (ImportError, ValueError, OSError, TypeError) as error:
         problem = f"{type(error).__name__} of httpx"
     # Outside the except block: the error may show a proxy's password.

@@ -96,6 +96,25 @@ async def test_fault_03_a_kept_connection_closed_while_idle() -> None:
     assert 2 == server.connections
 
 
+async def test_fault_03_what_nobody_asked_for_is_no_answer() -> None:
+    """What a server says on an idle connection, as proxies do before they close it, is not read."""
+
+    async def script(connection: Connection) -> None:
+        await connection.read_head()
+        await connection.answer(TASK)
+        await anyio.sleep(0.01)
+        await connection.answer(b"too late", head=b"HTTP/1.1 408 Request Timeout\r\n")
+        await connection.stall()
+
+    with RawServer(script) as server:
+        async with client_of(server, retry=ONCE) as client:
+            for _ in range(2):
+                assert "1" == (await client.fetch_task("1")).id
+                await anyio.sleep(0.02)
+
+    assert 2 == server.connections
+
+
 async def test_fault_03_only_a_kept_connection_is_replaced_for_nothing() -> None:
     """On a new connection, and once the head of the answer is there, it is a try that failed."""
     with RawServer(each_fails(end)) as fresh, RawServer(old_ones_fail(reset_in_body)) as kept:
@@ -215,3 +234,15 @@ async def test_fault_17_a_name_that_does_not_exist() -> None:
 
     assert caught.value.temporary
     assert KEY not in f"{caught.value}{caught.value!r}"
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["https://[::1]:1/mj", "https://bücher.invalid", "https://x.invalid:443", "https://X.Invalid"],
+)
+async def test_fault_17_any_way_of_writing_an_address_reaches_it(base_url: str) -> None:
+    """Where nobody answers, that is all that is wrong with the address."""
+    once = RetryPolicy(attempts=1)
+    async with AsyncMJClient(KEY, base_url=base_url, retry=once) as client:
+        with pytest.raises(errors.TransportError, match=r"failed \(ConnectError: "):
+            await client.fetch_task("1", timeout=10.0)
