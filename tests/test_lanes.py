@@ -38,6 +38,7 @@ class Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Close, or fail to."""
+        await anyio.lowlevel.checkpoint()
         if self.closing is not None:
             raise self.closing
 
@@ -179,6 +180,23 @@ async def test_a_body_that_fails_costs_its_lane(when: str) -> None:
     await ask(lanes)
 
     assert [True, False] == [lane.closed for lane in maker.made]
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_a_deadline_that_passes_at_the_end_takes_no_answer(*, read: bool) -> None:
+    """What has been read to its end is closed in order; what has not is cut, and costs its lane."""
+    maker = Maker()
+    lanes = Lanes(maker)
+    response = await lanes.handle_async_request(httpx.Request("GET", URL))
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    if read:
+        assert [b"x"] == [chunk async for chunk in response.stream]
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await response.stream.aclose()
+
+    assert scope.cancelled_caught is not read
+    assert [not read] == [lane.closed for lane in maker.made]
 
 
 async def test_closing_closes_the_lanes() -> None:

@@ -50,9 +50,14 @@ class _Lane(httpx.AsyncHTTPTransport):
         self._connection = connection
         self._pool = connection  # type: ignore[assignment]  # it does what is asked of a pool
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server has closed it with its last answer."""
+        return self._connection.is_closed()
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send, unless the connection was closed, or its server has said what nobody asked for."""
-        if self._connection.is_closed() or self._connection.has_expired():
+        """Send, unless there is something to read: an end, or what nobody has asked for."""
+        if self._connection.has_expired():
             raise httpx.ReadError("the connection was closed")
         return await super().handle_async_request(request)
 
@@ -124,7 +129,8 @@ class Lanes(httpx.AsyncBaseTransport):
 
     async def take_back(self, lane: httpx.AsyncBaseTransport, *, usable: bool) -> None:
         """Keep a lane for the next request, if it can be used and we are not closed."""
-        if usable and not self._closed:
+        is_over = isinstance(lane, _Lane) and lane.is_closed
+        if usable and not is_over and not self._closed:
             self._idle.append((anyio.current_time(), lane))
         else:
             await self._close(lane)
@@ -251,7 +257,9 @@ class _LaneStream(httpx.AsyncByteStream):
             return
         self._left = True
         try:
-            await self._stream.aclose()
+            # An answer that is there is not lost to a deadline that passes just now.
+            with anyio.move_on_after(_CLOSING_SECONDS, shield=self._ended):
+                await self._stream.aclose()
         except BaseException:
             await self._lanes.take_back(self._lane, usable=False)
             raise

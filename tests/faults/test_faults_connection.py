@@ -96,6 +96,22 @@ async def test_fault_03_a_kept_connection_closed_while_idle() -> None:
     assert 2 == server.connections
 
 
+async def test_fault_03_a_connection_that_ends_with_its_answer_is_not_kept() -> None:
+    """It is closed at once, and counted no more."""
+
+    async def script(connection: Connection) -> None:
+        await connection.read_head()
+        await connection.answer(TASK, head=b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
+
+    with RawServer(script) as server:
+        async with client_of(server, retry=ONCE) as client:
+            for _ in range(2):
+                assert "1" == (await client.fetch_task("1")).id
+                assert 0 == client.statistics().lanes
+
+    assert 2 == server.connections
+
+
 async def test_fault_03_what_nobody_asked_for_is_no_answer() -> None:
     """What a server says on an idle connection, as proxies do before they close it, is not read."""
 
