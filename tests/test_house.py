@@ -32,7 +32,7 @@ LEVELS = [
         "_queues",
         "_stages",
     ],
-    ["_settings", "_life", "_bell", "_intake", "_run"],
+    ["_settings", "_life", "_bell", "_http_client", "_intake", "_run"],
     ["_retry", "_ask", "_reply"],
     ["_answer", "_gate", "_ledger", "_log", "_schedule", "_statistics", "_wire"],
     ["_exchange", "_waiting", "_bulk"],

@@ -22,8 +22,8 @@ from ._durations import Durations
 from ._exchange import Exchange
 from ._gate import Gate, HoldingGate, check_gate
 from ._gateway import BATCH_SIZE, Gateway
+from ._http_client import make_http_client
 from ._intake import TaskIds
-from ._lanes import make_http_client
 from ._ledger import Plan
 from ._life import Life
 from ._models import ImageSeed, Task

@@ -14,7 +14,7 @@ import httpx
 
 from . import errors
 from ._gate import Budget
-from ._lanes import count_lanes
+from ._http_client import count_lanes
 from ._log import Log
 from ._retry import delay_before_retry
 from ._statistics import Attempt, Counts
