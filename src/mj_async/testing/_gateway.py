@@ -6,7 +6,6 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import anyio
 import attrs
 import httpx
 
@@ -27,6 +26,7 @@ from ._parts import (
 )
 from ._responder import Responder
 from ._server import Server
+from ._transport import Transport
 from ._webhooks import Outbox, Webhooks
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class FakeGateway:
         From then on `now` follows `anyio.current_time()`.
         """
         self._follow("loop")
-        return _Transport(self)
+        return Transport(self._answer_served)
 
     def client(self, **options: Any) -> AsyncMJClient:
         """Make a client that talks to it in process, on the gateway's own clock.
@@ -127,7 +127,7 @@ class FakeGateway:
             raise ConfigurationError("give gateway.transport to an http_client of yours instead")
         self._follow("virtual")
         given = {"api_key": self._api_key, "base_url": self.base_url, **options}
-        return AsyncMJClient._on_clock(self._clock, _Transport(self), **given)
+        return AsyncMJClient._on_clock(self._clock, Transport(self._answer_served), **given)
 
     def serve(self, *, port: int = 0) -> Server:
         """Serve real TCP on loopback: `async with gateway.serve() as base_url`.
@@ -297,20 +297,3 @@ class FakeGateway:
         request = FakeRequest(method, target, headers, body, self.now)
         self._requests.append(request)
         return self._failures.pop(0) if self._failures else self._responder.answer(request)
-
-
-class _Transport(httpx.AsyncBaseTransport):
-    def __init__(self, gateway: FakeGateway) -> None:
-        self._gateway = gateway
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await anyio.lowlevel.checkpoint()  # a socket lets others run, too
-        answer = self._gateway._answer_served(
-            request.method,
-            request.url.raw_path.decode("ascii"),
-            {name.lower(): value for name, value in request.headers.items()},
-            await request.aread(),
-        )
-        # As a stream, so that the client reads it the way it reads a socket.
-        stream = httpx.ByteStream(answer.body)
-        return httpx.Response(answer.status, headers=dict(answer.headers), stream=stream)
