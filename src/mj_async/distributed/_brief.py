@@ -21,8 +21,9 @@ from coredis.exceptions import NoScriptError
 from coredis.pool import ConnectionPool
 from coredis.retry import NoRetryPolicy
 
-# Pure; its Secret is what keeps the client's key out of what is printed.
 from mj_async import errors
+
+# It keeps the client's key out of what is printed, and does the same for Redis' password.
 from mj_async._access import Secret
 
 from ._redis import ToldPlainly, check_redis_url, place_of
