@@ -80,6 +80,18 @@ async def test_fault_03_all_kept_connections_closed_under_us(fault: Script) -> N
     assert (4, "1", 5) == (before, task.id, server.connections)
 
 
+async def fetch_twice(script: Script) -> tuple[int, list[int]]:
+    """Fetch, and again after what the server does then; give connections, and lanes after each."""
+    lanes = []
+    with RawServer(script) as server:
+        async with client_of(server, retry=ONCE) as client:
+            for _ in range(2):
+                assert "1" == (await client.fetch_task("1")).id
+                lanes.append(client.statistics().lanes)
+                await anyio.sleep(0.02)
+    return server.connections, lanes
+
+
 async def test_fault_03_a_kept_connection_closed_while_idle() -> None:
     """A connection that was closed between two requests is not used for the second."""
 
@@ -87,13 +99,9 @@ async def test_fault_03_a_kept_connection_closed_while_idle() -> None:
         await connection.read_head()
         await connection.answer(TASK)
 
-    with RawServer(script) as server:
-        async with client_of(server, retry=ONCE) as client:
-            for _ in range(2):
-                assert "1" == (await client.fetch_task("1")).id
-                await anyio.sleep(0.02)
+    connections, _ = await fetch_twice(script)
 
-    assert 2 == server.connections
+    assert 2 == connections
 
 
 async def test_fault_03_a_connection_that_ends_with_its_answer_is_not_kept() -> None:
@@ -103,13 +111,7 @@ async def test_fault_03_a_connection_that_ends_with_its_answer_is_not_kept() -> 
         await connection.read_head()
         await connection.answer(TASK, head=b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
 
-    with RawServer(script) as server:
-        async with client_of(server, retry=ONCE) as client:
-            for _ in range(2):
-                assert "1" == (await client.fetch_task("1")).id
-                assert 0 == client.statistics().lanes
-
-    assert 2 == server.connections
+    assert (2, [0, 0]) == await fetch_twice(script)
 
 
 async def test_fault_03_what_nobody_asked_for_is_no_answer() -> None:
@@ -122,13 +124,9 @@ async def test_fault_03_what_nobody_asked_for_is_no_answer() -> None:
         await connection.answer(b"too late", head=b"HTTP/1.1 408 Request Timeout\r\n")
         await connection.stall()
 
-    with RawServer(script) as server:
-        async with client_of(server, retry=ONCE) as client:
-            for _ in range(2):
-                assert "1" == (await client.fetch_task("1")).id
-                await anyio.sleep(0.02)
+    connections, _ = await fetch_twice(script)
 
-    assert 2 == server.connections
+    assert 2 == connections
 
 
 async def test_fault_03_only_a_kept_connection_is_replaced_for_nothing() -> None:
