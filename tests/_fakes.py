@@ -13,7 +13,6 @@ import httpx
 from mj_async import AsyncMJClient, Polling, Task, errors
 from mj_async._alone import Alone
 from mj_async._clock import Clock
-from mj_async._durations import Durations
 from mj_async._life import Life
 from mj_async._waiting import WaitContext, Watch
 
@@ -55,7 +54,6 @@ def watch_on(
         clock=clock,
         life=Life(clock),
         polling=polling,
-        durations=Durations(),
         had_good_answer=lambda: known_good,
     )
     return context.watch("1", timeout, None, partial(Alone, poll=poll))

@@ -11,7 +11,6 @@ from _fakes import task
 from mj_async import Polling
 from mj_async._agenda import Agenda, Answers, Job, Place
 from mj_async._clock import Clock
-from mj_async._durations import Durations
 from mj_async._life import Life
 from mj_async._waiting import WaitContext, Watch
 
@@ -77,7 +76,6 @@ class Table:
             clock=self.clock,
             life=Life(self.clock),
             polling=Polling(factor=1.0, jitter=0),
-            durations=Durations(),
             had_good_answer=lambda: True,
             slack=4.5,
         )

@@ -23,7 +23,6 @@ LEVELS = [
         "_outcomes",
         "_clock",
         "_decode",
-        "_durations",
         "_id_set",
         "_landing",
         "_lanes",

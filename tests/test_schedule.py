@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from _fakes import task
 from mj_async import Polling, errors
-from mj_async._durations import Durations
 from mj_async._schedule import Patience, Schedule
 
 STEADY = Polling(jitter=0)
@@ -22,7 +20,7 @@ def planned(schedule: Schedule, *asked_at: float) -> list[float]:
     """Plan after each poll, and give when the next one was due."""
     found = []
     for instant in asked_at:
-        schedule.plan(instant, None, 0.0)
+        schedule.plan(instant)
         found.append(schedule.due)
     return found
 
@@ -39,10 +37,10 @@ def planned(schedule: Schedule, *asked_at: float) -> list[float]:
 )
 def test_intervals_grow_from_start_to_start(polling: Polling, expected: list[float]) -> None:
     """Each is longer by `factor`, up to `max_interval`, which shortens no `interval`."""
-    schedule = Schedule(polling=polling, durations=Durations())
+    schedule = Schedule(polling=polling)
     found = []
     for _ in expected:
-        schedule.plan(schedule.due, None, 0.0)
+        schedule.plan(schedule.due)
         found.append(schedule.due)
 
     assert pytest.approx(expected) == found
@@ -64,7 +62,7 @@ def test_within_the_slack_a_poll_is_on_time(
     slack: float, asked_at: list[float], expected: list[float]
 ) -> None:
     """Where many are asked together, being asked a bit off one's time moves no later time."""
-    schedule = Schedule(polling=EVEN, durations=Durations(), slack=slack)
+    schedule = Schedule(polling=EVEN, slack=slack)
 
     assert pytest.approx(expected) == planned(schedule, *asked_at)
 
@@ -75,45 +73,11 @@ def test_jitter_is_the_ticks_where_there_are_some(slack: float, spread: float) -
     polling = Polling(interval=10.0, factor=1.0, jitter=0.15)
     gaps = []
     for _ in range(500):
-        schedule = Schedule(polling=polling, durations=Durations(), slack=slack)
+        schedule = Schedule(polling=polling, slack=slack)
         gaps += planned(schedule, 0.0)
 
     assert min(gaps) == pytest.approx(10.0 * (1 - spread), abs=0.2)
     assert max(gaps) == pytest.approx(10.0 * (1 + spread), abs=0.2)
-
-
-def learnt(seconds: float) -> Durations:
-    """Have seen 20 tasks that all took so long."""
-    durations = Durations()
-    for number in range(20):
-        finish = SUBMITTED + timedelta(seconds=seconds)
-        seen = task("SUCCESS", id=f"{number}", submit_time=SUBMITTED, finish_time=finish)
-        durations.record(seen, finish.timestamp())
-    return durations
-
-
-@pytest.mark.parametrize(
-    ("learning", "age", "expected"),
-    [
-        (True, 0.0, 12.0),
-        (True, 52.0, 8.0),
-        (True, 59.0, 3.0),
-        (True, 61.0, 3.0),
-        (False, 0.0, 3.0),
-        (False, 59.0, 3.0),
-    ],
-)
-def test_what_was_learnt_stays_within_the_bounds(
-    learning: bool,  # noqa: FBT001
-    age: float,
-    expected: float,
-) -> None:
-    """Long before the usual end `max_interval`, then up to it, and never below `interval`."""
-    polling = Polling(interval=3.0, max_interval=12.0, jitter=0, learning=learning)
-    schedule = Schedule(polling=polling, durations=learnt(60.0))
-    schedule.plan(0.0, task(submit_time=SUBMITTED), SUBMITTED.timestamp() + age)
-
-    assert pytest.approx(expected) == schedule.due
 
 
 # --- patience -------------------------------------------------------------------------------------

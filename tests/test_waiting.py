@@ -11,7 +11,6 @@ from trio.testing import MockClock
 from _fakes import Script, task, watch_on
 from mj_async import Polling, Task, errors
 from mj_async._alone import wait
-from mj_async._durations import Durations
 from mj_async._schedule import Schedule
 
 pytestmark = pytest.mark.anyio
@@ -64,8 +63,8 @@ def test_jitter_moves_an_interval_both_ways() -> None:
 
     gaps = []
     for _ in range(1000):
-        schedule = Schedule(polling=polling, durations=Durations())
-        schedule.plan(0.0, None, 0.0)
+        schedule = Schedule(polling=polling)
+        schedule.plan(0.0)
         gaps.append(schedule.due)
 
     assert 8.5 <= min(gaps) < 9.0
@@ -75,11 +74,11 @@ def test_jitter_moves_an_interval_both_ways() -> None:
 
 def test_a_long_interval_is_not_shortened_by_max_interval() -> None:
     """An interval above max_interval stays as it was asked for."""
-    schedule = Schedule(polling=Polling(interval=30.0, jitter=0), durations=Durations())
+    schedule = Schedule(polling=Polling(interval=30.0, jitter=0))
 
-    schedule.plan(0.0, None, 0.0)
+    schedule.plan(0.0)
     first = schedule.due
-    schedule.plan(first, None, 0.0)
+    schedule.plan(first)
 
     assert [30.0, 60.0] == [first, schedule.due]
 

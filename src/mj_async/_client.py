@@ -18,7 +18,6 @@ from ._alone import Alone, wait
 from ._bulk import SeedRun
 from ._clock import Clock
 from ._driver import Driver, make_driver
-from ._durations import Durations
 from ._exchange import Exchange
 from ._gate import Gate, HoldingGate, check_gate
 from ._gateway import BATCH_SIZE, Gateway
@@ -139,7 +138,6 @@ class AsyncMJClient:
             clock=clock,
             life=self._life,
             polling=self._settings.polling,
-            durations=Durations(),
             had_good_answer=lambda: self._gateway.had_good_answer,
         )
 

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from . import errors
-from ._models import Task
 from ._retry import is_temporary
 
 if TYPE_CHECKING:
-    from ._durations import Durations
     from ._settings import Polling
 
 # Before the first good answer these come from a wrong base_url and will not change.
@@ -28,17 +26,15 @@ _MISPLACED_REASONS = frozenset({"html", "redirect"})
 
 @attrs.define(kw_only=True, eq=False, weakref_slot=False)
 class Schedule:
-    """When to poll: every `interval` from start to start, growing, or as has been learnt.
+    """When to poll: every `interval` from start to start, growing.
 
     Args:
         polling: The intervals.
-        durations: What has been learnt.
         slack: Seconds that a poll may be off its time and still count as on time: where many
             are asked together, none is asked at its very own time.
     """
 
     polling: Polling
-    durations: Durations
     slack: float = 0.0
     due: float = attrs.field(default=0.0, init=False)
     _gap: float = attrs.field(init=False)
@@ -46,29 +42,17 @@ class Schedule:
     def __attrs_post_init__(self) -> None:
         self._gap = self.polling.interval
 
-    def plan(self, asked_at: float, task: Task | None, wall_time: float) -> None:
-        """Set when the poll after one of that time is due.
-
-        Args:
-            asked_at: A time of the clock.
-            task: The task as last seen.
-            wall_time: The time of day then, in Unix seconds.
-        """
+    def plan(self, asked_at: float) -> None:
+        """Set when the poll after one of that time of the clock is due."""
         base = self.due if abs(asked_at - self.due) <= self.slack else asked_at
         jitter = 0.0 if self.slack else self.polling.jitter  # else it is the ticks' jitter
-        gap = self._next_gap(task, wall_time)
-        self.due = base + gap * random.uniform(1.0 - jitter, 1.0 + jitter)
+        self.due = base + self._gap * random.uniform(1.0 - jitter, 1.0 + jitter)
+        longest = max(self.polling.interval, self.polling.max_interval)
+        self._gap = min(longest, self._gap * self.polling.factor)
 
     def bring_forward(self, latest: float) -> None:
         """Let the next poll be due at a time of the clock, if it is due later."""
         self.due = min(self.due, latest)
-
-    def _next_gap(self, task: Task | None, wall_time: float) -> float:
-        gap, shortest = self._gap, self.polling.interval
-        longest = max(shortest, self.polling.max_interval)
-        self._gap = min(longest, gap * self.polling.factor)
-        learnt = self.durations.next_gap(task, wall_time) if self.polling.learning else None
-        return gap if learnt is None else min(longest, max(shortest, learnt))
 
 
 @attrs.define(kw_only=True, eq=False, weakref_slot=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
@@ -67,8 +67,6 @@ class Polling:
         missing_grace: How long an id may be unknown: a gateway's replica may lag behind.
         stall_timeout: How long status and progress may stand still; None: for ever.
         max_consecutive_errors: How many failed polls in a row end the wait.
-        learning: Whether intervals follow how long tasks of the same action took, as far as
-            the client has seen some; see `adaptive()`.
 
     Raises:
         ConfigurationError: A value is out of range.
@@ -83,30 +81,6 @@ class Polling:
         default=None, validator=_checked(_checks.none_or(_checks.above_zero))
     )
     max_consecutive_errors: int = attrs.field(default=30, validator=_checked(_checks.count))
-    learning: bool = attrs.field(default=False, validator=_checked(_checks.flag))
-
-    @classmethod
-    def adaptive(cls, *, interval: float = 3.0, max_interval: float = 10.0, **others: Any) -> Self:
-        """Make a schedule that learns how long tasks take.
-
-        A client remembers how long the last tasks of each action took that it saw succeed. It
-        asks rarely while a task is younger than they were, and densely at the age at which
-        they became ready. Before it has seen ten of an action, and for tasks that outlast
-        them, the intervals are the usual ones. See the page "Wait for many tasks" for what
-        that saves.
-
-        Args:
-            interval: The shortest interval in seconds.
-            max_interval: The longest one.
-            others: The other options of `Polling`.
-
-        Returns:
-            The schedule.
-
-        Raises:
-            ConfigurationError: A value is out of range.
-        """
-        return cls(interval=interval, max_interval=max_interval, learning=True, **others)
 
 
 @attrs.frozen(kw_only=True)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._clock import Clock
-    from ._durations import Durations
     from ._life import Life
 
 _PICTURE_PAUSE = 2.0
@@ -34,7 +33,6 @@ class WaitContext:
         clock: Time.
         life: Ends the waits when the client is closed.
         polling: The schedule of those that bring none.
-        durations: What has been learnt of how long tasks take.
         had_good_answer: Whether the client has ever had one.
         slack: That of `Schedule`.
     """
@@ -42,7 +40,6 @@ class WaitContext:
     clock: Clock
     life: Life
     polling: Polling
-    durations: Durations
     had_good_answer: Callable[[], bool]
     slack: float = 0.0
 
@@ -122,7 +119,7 @@ class Watch:
 
     def __attrs_post_init__(self) -> None:
         context, polling = self.context, self.polling
-        self._schedule = Schedule(polling=polling, durations=context.durations, slack=context.slack)
+        self._schedule = Schedule(polling=polling, slack=context.slack)
         self._patience = Patience(polling=polling, had_good_answer=context.had_good_answer)
 
     def __aiter__(self) -> Self:
@@ -228,7 +225,7 @@ class Watch:
 
     def _take_error(self, error: errors.MJError, asked_at: float) -> None:
         now = self.context.clock.now()
-        self._plan(asked_at)
+        self._schedule.plan(asked_at)
         if self._lacks_picture:  # it has succeeded, and nothing takes that back
             self._lacks_picture = False
         elif not self._patience.absorbs(error, asked_at, now):
@@ -246,9 +243,7 @@ class Watch:
             self.task = task if task.succeeded else self.task
             return
         self.task = task
-        if task.succeeded:
-            self.context.durations.record(task, self.context.clock.wall_time())
-        self._plan(asked_at)
+        self._schedule.plan(asked_at)
         if task.status == TaskStatus.MODAL:
             self._failure = self._end_with(errors.TaskNeedsInputError)
         elif lacks_picture(task):  # gateways have said SUCCESS a moment before it was there
@@ -258,14 +253,6 @@ class Watch:
             self._changed_at = asked_at
         else:
             self._check_stall(asked_at)
-
-    def _plan(self, asked_at: float) -> None:
-        clock, learns = (
-            self.context.clock,
-            self.polling.learning,
-        )  # else nobody asks the time of day
-        wall_time = clock.wall_time() - (clock.now() - asked_at) if learns else 0.0
-        self._schedule.plan(asked_at, self.task, wall_time)
 
     def _check_stall(self, now: float) -> None:
         limit = self.polling.stall_timeout
