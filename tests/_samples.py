@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from mj_async._access import Secret
-from mj_async._reply import Reply
+from mj_async._protocol.response import Reply
 
 FOLDER = Path(__file__).parent / "samples"
 TASK_ID = "1730621826053455"

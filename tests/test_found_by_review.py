@@ -12,9 +12,9 @@ import pytest
 
 from _samples import reply_to
 from mj_async import SeedOutcome, Task, errors, parse_task
-from mj_async._answer import read_task, read_tasks
-from mj_async._decode import read_task as structure_task
-from mj_async._json import read_json, read_json_slowly
+from mj_async._protocol.decode import read_json, read_json_slowly
+from mj_async._protocol.decode import read_task as structure_task
+from mj_async._protocol.parse import read_task, read_tasks
 
 KEY = "sk-0123456789abcdefghij"
 LONG = "1" + "0" * 400

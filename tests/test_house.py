@@ -14,7 +14,7 @@ import mj_async.testing
 
 SOURCE = Path(mj_async.__file__).parent
 LEVELS = [
-    ["_models", "_json"],
+    ["_models"],
     ["_task_list"],
     ["errors"],
     [
@@ -22,7 +22,6 @@ LEVELS = [
         "_checks",
         "_outcomes",
         "_clock",
-        "_decode",
         "_id_set",
         "_landing",
         "_lanes",
@@ -32,8 +31,9 @@ LEVELS = [
         "_stages",
     ],
     ["_settings", "_life", "_bell", "_http_client", "_intake", "_run"],
-    ["_retry", "_ask", "_reply"],
-    ["_answer", "_gate", "_ledger", "_log", "_schedule", "_statistics", "_wire"],
+    ["_retry"],
+    ["_protocol"],
+    ["_gate", "_ledger", "_log", "_schedule", "_statistics", "_wire"],
     ["_exchange", "_waiting", "_bulk"],
     ["_alone", "_scheme"],
     ["_lists"],
@@ -87,7 +87,7 @@ def test_imports_go_up(path: Path) -> None:
 
 def test_a_wrong_import_is_found() -> None:
     """The check sees an import that goes down, also where only types need it."""
-    wrong = SOURCE / "_ask.py"
+    wrong = SOURCE / "_models.py"
     text = "if TYPE_CHECKING:\n    from ._client import AsyncMJClient\n"
 
     nodes = ast.walk(ast.parse(text))
@@ -107,7 +107,7 @@ def test_the_fake_gateway_does_not_share_our_reader() -> None:
     """A fake that shared the reader would share its mistakes."""
     rooms = set().union(*(imported_rooms(path) for path in (SOURCE / "testing").glob("*.py")))
 
-    assert set() == rooms & {"_decode", "_json", "_ask", "_answer", "_reply"}
+    assert set() == rooms & {"_protocol"}
 
 
 def test_the_command_line_uses_public_names_only() -> None:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import errors
-    from ._answer import parse_task
     from ._client import AsyncMJClient
     from ._gate import Gate
     from ._models import Button, ImageSeed, Task, TaskStatus
     from ._outcomes import SeedOutcome, TaskOutcome
     from ._poller import TaskPoller
+    from ._protocol.parse import parse_task
     from ._settings import DOCUMENTED, Dialect, Polling, RetryPolicy
     from ._statistics import Statistics
     from ._task_list import TaskList
@@ -55,7 +55,7 @@ _ROOMS = {
     "TaskOutcome": "_outcomes",
     "TaskPoller": "_poller",
     "TaskStatus": "_models",
-    "parse_task": "_answer",
+    "parse_task": "_protocol.parse",
 }
 
 

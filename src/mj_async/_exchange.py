@@ -21,11 +21,11 @@ from ._statistics import Attempt, Counts
 from ._wire import TRANSPORT_FAULTS, describe, name_of, parts_of, read_reply
 
 if TYPE_CHECKING:
-    from ._ask import Ask, Scheme
     from ._clock import Clock
     from ._gate import Gate
     from ._life import Life
-    from ._reply import Reply
+    from ._protocol.requests import Ask, Scheme
+    from ._protocol.response import Reply
     from ._settings import Settings
 
 T = TypeVar("T")

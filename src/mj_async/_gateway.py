@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from . import _answer, _ask, errors
+from . import errors
 from ._bulk import each
 from ._exchange import Turn
 from ._lists import LIST_LIMIT, Lists, is_html, merge
 from ._models import ImageSeed, Task
+from ._protocol import parse, requests
 from ._retry import SEED_PAUSE
 from ._scheme import Signer
 from ._settings import Dialect
@@ -22,7 +23,7 @@ from ._task_list import TaskList
 if TYPE_CHECKING:
     from ._clock import Clock
     from ._exchange import Exchange
-    from ._reply import Reply
+    from ._protocol.response import Reply
     from ._settings import Settings
 
 # Upstream documents 500 ids a call at most; 100 already saves 97 % of the cost.
@@ -47,7 +48,7 @@ class Gateway:
     _clock: Clock
     lists: Lists = attrs.field(init=False)
     _signer: Signer = attrs.field(init=False)
-    _seed_route: _ask.SeedRoute | None = attrs.field(default=None, init=False)
+    _seed_route: requests.SeedRoute | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         dialect = self._settings.dialect
@@ -81,7 +82,7 @@ class Gateway:
         return task
 
     async def _fetch(self, task_id: str, turn: Turn) -> Task:
-        return await self._signer.attempt(_ask.fetch(task_id), _answer.read_task, turn)
+        return await self._signer.attempt(requests.fetch(task_id), parse.read_task, turn)
 
     async def fetch_task(self, task_id: str, timeout: float | None) -> Task:
         """Ask for a task, with retries."""
@@ -163,11 +164,11 @@ class Gateway:
         self._seed_route = "multipart"
         return seed
 
-    async def _ask_seed_by(self, route: _ask.SeedRoute, task_id: str, turn: Turn) -> ImageSeed:
+    async def _ask_seed_by(self, route: requests.SeedRoute, task_id: str, turn: Turn) -> ImageSeed:
         def read(reply: Reply) -> ImageSeed:
-            return _answer.read_seed(reply, "image-seed" if route == "path" else "documented")
+            return parse.read_seed(reply, "image-seed" if route == "path" else "documented")
 
-        return await self._signer.attempt(_ask.image_seed(task_id, route), read, turn)
+        return await self._signer.attempt(requests.image_seed(task_id, route), read, turn)
 
     # --- once, however long the gate is held: for runs of seeds -----------------------------
 
@@ -198,8 +199,8 @@ class Gateway:
     async def seeds_once(self, task_ids: list[str]) -> list[ImageSeed]:
         """Ask for several seeds by the documented form, which is answered by tasks."""
         turn = Turn(limit=LIST_LIMIT, slow=True, patient=True)
-        ask = _ask.image_seeds(task_ids)
-        listing = await self._signer.attempt(ask, _answer.read_tasks, turn)
+        ask = requests.image_seeds(task_ids)
+        listing = await self._signer.attempt(ask, parse.read_tasks, turn)
         return [ImageSeed(task.id, task.seed, "documented", task) for task in listing.tasks]
 
 

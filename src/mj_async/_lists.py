@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from . import _answer, _ask, errors
+from . import errors
 from ._exchange import Turn
 from ._models import Task
+from ._protocol import parse, requests
 from ._stages import is_further
 from ._statistics import Attempt
 
 if TYPE_CHECKING:
-    from ._answer import Listing
-    from ._ask import Encoding
     from ._clock import Clock
+    from ._protocol.parse import Listing
+    from ._protocol.requests import Encoding
     from ._scheme import Signer
 
 # A list of 100 has some 200 kB; masks and previews may be in it.
@@ -70,7 +71,7 @@ class Lists:
         middle = len(task_ids) // 2
         halves = task_ids[:middle], task_ids[middle:]
         parts = [await self._list_part(half, turn) for half in halves]
-        return _answer.Listing(tuple(task for part in parts for task in part.tasks))
+        return parse.Listing(tuple(task for part in parts for task in part.tasks))
 
     async def _list_rest(self, task_ids: list[str], answered: str, turn: Turn) -> list[Task]:
         """Ask singly for the others where a gateway answers one task, as is documented."""
@@ -91,7 +92,7 @@ class Lists:
         if answered or len(task_ids) == 1:
             return
         try:
-            await self._signer.attempt(_ask.fetch(task_ids[0]), _answer.read_task, turn)
+            await self._signer.attempt(requests.fetch(task_ids[0]), parse.read_task, turn)
         except errors.TaskNotFoundError:
             return
         raise errors.ServerError(
@@ -107,7 +108,7 @@ class Lists:
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             if not _not_understood(error):
                 raise
-            listing, refusal = _answer.Listing(), error
+            listing, refusal = parse.Listing(), error
         if listing.tasks or (refusal is None and len(task_ids) == 1):
             self.encoding = "json" if listing.tasks else None
             return listing
@@ -125,14 +126,14 @@ class Lists:
             if refusal is not None:
                 raise refusal from None
             self.encoding = "json"
-            return _answer.Listing()
+            return parse.Listing()
         if listing.tasks or refusal is not None:
             self.encoding = "multipart"
         return listing
 
     async def _list_as(self, encoding: Encoding, task_ids: list[str], turn: Turn) -> Listing:
-        ask = _ask.list_tasks(task_ids, encoding)
-        return await self._signer.attempt(ask, _answer.read_tasks, turn)
+        ask = requests.list_tasks(task_ids, encoding)
+        return await self._signer.attempt(ask, parse.read_tasks, turn)
 
     # --- for polls --------------------------------------------------------------------------
 
@@ -185,7 +186,7 @@ class Lists:
 
     async def _knows(self, task_id: str, turn: Turn) -> bool:
         try:
-            await self._signer.attempt(_ask.fetch(task_id), _answer.read_task, turn)
+            await self._signer.attempt(requests.fetch(task_id), parse.read_task, turn)
         except errors.MJError as error:
             return isinstance(error, errors.TaskNotFoundError)
         return True

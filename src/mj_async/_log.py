@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from . import errors
-from ._reply import clean
+from ._protocol.response import clean
 
 if TYPE_CHECKING:
     from ._access import Secret

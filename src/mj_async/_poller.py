@@ -9,7 +9,7 @@ import anyio
 
 from . import _checks
 from ._alone import wait
-from ._answer import parse_task
+from ._protocol.parse import parse_task
 from ._seats import Crowd, Seats
 from ._waiting import Watch
 from .errors import ClientStateError

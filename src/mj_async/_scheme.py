@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import attrs
 
-from . import _ask, errors
+from . import errors
 from ._exchange import is_held
+from ._protocol import requests
 
 if TYPE_CHECKING:
-    from ._ask import Ask, Scheme
     from ._exchange import Exchange, Turn
-    from ._reply import Reply
+    from ._protocol.requests import Ask, Scheme
+    from ._protocol.response import Reply
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ class Signer:
         if search.ended.is_set() and search.cut_off and self.scheme is None:
             raise _UnsettledError  # and one of the others finds out
         try:
-            return await self._send(self.scheme or _ask.SCHEMES[0], ask, read, at_once)
+            return await self._send(self.scheme or requests.SCHEMES[0], ask, read, at_once)
         except errors.AuthenticationError:
             if self.scheme is not None:  # found meanwhile; a 401 is final then
                 raise
@@ -111,7 +112,7 @@ class Signer:
         search = self._search = _Search()
         refusals, self._refusals = self._refusals, []
         try:
-            for scheme in _ask.SCHEMES[len(refusals) :]:
+            for scheme in requests.SCHEMES[len(refusals) :]:
                 try:
                     return await self._send(scheme, ask, read, turn)
                 except errors.AuthenticationError as error:

@@ -9,7 +9,7 @@ import attrs
 from ._settings import Dialect
 
 if TYPE_CHECKING:
-    from ._ask import Ask
+    from ._protocol.requests import Ask
 
 
 @attrs.frozen(kw_only=True)

@@ -10,13 +10,13 @@ import anyio
 import httpx
 
 from . import errors
-from ._ask import authorization
-from ._reply import Reply, clean
+from ._protocol.requests import authorization
+from ._protocol.response import Reply, clean
 from ._retry import read_retry_after
 
 if TYPE_CHECKING:
     from ._access import Secret
-    from ._ask import Ask, Scheme
+    from ._protocol.requests import Ask, Scheme
     from ._settings import Settings
 
 # What httpx and the layers below it raise for an exchange that failed.

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mj_async import Task, errors, parse_task
-from mj_async._json import read_json, read_json_slowly
+from mj_async._protocol.decode import read_json, read_json_slowly
 from mj_async.testing import FakeGateway
 
 KEYS = [

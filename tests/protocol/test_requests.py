@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mj_async import _ask
 from mj_async._access import Secret
-from mj_async._ask import Ask, Encoding, Scheme, SeedRoute
 from mj_async._checks import check_id
+from mj_async._protocol import requests
+from mj_async._protocol.requests import Ask, Encoding, Scheme, SeedRoute
 from mj_async.errors import ConfigurationError
 
 SEGMENTS = [
@@ -36,7 +36,7 @@ def test_fetch(task_id: str, segment: str) -> None:
     """One task is asked for by a GET, its id one segment of the path."""
     expected = Ask("GET", f"/mj/task/{segment}/fetch", json_body=None, form=(), task_id=task_id)
 
-    assert expected == _ask.fetch(task_id)
+    assert expected == requests.fetch(task_id)
 
 
 @pytest.mark.parametrize(("task_id", "segment"), SEGMENTS)
@@ -44,7 +44,7 @@ def test_image_seed_by_path(task_id: str, segment: str) -> None:
     """Gateways read the id of a seed's task from the path."""
     expected = Ask("GET", f"/mj/task/{segment}/image-seed", task_id=task_id)
 
-    assert expected == _ask.image_seed(task_id, "path")
+    assert expected == requests.image_seed(task_id, "path")
 
 
 @pytest.mark.parametrize("task_id", [task_id for task_id, _ in SEGMENTS])
@@ -52,7 +52,7 @@ def test_image_seed_as_documented(task_id: str) -> None:
     """The documents leave the segment empty and put the id, as it is, into a form."""
     expected = Ask("GET", "/mj/task//image-seed", form=(task_id,), task_id=task_id)
 
-    assert expected == _ask.image_seed(task_id, "multipart")
+    assert expected == requests.image_seed(task_id, "multipart")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_image_seed_as_documented(task_id: str) -> None:
 )
 def test_list(encoding: Encoding, task_ids: list[str], expected: Ask) -> None:
     """Ids are sent as JSON texts or as a form; one alone is named in errors."""
-    asked = _ask.list_tasks(task_ids, encoding)
+    asked = requests.list_tasks(task_ids, encoding)
 
     assert ("POST", "/mj/task/list-by-condition") == (asked.method, asked.path)
     assert (expected.json_body, expected.form) == (asked.json_body, asked.form)
@@ -95,8 +95,8 @@ IDS = st.text(min_size=1, max_size=40).filter(usable)
 def test_any_id_is_one_segment(task_id: str) -> None:
     """Whatever its letters, an id stays one segment of ASCII, and decoding gives it back."""
     routes: list[SeedRoute] = ["path", "multipart"]
-    seed = _ask.image_seed(task_id, routes[0])
-    (_, mj, task, segment, call) = _ask.fetch(task_id).path.split("/")
+    seed = requests.image_seed(task_id, routes[0])
+    (_, mj, task, segment, call) = requests.fetch(task_id).path.split("/")
 
     assert ("mj", "task", "fetch", task_id) == (mj, task, call, unquote(segment, errors="strict"))
     assert f"/mj/task/{segment}/image-seed" == seed.path
@@ -107,11 +107,11 @@ def test_any_id_is_one_segment(task_id: str) -> None:
 @given(st.lists(IDS, min_size=1, max_size=5))
 def test_any_ids_are_sent_as_they_are(task_ids: list[str]) -> None:
     """In JSON as in the form an id is itself."""
-    body = _ask.list_tasks(task_ids, "json").json_body
+    body = requests.list_tasks(task_ids, "json").json_body
 
     assert body is not None
     assert {"ids": task_ids} == json.loads(body)
-    assert tuple(task_ids) == _ask.list_tasks(task_ids, "multipart").form
+    assert tuple(task_ids) == requests.list_tasks(task_ids, "multipart").form
 
 
 HEADERS: list[tuple[Scheme, str, dict[str, str]]] = [
@@ -131,9 +131,9 @@ HEADERS: list[tuple[Scheme, str, dict[str, str]]] = [
 @pytest.mark.parametrize(("scheme", "key", "expected"), HEADERS)
 def test_the_key_is_in_one_header(scheme: Scheme, key: str, expected: dict[str, str]) -> None:
     """Each scheme sends the key once; a "Bearer " that came with it is not doubled."""
-    assert expected == _ask.authorization(scheme, Secret(key))
+    assert expected == requests.authorization(scheme, Secret(key))
 
 
 def test_the_order_in_which_schemes_are_tried() -> None:
     """The documents' scheme comes first, then what Java and one-hub take, then C#'s."""
-    assert ("bearer", "mj-api-secret", "raw") == _ask.SCHEMES
+    assert ("bearer", "mj-api-secret", "raw") == requests.SCHEMES

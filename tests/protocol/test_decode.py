@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from _samples import DOCUMENTS, FOLDER, sample
 from mj_async import Button, Task
-from mj_async._decode import read_task
 from mj_async._models import WIRE_NAMES
+from mj_async._protocol.decode import read_task
 
 TEXTS = [
     "action",

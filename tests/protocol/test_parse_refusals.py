@@ -8,7 +8,7 @@ import pytest
 
 from _samples import PAGE, TASK_ID, facts_of, reply_to
 from mj_async import errors
-from mj_async._answer import read_task
+from mj_async._protocol.parse import read_task
 
 REQUEST = "20250411081735817000000a1B2c3D4"
 

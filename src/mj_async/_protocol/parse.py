@@ -11,10 +11,11 @@ from typing import Any
 
 import attrs
 
-from . import _decode, errors
-from ._json import read_json
-from ._models import ImageSeed, SeedSource, Task
-from ._reply import Reply, code_of, said
+from .. import errors
+from .._models import ImageSeed, SeedSource, Task
+from . import decode
+from .decode import read_json
+from .response import Reply, code_of, said
 
 _TASK_KEYS = frozenset({"status", "action", "progress", "prompt", "submitTime", "imageUrl"})
 _REFUSAL_KEYS = frozenset({"code", "error"})
@@ -145,7 +146,7 @@ def _refused_in_200(reply: Reply, raw: Any) -> errors.MJError:
 
 def _structure(reply: Reply, rows: list[dict[str, Any]]) -> list[Task]:
     try:
-        return _decode.read_tasks(rows)
+        return decode.read_tasks(rows)
     except ValueError:
         pass
     raise reply.unexpected("json")
@@ -263,10 +264,10 @@ def _is_3(raw: Any) -> bool:
 def _seed_of_envelope(raw: Any) -> str | None:
     if not isinstance(raw, dict) or str(raw.get("code", 1)) != "1":
         return None
-    seed = _decode.read_seed(raw.get("result"))
+    seed = decode.read_seed(raw.get("result"))
     properties = raw.get("properties")
     if seed is None and isinstance(properties, dict):
-        seed = _decode.read_seed(properties.get("seed"))
+        seed = decode.read_seed(properties.get("seed"))
     return seed
 
 
@@ -299,7 +300,7 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
         elif isinstance(given, Mapping):
             given = dict(given)
         raw = _unwrap(given)
-        task = _decode.read_task(raw) if _is_task(raw) else None
+        task = decode.read_task(raw) if _is_task(raw) else None
     except ValueError:
         task = None
     if task is not None and task.id:

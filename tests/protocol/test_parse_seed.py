@@ -8,8 +8,8 @@ import pytest
 
 from _samples import DOCUMENTS, PLAIN, TASK_ID, facts_of, reply_to, sample
 from mj_async import ImageSeed, errors
-from mj_async._answer import read_seed
 from mj_async._models import SeedSource
+from mj_async._protocol.parse import read_seed
 
 SOURCES: list[SeedSource] = ["image-seed", "documented"]
 CSHARP_TASK = sample("csharp/fetch_success.json")

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from _samples import FOLDER
-from mj_async._json import read_json, read_json_slowly
+from mj_async._protocol.decode import read_json, read_json_slowly
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from _samples import TASK_ID, reply_to
 from mj_async import errors
 from mj_async._access import Secret
-from mj_async._reply import clean, code_of, said
+from mj_async._protocol.response import clean, code_of, said
 
 KEY = "sk-0123456789abcdef"
 PACKED = gzip.compress(b'{"id":"1"}')

@@ -9,7 +9,7 @@ import pytest
 
 from _samples import DOCUMENTS, PLAIN, TASK_ID, facts_of, reply_to, sample
 from mj_async import Task, errors
-from mj_async._answer import read_task
+from mj_async._protocol.parse import read_task
 
 SUBMITTED_AT = datetime(2024, 11, 3, 8, 17, 6, 53_000, tzinfo=UTC)
 FINISHED_AT = datetime(2024, 11, 3, 8, 17, 35, 817_000, tzinfo=UTC)

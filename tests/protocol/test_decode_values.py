@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mj_async import Button
-from mj_async._decode import read_seed, read_task
 from mj_async._models import EPOCH, WIRE_NAMES
+from mj_async._protocol.decode import read_seed, read_task
 
 TIMES = ["submitTime", "startTime", "finishTime"]
 ATTRIBUTES = {key: name for name, key in WIRE_NAMES.items()}

@@ -10,8 +10,8 @@ import pytest
 
 from _samples import PAGE, PLAIN, TASK_ID, reply_to, sample
 from mj_async import errors
-from mj_async._answer import read_seed, read_task, read_tasks
-from mj_async._reply import Reply
+from mj_async._protocol.parse import read_seed, read_task, read_tasks
+from mj_async._protocol.response import Reply
 
 Reader: TypeAlias = Callable[[Reply], Any]
 

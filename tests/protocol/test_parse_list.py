@@ -8,7 +8,7 @@ import pytest
 
 from _samples import DOCUMENTS, PLAIN, TASK_ID, facts_of, reply_to, sample
 from mj_async import errors
-from mj_async._answer import Listing, read_tasks
+from mj_async._protocol.parse import Listing, read_tasks
 
 OTHER_ID = "1730621826053456"
 TASK = sample("newapi/fetch_success.json")
