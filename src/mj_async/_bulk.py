@@ -1,9 +1,9 @@
-"""A few at once over an iterator, over plain callables; and runs of seeds over a gateway."""
+"""Runs of seeds over a gateway."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import attrs
@@ -26,39 +26,12 @@ if TYPE_CHECKING:
     from ._queues import Entry
     from ._task_list import TaskList
 
-T = TypeVar("T")
-
 _ENDS_RUN = (
     errors.AuthenticationError,
     errors.PermissionDeniedError,
     errors.ConfigurationError,
     errors.ClientStateError,
 )
-
-
-async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int) -> None:
-    """Do the work for each item, so many at once; the first error cuts the others off.
-
-    Raises:
-        Exception: That error, by itself and not in a group.
-    """
-    remaining = iter(items)
-    failures: list[Exception] = []
-
-    async def take_turns() -> None:
-        for item in remaining:
-            try:
-                await work(item)
-            except Exception as error:  # noqa: BLE001  # raised below
-                failures.append(error)
-                group.cancel_scope.cancel()
-                return
-
-    async with anyio.create_task_group() as group:
-        for _ in range(at_once):
-            group.start_soon(take_turns)
-    if failures:
-        raise failures[0]
 
 
 class Asked(Protocol):

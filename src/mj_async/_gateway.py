@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import anyio
 import attrs
 
 from . import errors
-from ._bulk import each
 from ._exchange import Turn
 from ._lists import LIST_LIMIT, Lists, is_html, merge
 from ._models import ImageSeed, Task
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ._exchange import Exchange
     from ._protocol.response import Reply
     from ._settings import Settings
+
+T = TypeVar("T")
 
 # Upstream documents 500 ids a call at most; 100 already saves 97 % of the cost.
 BATCH_SIZE = 100
@@ -230,3 +232,28 @@ def _in_order(task_ids: list[str], found: dict[str, Task]) -> TaskList:
         [found[task_id] for task_id in task_ids if task_id in found],
         [task_id for task_id in task_ids if task_id not in found],
     )
+
+
+async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int) -> None:
+    """Do the work for each item, so many at once; the first error cuts the others off.
+
+    Raises:
+        Exception: That error, by itself and not in a group.
+    """
+    remaining = iter(items)
+    failures: list[Exception] = []
+
+    async def take_turns() -> None:
+        for item in remaining:
+            try:
+                await work(item)
+            except Exception as error:  # noqa: BLE001  # raised below
+                failures.append(error)
+                group.cancel_scope.cancel()
+                return
+
+    async with anyio.create_task_group() as group:
+        for _ in range(at_once):
+            group.start_soon(take_turns)
+    if failures:
+        raise failures[0]
