@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from _fakes import task
 from mj_async import Task
-from mj_async._stages import is_change, is_further, lacks_picture
+from mj_async._models import is_change, is_further, lacks_picture
 
 # From the least far to the furthest; those in one group are as far as each other.
 ORDER = [

@@ -7,13 +7,12 @@ if TYPE_CHECKING:
     from . import errors
     from ._client import AsyncMJClient
     from ._gate import Gate
-    from ._models import Button, ImageSeed, Task, TaskStatus
+    from ._models import Button, ImageSeed, Task, TaskList, TaskStatus
     from ._outcomes import SeedOutcome, TaskOutcome
     from ._poller import TaskPoller
     from ._protocol.parse import parse_task
     from ._settings import DOCUMENTED, Dialect, Polling, RetryPolicy
     from ._statistics import Statistics
-    from ._task_list import TaskList
 
     __version__: str
 
@@ -51,7 +50,7 @@ _ROOMS = {
     "SeedOutcome": "_outcomes",
     "Statistics": "_statistics",
     "Task": "_models",
-    "TaskList": "_task_list",
+    "TaskList": "_models",
     "TaskOutcome": "_outcomes",
     "TaskPoller": "_poller",
     "TaskStatus": "_models",

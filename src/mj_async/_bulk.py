@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from ._clock import Clock
     from ._life import Life
+    from ._models import TaskList
     from ._queues import Entry
-    from ._task_list import TaskList
 
 _ENDS_RUN = (
     errors.AuthenticationError,

@@ -25,13 +25,12 @@ from ._http_client import make_http_client
 from ._intake import TaskIds
 from ._ledger import Plan
 from ._life import Life
-from ._models import ImageSeed, Task
+from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
 from ._poller import TaskPoller
 from ._proxy import find_proxy
 from ._settings import Dialect, Polling, RetryPolicy, Settings
 from ._statistics import Statistics
-from ._task_list import TaskList
 from ._task_run import TaskRun
 from ._waiting import WaitContext, Watch
 

@@ -12,13 +12,12 @@ import attrs
 from . import errors
 from ._exchange import Turn
 from ._lists import LIST_LIMIT, Lists, is_html, merge
-from ._models import ImageSeed, Task
+from ._models import ImageSeed, Task, TaskList
 from ._protocol import parse, requests
 from ._retry import SEED_PAUSE
 from ._scheme import Signer
 from ._settings import Dialect
 from ._statistics import Attempt
-from ._task_list import TaskList
 
 if TYPE_CHECKING:
     from ._clock import Clock

@@ -20,7 +20,7 @@ from ._queues import Entry, Queues
 from ._retry import Meaning, delay_before_next_ask, meaning_of
 
 if TYPE_CHECKING:
-    from ._task_list import TaskList
+    from ._models import TaskList
 
 RunMeaning: TypeAlias = Meaning | Literal["directly", "singly"]
 

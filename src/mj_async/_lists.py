@@ -10,9 +10,8 @@ import attrs
 
 from . import errors
 from ._exchange import Turn
-from ._models import Task
+from ._models import Task, is_further
 from ._protocol import parse, requests
-from ._stages import is_further
 from ._statistics import Attempt
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
@@ -292,3 +292,88 @@ class ImageSeed:
     seed: str | None
     source: SeedSource
     task: Task | None = attrs.field(default=None, repr=False)
+
+
+class TaskList(Sequence[Task]):
+    """Tasks in the order they were asked for, each id once.
+
+    `tasks[0]`, `tasks["id"]`, `"id" in tasks` and iteration over the tasks all work.
+
+    Args:
+        tasks: The tasks that the gateway knows.
+        missing: The ids that it does not know, in the order asked.
+    """
+
+    __slots__ = ("_by_id", "_tasks", "missing")
+
+    def __init__(self, tasks: Sequence[Task] = (), missing: Sequence[str] = ()) -> None:
+        self._tasks = tuple(tasks)
+        self._by_id = {task.id: task for task in self._tasks}
+        self.missing: tuple[str, ...] = tuple(missing)
+
+    @overload
+    def __getitem__(self, key: int | str) -> Task: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Task, ...]: ...
+    def __getitem__(self, key: int | str | slice) -> Task | tuple[Task, ...]:
+        if isinstance(key, str):
+            return self._by_id[key]
+        return self._tasks[key]
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self._tasks)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._by_id if isinstance(key, str) else key in self._tasks
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TaskList):
+            return NotImplemented
+        return (self._tasks, self.missing) == (other._tasks, other.missing)
+
+    def __hash__(self) -> int:
+        return hash((self._tasks, self.missing))
+
+    def __repr__(self) -> str:
+        return f"<TaskList(tasks={len(self)}, missing={len(self.missing)})>"
+
+
+_RANKS: dict[str, int] = {
+    TaskStatus.NOT_START: 1,
+    TaskStatus.SUBMITTED: 2,
+    TaskStatus.MODAL: 2,
+    TaskStatus.IN_PROGRESS: 3,
+    TaskStatus.CANCEL: 4,
+    TaskStatus.FAILURE: 4,
+    TaskStatus.SUCCESS: 5,
+}
+# They answer with text, so that a missing picture says nothing.
+_TEXT_ACTIONS = frozenset({"DESCRIBE", "SHORTEN", "PIC_READER"})
+
+
+def is_further(task: Task, other: Task | None) -> bool:
+    """Whether the task is further on than the other; one is further than none."""
+    return other is None or _how_far(task) > _how_far(other)
+
+
+def _how_far(task: Task) -> tuple[int, int]:
+    # By status first: new-api says 100 % for failures, too.
+    return _RANKS.get(task.status, 0), task.progress or 0
+
+
+def is_change(task: Task, other: Task | None) -> bool:
+    """Whether status or progress differ."""
+    # Not the picture's URL: new-api changes its `?rand=` at every poll.
+    if other is None or task.status != other.status:
+        return True
+    return task.progress_text != other.progress_text and task.progress != other.progress
+
+
+def lacks_picture(task: Task) -> bool:
+    """Whether it has succeeded and yet has nothing to show: gateways say so a moment early."""
+    if not task.succeeded or task.action in _TEXT_ACTIONS:
+        return False
+    return not (task.image_url or task.image_urls or task.video_url or task.video_urls)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 import attrs
 
 from . import _checks, errors
-from ._models import Task, TaskStatus
+from ._models import Task, TaskStatus, is_change, is_further, lacks_picture
 from ._outcomes import failure_of
 from ._retry import stretched
 from ._schedule import Patience, Schedule
 from ._settings import Polling
-from ._stages import is_change, is_further, lacks_picture
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -31,8 +31,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from ._models import Task
-    from ._task_list import TaskList
+    from ._models import Task, TaskList
 
 __all__ = [
     "APIError",
