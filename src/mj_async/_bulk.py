@@ -10,7 +10,7 @@ import attrs
 from anyio.lowlevel import checkpoint
 
 from . import errors
-from ._bell import Bell
+from ._clock import Bell
 from ._intake import Intake, TaskIds
 from ._landing import Landing
 from ._ledger import Ledger, Plan

@@ -9,7 +9,7 @@ import attrs
 
 from . import errors
 from ._agenda import Agenda
-from ._bell import Bell
+from ._clock import Bell
 
 if TYPE_CHECKING:
     from ._agenda import Answers, Job

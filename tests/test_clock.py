@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from mj_async._bell import Bell
+from mj_async._clock import Bell
 from mj_async.testing._clock import GatewayClock
 
 pytestmark = pytest.mark.anyio
