@@ -7,7 +7,7 @@ import math
 import anyio
 import pytest
 
-from mj_async._landing import Landing
+from mj_async._outcomes import Landing
 
 pytestmark = pytest.mark.anyio
 

@@ -12,11 +12,9 @@ from anyio.lowlevel import checkpoint
 from . import errors
 from ._clock import Bell
 from ._intake import Intake, TaskIds
-from ._landing import Landing
 from ._ledger import Ledger, Plan
 from ._models import ImageSeed, Task
-from ._outcomes import SeedOutcome
-from ._run import Run
+from ._outcomes import Landing, Run, SeedOutcome
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup

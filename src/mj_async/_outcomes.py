@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from abc import abstractmethod
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
+import anyio
 import attrs
 
 from . import errors
 from ._models import ImageSeed, Task, TaskStatus
+from .errors import ClientStateError
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
 
 _FAILURES: dict[str, type[errors.TaskError]] = {
     TaskStatus.FAILURE: errors.TaskFailedError,
@@ -159,3 +167,107 @@ def seedless(task_id: str, task: Task | None) -> errors.MJError:
     """Make the error of a task that shows no seed."""
     failure = None if task is None else failure_of(task_id, task)
     return failure or errors.SeedUnavailableError(task_id=task_id, task=task)
+
+
+T = TypeVar("T")
+
+
+@attrs.define(kw_only=True, eq=False)
+class Run(Generic[T]):
+    """Outcomes as they land: `async with` it, then `async for` over it.
+
+    Entering starts its work in a task of its own, and leaving ends that.
+    """
+
+    call: ClassVar[str]
+    """How it is called, for a message."""
+
+    _landing: Landing[T] = attrs.field(init=False, repr=False)
+    _group: TaskGroup | None = attrs.field(default=None, init=False, repr=False)
+    _fault: Exception | None = attrs.field(default=None, init=False)
+
+    @abstractmethod
+    async def _work(self) -> None:
+        """Land the outcomes, and close the landing; what went wrong is kept as `_fault`."""
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Raise what is to be raised after the last outcome."""
+
+    async def __aenter__(self) -> Self:
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(self._work)
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        group, self._group = self._group, None
+        assert group is not None  # noqa: S101  # __aenter__ has set it
+        group.cancel_scope.cancel()
+        # Without the body's exception, which the group would wrap into an exception group.
+        await group.__aexit__(None, None, None)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        """Give the next outcome.
+
+        Raises:
+            ClientStateError: The run has not been entered, or was left.
+            Exception: What ended the run, after all that had been received was given.
+        """
+        if self._group is None:
+            raise ClientStateError(f"use it as: async with client.{self.call}(…) as outcomes")
+        outcome = await self._landing.take()
+        if outcome is not None:
+            return outcome
+        if self._fault is not None:
+            raise self._fault
+        self._end()
+        raise StopAsyncIteration
+
+
+class Landing(Generic[T]):
+    """Outcomes between those who get them and the one who reads them.
+
+    Landing never waits, so that a cancelled run loses nothing that it has received; instead,
+    `room()` holds back the next request.
+
+    Args:
+        size: How many may have landed before `room()` waits.
+    """
+
+    def __init__(self, size: float) -> None:
+        self._size = size
+        self._landed: deque[T] = deque()
+        self._changed = anyio.Event()
+        self._closed = False
+
+    def land(self, outcome: T) -> None:
+        """Put an outcome down for the reader."""
+        self._landed.append(outcome)
+        self._wake()
+
+    def close(self) -> None:
+        """Say that nothing follows."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def room(self) -> None:
+        """Wait until fewer have landed than there is room for."""
+        while len(self._landed) >= self._size:
+            await self._changed.wait()
+
+    async def take(self) -> T | None:
+        """Give the next outcome, or None after the last."""
+        while not self._landed:
+            if self._closed:
+                return None
+            await self._changed.wait()
+        self._wake()
+        return self._landed.popleft()

@@ -10,9 +10,7 @@ import attrs
 
 from . import errors
 from ._agenda import Place
-from ._landing import Landing
-from ._outcomes import TaskOutcome
-from ._run import Run
+from ._outcomes import Landing, Run, TaskOutcome
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
