@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from mj_async._access import Secret
+from mj_async._credentials import Secret
 from mj_async._protocol.response import Reply
 
 FOLDER = Path(__file__).parent / "samples"

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import attrs
 import httpx
 
-from . import _access, _checks, errors
+from . import _checks, _credentials, errors
 from ._alone import Alone, wait
 from ._bulk import SeedRun
 from ._clock import Clock
+from ._credentials import find_proxy
 from ._driver import Driver, make_driver
 from ._exchange import Exchange
 from ._gate import Gate, HoldingGate, check_gate
@@ -28,7 +29,6 @@ from ._life import Life
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
 from ._poller import TaskPoller
-from ._proxy import find_proxy
 from ._settings import Dialect, Polling, RetryPolicy, Settings
 from ._statistics import Statistics
 from ._task_run import TaskRun
@@ -94,12 +94,12 @@ class AsyncMJClient:
     ) -> None:
         # First of all, so that no traceback with locals shows the key from this frame.
         key, api_key = api_key, None
-        secret, problem = _access.find_key(key, getattr(dialect, "auth", "auto"), os.environ)
+        secret, problem = _credentials.find_key(key, getattr(dialect, "auth", "auto"), os.environ)
         del key
         if problem is not None:
             raise errors.ConfigurationError(problem)
         self._settings = Settings(
-            base_url=_access.find_base_url(base_url, os.environ),
+            base_url=_credentials.find_base_url(base_url, os.environ),
             key=secret,
             dialect=dialect,
             polling=polling,
@@ -113,7 +113,7 @@ class AsyncMJClient:
         if gate is not None:
             check_gate(gate)
         self._given_gate = gate
-        if secret.reveal() and _access.exposes_key(self._settings.base_url):
+        if secret.reveal() and _credentials.exposes_key(self._settings.base_url):
             host = httpx.URL(self._settings.base_url).host
             warnings.warn(f"plain http: the key travels unencrypted to {host}", stacklevel=2)
         owned = http_client is None

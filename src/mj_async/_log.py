@@ -11,8 +11,8 @@ from . import errors
 from ._protocol.response import clean
 
 if TYPE_CHECKING:
-    from ._access import Secret
     from ._clock import Clock
+    from ._credentials import Secret
 
 # Without a handler or a level, which are the application's to choose. What is told is below
 # WARNING, so that nothing is printed where it has chosen none.

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from . import _access, _checks
+from . import _checks, _credentials
 
 AuthScheme: TypeAlias = Literal["auto", "bearer", "raw", "mj-api-secret", "none"]
 IdsEncoding: TypeAlias = Literal["auto", "json", "multipart"]
@@ -122,7 +122,7 @@ class Settings:
     """What a client was made with, checked."""
 
     base_url: str
-    key: _access.Secret
+    key: _credentials.Secret
     dialect: Dialect = attrs.field(validator=_of(Dialect))
     polling: Polling = attrs.field(validator=_of(Polling))
     retry: RetryPolicy = attrs.field(validator=_of(RetryPolicy))

@@ -15,7 +15,7 @@ from ._protocol.response import Reply, clean
 from ._retry import read_retry_after
 
 if TYPE_CHECKING:
-    from ._access import Secret
+    from ._credentials import Secret
     from ._protocol.requests import Ask, Scheme
     from ._settings import Settings
 

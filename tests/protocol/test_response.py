@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from _samples import TASK_ID, reply_to
 from mj_async import errors
-from mj_async._access import Secret
+from mj_async._credentials import Secret
 from mj_async._protocol.response import clean, code_of, said
 
 KEY = "sk-0123456789abcdef"

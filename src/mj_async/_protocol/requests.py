@@ -10,7 +10,7 @@ from urllib.parse import quote
 import attrs
 
 if TYPE_CHECKING:
-    from .._access import Secret
+    from .._credentials import Secret
 
 Scheme: TypeAlias = Literal["bearer", "mj-api-secret", "raw", "none"]
 Encoding: TypeAlias = Literal["json", "multipart"]

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from .. import errors
-from .._access import Secret
+from .._credentials import Secret
 
 _TEXT_KEYS = ("description", "error", "message", "msg", "detail", "title")
 _REQUEST_ID = re.compile(r"request id: ?([\w-]+)")

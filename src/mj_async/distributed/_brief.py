@@ -24,7 +24,7 @@ from coredis.retry import NoRetryPolicy
 from mj_async import errors
 
 # It keeps the client's key out of what is printed, and does the same for Redis' password.
-from mj_async._access import Secret
+from mj_async._credentials import Secret
 
 from ._redis import ToldPlainly, check_redis_url, place_of
 

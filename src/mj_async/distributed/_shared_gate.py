@@ -13,11 +13,11 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from mj_async import errors
+from mj_async._checks import above_zero, check_count, check_option, none_or
 
 # What AsyncMJClient and its own gate use: both gates must take the same key and address for the
 # same, and hold as long.
-from mj_async._access import Secret, find_base_url, find_key
-from mj_async._checks import above_zero, check_count, check_option, none_or
+from mj_async._credentials import Secret, find_base_url, find_key
 from mj_async._gate import LONGEST_HOLD, MEMORY
 from mj_async._retry import stretched
 
