@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import errors
     from ._client import AsyncMJClient
+    from ._config import DOCUMENTED, Dialect, Polling, RetryPolicy
     from ._gate import Gate
     from ._models import Button, ImageSeed, Task, TaskList, TaskStatus
     from ._outcomes import SeedOutcome, TaskOutcome
     from ._poller import TaskPoller
     from ._protocol.parse import parse_task
-    from ._settings import DOCUMENTED, Dialect, Polling, RetryPolicy
     from ._statistics import Statistics
 
     __version__: str
@@ -39,14 +39,14 @@ __all__ = [
 
 # Each is imported when it is first asked for, so that a program pays for what it uses.
 _ROOMS = {
-    "DOCUMENTED": "_settings",
+    "DOCUMENTED": "_config",
     "AsyncMJClient": "_client",
     "Button": "_models",
-    "Dialect": "_settings",
+    "Dialect": "_config",
     "Gate": "_gate",
     "ImageSeed": "_models",
-    "Polling": "_settings",
-    "RetryPolicy": "_settings",
+    "Polling": "_config",
+    "RetryPolicy": "_config",
     "SeedOutcome": "_outcomes",
     "Statistics": "_statistics",
     "Task": "_models",

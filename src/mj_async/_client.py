@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import attrs
 import httpx
 
-from . import _checks, _credentials, errors
+from . import _config, _credentials, errors
 from ._alone import Alone, wait
 from ._bulk import SeedRun
 from ._clock import Clock
+from ._config import Dialect, Polling, RetryPolicy, Settings
 from ._credentials import find_proxy
 from ._driver import Driver, make_driver
 from ._exchange import Exchange
@@ -29,7 +30,6 @@ from ._life import Life
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
 from ._poller import TaskPoller
-from ._settings import Dialect, Polling, RetryPolicy, Settings
 from ._statistics import Statistics
 from ._task_run import TaskRun
 from ._waiting import WaitContext, Watch
@@ -108,8 +108,8 @@ class AsyncMJClient:
             seed_timeout=seed_timeout,
             max_connections=max_connections,
         )
-        _checks.check_instance("verify", verify, (bool, ssl.SSLContext))
-        _checks.check_instance("trust_env", trust_env, bool)
+        _config.check_instance("verify", verify, (bool, ssl.SSLContext))
+        _config.check_instance("trust_env", trust_env, bool)
         if gate is not None:
             check_gate(gate)
         self._given_gate = gate
@@ -122,7 +122,7 @@ class AsyncMJClient:
         if http_client is None:
             found = find_proxy(proxy, self._settings.base_url, trust_env=trust_env)
             http_client = make_http_client(self._settings.base_url, found, verify)
-        _checks.check_instance("http_client", http_client, httpx.AsyncClient)
+        _config.check_instance("http_client", http_client, httpx.AsyncClient)
         self._assemble(Clock(), http_client, owned=owned)
 
     def _assemble(self, clock: Clock, http_client: httpx.AsyncClient, *, owned: bool) -> None:
@@ -205,8 +205,8 @@ class AsyncMJClient:
             UnexpectedAnswerError: What came is not this API, or is another task.
             APIError: The gateway refused for another reason.
         """
-        _checks.check_timeout(timeout)
-        return await self._gateway.fetch_task(_checks.check_id(task_id), timeout)
+        _config.check_timeout(timeout)
+        return await self._gateway.fetch_task(_config.check_id(task_id), timeout)
 
     async def list_tasks(
         self, task_ids: Iterable[str], *, timeout: float | None = 60.0
@@ -228,8 +228,8 @@ class AsyncMJClient:
             MJError: As `fetch_task`, but for `TaskNotFoundError`; its `partial` has the tasks
                 that had been received; calls under way are cut off.
         """
-        _checks.check_timeout(timeout)
-        return await self._gateway.list_tasks(_checks.check_ids(task_ids), timeout)
+        _config.check_timeout(timeout)
+        return await self._gateway.list_tasks(_config.check_ids(task_ids), timeout)
 
     async def image_seed(
         self, task: str | Task, *, timeout: float | None = _SEED_TIMEOUT
@@ -253,12 +253,12 @@ class AsyncMJClient:
             UnsupportedError: The gateway has no such route, in neither form.
             MJError: As `fetch_task`.
         """
-        _checks.check_timeout(timeout)
+        _config.check_timeout(timeout)
         if not isinstance(task, Task):
-            return await self._gateway.image_seed(_checks.check_id(task), timeout)
+            return await self._gateway.image_seed(_config.check_id(task), timeout)
         if task.seed is not None:
             return ImageSeed(task.id, task.seed, "list", task)
-        return await self._gateway.image_seed(_checks.check_id(task.id), timeout)
+        return await self._gateway.image_seed(_config.check_id(task.id), timeout)
 
     async def wait_for_task(
         self,
@@ -299,7 +299,7 @@ class AsyncMJClient:
                 this; or base_url is wrong.
         """
         if on_update is not None:
-            _checks.check_instance("on_update", on_update, Callable)
+            _config.check_instance("on_update", on_update, Callable)
         watch = self._watch(task_id, timeout, polling)
         return await wait(watch, on_update, raise_on_failure=raise_on_failure)
 
@@ -351,10 +351,10 @@ class AsyncMJClient:
         Raises:
             ConfigurationError: An argument cannot be used.
         """
-        _checks.check_timeout(timeout)
+        _config.check_timeout(timeout)
         waits, driver = self._make_poll(polling, BATCH_SIZE, self._life)
         return TaskRun(
-            task_ids=_checks.check_ids(task_ids),
+            task_ids=_config.check_ids(task_ids),
             timeout=timeout,
             polling=polling,
             waits=waits,
@@ -376,7 +376,7 @@ class AsyncMJClient:
         Raises:
             ConfigurationError: An argument cannot be used.
         """
-        _checks.check_count("batch_size", batch_size)
+        _config.check_count("batch_size", batch_size)
         life = Life(self._clock, "poller", self._life)
         return TaskPoller(*self._make_poll(polling, batch_size, life))
 
@@ -384,7 +384,7 @@ class AsyncMJClient:
         self, polling: Polling | None, batch_size: int, life: Life
     ) -> tuple[WaitContext, Driver]:
         schedule = self._settings.polling if polling is None else polling
-        _checks.check_instance("polling", schedule, Polling)
+        _config.check_instance("polling", schedule, Polling)
         driver = make_driver(self._gateway, self._clock, schedule, batch_size)
         # A batch may be asked half a tick early, and at the end of its tick.
         slack = 1.5 * schedule.interval
@@ -448,10 +448,10 @@ class AsyncMJClient:
             ServerError: The same, where it answered the last one with a 5xx.
             ClientStateError: The same: the client was closed.
         """
-        _checks.check_count("concurrency", concurrency)
-        _checks.check_count("batch_size", batch_size)
-        _checks.check_option("ask_again_after", ask_again_after, _checks.zero_or_more)
-        _checks.check_count("max_asks", max_asks)
+        _config.check_count("concurrency", concurrency)
+        _config.check_count("batch_size", batch_size)
+        _config.check_option("ask_again_after", ask_again_after, _config.zero_or_more)
+        _config.check_count("max_asks", max_asks)
         if batch_size > 1 and self._settings.dialect.seed != "multipart":
             raise errors.ConfigurationError(
                 'batch_size above 1 needs Dialect(seed="multipart"): only that form takes many ids'

@@ -14,9 +14,9 @@ from ._clock import Bell
 if TYPE_CHECKING:
     from ._agenda import Answers, Job
     from ._clock import Clock
+    from ._config import Polling
     from ._gateway import Gateway
     from ._models import Task
-    from ._settings import Polling
 
 
 @attrs.define(kw_only=True, eq=False)

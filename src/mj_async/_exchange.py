@@ -22,11 +22,11 @@ from ._wire import TRANSPORT_FAULTS, describe, name_of, parts_of, read_reply
 
 if TYPE_CHECKING:
     from ._clock import Clock
+    from ._config import Settings
     from ._gate import Gate
     from ._life import Life
     from ._protocol.requests import Ask, Scheme
     from ._protocol.response import Reply
-    from ._settings import Settings
 
 T = TypeVar("T")
 

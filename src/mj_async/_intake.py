@@ -16,7 +16,7 @@ from typing import Any, Self, TypeAlias
 
 import anyio
 
-from ._checks import check_id
+from ._config import check_id
 from ._models import Task
 from .errors import ConfigurationError
 

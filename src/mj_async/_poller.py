@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
-from . import _checks
+from . import _config
 from ._alone import wait
 from ._protocol.parse import parse_task
 from ._seats import Crowd, Seats
@@ -15,9 +15,9 @@ from ._waiting import Watch
 from .errors import ClientStateError
 
 if TYPE_CHECKING:
+    from ._config import Polling
     from ._driver import Driver
     from ._models import Task
-    from ._settings import Polling
     from ._waiting import WaitContext
 
 
@@ -101,7 +101,7 @@ class TaskPoller:
                 this; or base_url is wrong.
         """
         if on_update is not None:
-            _checks.check_instance("on_update", on_update, Callable)
+            _config.check_instance("on_update", on_update, Callable)
         watch = self._watch(task_id, timeout, polling)
         return await wait(watch, on_update, raise_on_failure=raise_on_failure)
 

@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from typing import Literal, TypeAlias
 
 from . import errors
+from ._config import RetryPolicy
 from ._outcomes import may_come_later
-from ._settings import RetryPolicy
 
 Meaning: TypeAlias = Literal["refused", "silence", "later", "final"]
 

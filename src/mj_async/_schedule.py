@@ -17,7 +17,7 @@ from . import errors
 from ._retry import is_temporary
 
 if TYPE_CHECKING:
-    from ._settings import Polling
+    from ._config import Polling
 
 # Before the first good answer these come from a wrong base_url and will not change.
 _MISPLACED = (errors.UnsupportedError, errors.APIError)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ._settings import Dialect
+from ._config import Dialect
 
 if TYPE_CHECKING:
     from ._protocol.requests import Ask

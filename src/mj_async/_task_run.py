@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from ._agenda import Job
+    from ._config import Polling
     from ._driver import Driver
-    from ._settings import Polling
     from ._waiting import WaitContext, Watch
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import attrs
 
-from . import _checks, errors
+from . import _config, errors
+from ._config import Polling
 from ._models import Task, TaskStatus, is_change, is_further, lacks_picture
 from ._outcomes import failure_of
 from ._retry import stretched
 from ._schedule import Patience, Schedule
-from ._settings import Polling
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -54,10 +54,10 @@ class WaitContext:
         Raises:
             ConfigurationError: An argument cannot be used.
         """
-        _checks.check_timeout(timeout)
+        _config.check_timeout(timeout)
         schedule = self.polling if polling is None else polling
-        _checks.check_instance("polling", schedule, Polling)
-        return Watch(_checks.check_id(task_id), self, sit, schedule, timeout)
+        _config.check_instance("polling", schedule, Polling)
+        return Watch(_config.check_id(task_id), self, sit, schedule, timeout)
 
 
 class Stay(Protocol):

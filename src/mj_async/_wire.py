@@ -15,9 +15,9 @@ from ._protocol.response import Reply, clean
 from ._retry import read_retry_after
 
 if TYPE_CHECKING:
+    from ._config import Settings
     from ._credentials import Secret
     from ._protocol.requests import Ask, Scheme
-    from ._settings import Settings
 
 # What httpx and the layers below it raise for an exchange that failed.
 TRANSPORT_FAULTS = (

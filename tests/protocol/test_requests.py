@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mj_async._checks import check_id
+from mj_async._config import check_id
 from mj_async._credentials import Secret
 from mj_async._protocol import requests
 from mj_async._protocol.requests import Ask, Encoding, Scheme, SeedRoute

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from mj_async import AsyncMJClient, SeedOutcome, errors
-from mj_async._checks import above_zero, check_count, check_instance, check_option, zero_or_more
+from mj_async._config import above_zero, check_count, check_instance, check_option, zero_or_more
 from mj_async._intake import Intake, TaskIds
 
 from ._chunks import Chunks

@@ -13,7 +13,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from mj_async import errors
-from mj_async._checks import above_zero, check_count, check_option, none_or
+from mj_async._config import above_zero, check_count, check_option, none_or
 
 # What AsyncMJClient and its own gate use: both gates must take the same key and address for the
 # same, and hold as long.

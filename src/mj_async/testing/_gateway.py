@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import attrs
 import httpx
 
-from .._checks import check_count, check_instance, check_option, zero_or_more
 from .._client import AsyncMJClient
+from .._config import check_count, check_instance, check_option, zero_or_more
 from ..errors import ConfigurationError
 from ._answers import AnswerName
 from ._clock import GatewayClock, Mode

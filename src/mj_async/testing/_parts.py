@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from .._checks import check_option, zero_or_more
+from .._config import check_option, zero_or_more
 from ..errors import ConfigurationError
 
 Timeline: TypeAlias = Sequence[tuple[float, str, str]]

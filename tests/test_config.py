@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import mj_async
 from mj_async import AsyncMJClient, Dialect, Polling, RetryPolicy
-from mj_async._checks import check_id, check_ids, check_timeout
+from mj_async._config import check_id, check_ids, check_timeout
 from mj_async._credentials import Secret, find_base_url
 from mj_async.errors import ConfigurationError
 
