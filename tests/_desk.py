@@ -11,7 +11,7 @@ import attrs
 from mj_async import ImageSeed, SeedOutcome, Task, TaskList, errors
 from mj_async._bulk import SeedRun
 from mj_async._ledger import Plan
-from mj_async._life import Life
+from mj_async._lifecycle import Life
 from mj_async.testing._clock import GatewayClock
 
 T = TypeVar("T")

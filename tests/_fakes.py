@@ -13,7 +13,7 @@ import httpx
 from mj_async import AsyncMJClient, Polling, Task, errors
 from mj_async._alone import Alone
 from mj_async._clock import Clock
-from mj_async._life import Life
+from mj_async._lifecycle import Life
 from mj_async._waiting import WaitContext, Watch
 
 

@@ -11,7 +11,7 @@ from _fakes import task
 from mj_async import Polling
 from mj_async._agenda import Agenda, Answers, Job, Place
 from mj_async._clock import Clock
-from mj_async._life import Life
+from mj_async._lifecycle import Life
 from mj_async._waiting import WaitContext, Watch
 
 

@@ -14,7 +14,7 @@ import trio
 
 from _desk import After, Desk, collect, down, later, seed, seeds_of
 from mj_async import Dialect, SeedOutcome, Task, errors
-from mj_async._life import Life
+from mj_async._lifecycle import Life
 from mj_async.testing import FakeGateway
 
 pytestmark = pytest.mark.anyio

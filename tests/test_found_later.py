@@ -16,7 +16,7 @@ from mj_async import AsyncMJClient, RetryPolicy, errors
 from mj_async._clock import Clock
 from mj_async._gate import HoldingGate
 from mj_async._lanes import Lanes
-from mj_async._life import Life
+from mj_async._lifecycle import Life
 from mj_async.testing import FakeGateway
 
 FOUND = {"id": "1", "status": "SUCCESS", "imageUrl": "https://cdn/1"}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from ._clock import Clock
-    from ._life import Life
+    from ._lifecycle import Life
     from ._models import TaskList
     from ._queues import Entry
 

@@ -26,7 +26,7 @@ from ._gateway import BATCH_SIZE, Gateway
 from ._http_client import make_http_client
 from ._intake import TaskIds
 from ._ledger import Plan
-from ._life import Life
+from ._lifecycle import Life
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
 from ._poller import TaskPoller

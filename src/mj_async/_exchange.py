@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ._clock import Clock
     from ._config import Settings
     from ._gate import Gate
-    from ._life import Life
+    from ._lifecycle import Life
     from ._protocol.requests import Ask, Scheme
     from ._protocol.response import Reply
 

@@ -14,7 +14,7 @@ from ._agenda import Place
 if TYPE_CHECKING:
     from ._agenda import Job
     from ._driver import Driver
-    from ._life import Life
+    from ._lifecycle import Life
     from ._waiting import Watch
 
 # So many wait for the same event, for one each would be a quarter of what a wait takes. Whoever is

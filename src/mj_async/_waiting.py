@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._clock import Clock
-    from ._life import Life
+    from ._lifecycle import Life
 
 _PICTURE_PAUSE = 2.0
 

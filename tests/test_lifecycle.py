@@ -9,7 +9,7 @@ import pytest
 
 from mj_async import errors
 from mj_async._clock import Clock
-from mj_async._life import Life
+from mj_async._lifecycle import Life
 
 pytestmark = pytest.mark.anyio
 
