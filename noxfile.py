@@ -36,7 +36,7 @@ SMOKE = [
     "tests/test_models.py",
     "tests/test_client.py",
     "tests/test_gateway.py",
-    "tests/test_lanes.py",
+    "tests/http/test_pool.py",
     "tests/test_poller_any.py",
 ]
 

@@ -14,8 +14,8 @@ from trio.testing import MockClock
 from _fakes import Script, Wire, client_on, task, watch_on
 from mj_async import AsyncMJClient, RetryPolicy, errors
 from mj_async._clock import Clock
-from mj_async._gate import HoldingGate
-from mj_async._lanes import Lanes
+from mj_async._http.gate import HoldingGate
+from mj_async._http.pool import Lanes
 from mj_async._lifecycle import Life
 from mj_async.testing import FakeGateway
 

@@ -7,12 +7,12 @@ if TYPE_CHECKING:
     from . import errors
     from ._client import AsyncMJClient
     from ._config import DOCUMENTED, Dialect, Polling, RetryPolicy
-    from ._gate import Gate
+    from ._http.gate import Gate
+    from ._http.instrumentation import Statistics
     from ._models import Button, ImageSeed, Task, TaskList, TaskStatus
     from ._outcomes import SeedOutcome, TaskOutcome
     from ._poller import TaskPoller
     from ._protocol.parse import parse_task
-    from ._statistics import Statistics
 
     __version__: str
 
@@ -43,12 +43,12 @@ _ROOMS = {
     "AsyncMJClient": "_client",
     "Button": "_models",
     "Dialect": "_config",
-    "Gate": "_gate",
+    "Gate": "_http.gate",
     "ImageSeed": "_models",
     "Polling": "_config",
     "RetryPolicy": "_config",
     "SeedOutcome": "_outcomes",
-    "Statistics": "_statistics",
+    "Statistics": "_http.instrumentation",
     "Task": "_models",
     "TaskList": "_models",
     "TaskOutcome": "_outcomes",

@@ -20,17 +20,17 @@ from ._clock import Clock
 from ._config import Dialect, Polling, RetryPolicy, Settings
 from ._credentials import find_proxy
 from ._driver import Driver, make_driver
-from ._exchange import Exchange
-from ._gate import Gate, HoldingGate, check_gate
 from ._gateway import BATCH_SIZE, Gateway
-from ._http_client import make_http_client
+from ._http.gate import Gate, HoldingGate, check_gate
+from ._http.instrumentation import Statistics
+from ._http.pool import make_http_client
+from ._http.session import Exchange
 from ._intake import TaskIds
 from ._ledger import Plan
 from ._lifecycle import Life
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
 from ._poller import TaskPoller
-from ._statistics import Statistics
 from ._task_run import TaskRun
 from ._waiting import WaitContext, Watch
 

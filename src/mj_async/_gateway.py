@@ -11,18 +11,18 @@ import attrs
 
 from . import errors
 from ._config import Dialect
-from ._exchange import Turn
+from ._http.instrumentation import Attempt
+from ._http.retry import SEED_PAUSE
+from ._http.session import Turn
 from ._lists import LIST_LIMIT, Lists, is_html, merge
 from ._models import ImageSeed, Task, TaskList
 from ._protocol import parse, requests
-from ._retry import SEED_PAUSE
 from ._scheme import Signer
-from ._statistics import Attempt
 
 if TYPE_CHECKING:
     from ._clock import Clock
     from ._config import Settings
-    from ._exchange import Exchange
+    from ._http.session import Exchange
     from ._protocol.response import Reply
 
 T = TypeVar("T")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import attrs
 
 from . import errors
+from ._http.retry import Meaning, delay_before_next_ask, meaning_of
 from ._models import ImageSeed, Task
 from ._outcomes import SeedOutcome, classify, seedless
 from ._pulse import Pulse
 from ._queues import Entry, Queues
-from ._retry import Meaning, delay_before_next_ask, meaning_of
 
 if TYPE_CHECKING:
     from ._models import TaskList

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from . import errors
-from ._exchange import Turn
+from ._http.instrumentation import Attempt
+from ._http.session import Turn
 from ._models import Task, is_further
 from ._protocol import parse, requests
-from ._statistics import Attempt
 
 if TYPE_CHECKING:
     from ._clock import Clock

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from . import errors
-from ._retry import is_temporary
+from ._http.retry import is_temporary
 
 if TYPE_CHECKING:
     from ._config import Polling

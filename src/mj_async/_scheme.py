@@ -11,11 +11,11 @@ import anyio
 import attrs
 
 from . import errors
-from ._exchange import is_held
+from ._http.session import is_held
 from ._protocol import requests
 
 if TYPE_CHECKING:
-    from ._exchange import Exchange, Turn
+    from ._http.session import Exchange, Turn
     from ._protocol.requests import Ask, Scheme
     from ._protocol.response import Reply
 

@@ -10,9 +10,9 @@ import attrs
 
 from . import _config, errors
 from ._config import Polling
+from ._http.retry import stretched
 from ._models import Task, TaskStatus, is_change, is_further, lacks_picture
 from ._outcomes import failure_of
-from ._retry import stretched
 from ._schedule import Patience, Schedule
 
 if TYPE_CHECKING:

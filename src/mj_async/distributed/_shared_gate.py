@@ -18,8 +18,8 @@ from mj_async._config import above_zero, check_count, check_option, none_or
 # What AsyncMJClient and its own gate use: both gates must take the same key and address for the
 # same, and hold as long.
 from mj_async._credentials import Secret, find_base_url, find_key
-from mj_async._gate import LONGEST_HOLD, MEMORY
-from mj_async._retry import stretched
+from mj_async._http.gate import LONGEST_HOLD, MEMORY
+from mj_async._http.retry import stretched
 
 from ._allotment import FIRST_HOLD, HORIZON, Allotment, Look
 from ._brief import BriefRedis

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from ._retry import stretched
-from .errors import ConfigurationError, RateLimitError
+from ..errors import ConfigurationError, RateLimitError
+from .retry import stretched
 
 if TYPE_CHECKING:
-    from ._clock import Clock
+    from .._clock import Clock
 
 # Gateways rarely send Retry-After (gateways page, "Refusals"); then the hold doubles with each
 # 429 that follows within a minute, up to a minute.

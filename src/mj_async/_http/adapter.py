@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 
-from . import errors
-from ._protocol.requests import authorization
-from ._protocol.response import Reply, clean
-from ._retry import read_retry_after
+from .. import errors
+from .._protocol.requests import authorization
+from .._protocol.response import Reply, clean
+from .retry import read_retry_after
 
 if TYPE_CHECKING:
-    from ._config import Settings
-    from ._credentials import Secret
-    from ._protocol.requests import Ask, Scheme
+    from .._config import Settings
+    from .._credentials import Secret
+    from .._protocol.requests import Ask, Scheme
 
 # What httpx and the layers below it raise for an exchange that failed.
 TRANSPORT_FAULTS = (

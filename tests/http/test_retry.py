@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mj_async import RetryPolicy, errors
-from mj_async._retry import (
+from mj_async._http.retry import (
     delay_before_next_ask,
     delay_before_retry,
     is_temporary,

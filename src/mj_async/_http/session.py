@@ -12,21 +12,20 @@ import anyio
 import attrs
 import httpx
 
-from . import errors
-from ._gate import Budget
-from ._http_client import count_lanes
-from ._log import Log
-from ._retry import delay_before_retry
-from ._statistics import Attempt, Counts
-from ._wire import TRANSPORT_FAULTS, describe, name_of, parts_of, read_reply
+from .. import errors
+from .adapter import TRANSPORT_FAULTS, describe, name_of, parts_of, read_reply
+from .gate import Budget
+from .instrumentation import Attempt, Counts, Log
+from .pool import count_lanes
+from .retry import delay_before_retry
 
 if TYPE_CHECKING:
-    from ._clock import Clock
-    from ._config import Settings
-    from ._gate import Gate
-    from ._lifecycle import Life
-    from ._protocol.requests import Ask, Scheme
-    from ._protocol.response import Reply
+    from .._clock import Clock
+    from .._config import Settings
+    from .._lifecycle import Life
+    from .._protocol.requests import Ask, Scheme
+    from .._protocol.response import Reply
+    from .gate import Gate
 
 T = TypeVar("T")
 

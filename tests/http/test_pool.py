@@ -11,7 +11,7 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
-from mj_async._lanes import IDLE_SECONDS, Lanes
+from mj_async._http.pool import IDLE_SECONDS, Lanes
 
 pytestmark = pytest.mark.anyio
 URL = "https://gateway.test/"

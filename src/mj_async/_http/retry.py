@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal, TypeAlias
 
-from . import errors
-from ._config import RetryPolicy
-from ._outcomes import may_come_later
+from .. import errors
+from .._config import RetryPolicy
+from .._outcomes import may_come_later
 
 Meaning: TypeAlias = Literal["refused", "silence", "later", "final"]
 

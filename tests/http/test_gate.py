@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from mj_async import RetryPolicy, errors
 from mj_async._clock import Clock
-from mj_async._gate import Budget, HoldingGate
+from mj_async._http.gate import Budget, HoldingGate
 from mj_async.testing import FakeGateway
 
 pytestmark = pytest.mark.anyio

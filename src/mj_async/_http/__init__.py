@@ -1,0 +1,1 @@
+"""How a request gets there and back: connections, retries, rate limits."""
