@@ -35,7 +35,7 @@ SMOKE = [
     "tests/test_errors.py",
     "tests/test_models.py",
     "tests/test_client.py",
-    "tests/test_gateway.py",
+    "tests/gateway/test_endpoints.py",
     "tests/http/test_pool.py",
     "tests/test_poller_any.py",
 ]

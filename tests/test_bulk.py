@@ -13,7 +13,7 @@ import pytest
 from _desk import collect
 from _fakes import Wire, client_on
 from mj_async import Dialect, SeedOutcome, Task, errors
-from mj_async._gateway import each
+from mj_async._gateway.endpoints import each
 from mj_async.testing import FakeGateway
 
 pytestmark = pytest.mark.anyio

@@ -20,7 +20,7 @@ from ._clock import Clock
 from ._config import Dialect, Polling, RetryPolicy, Settings
 from ._credentials import find_proxy
 from ._driver import Driver, make_driver
-from ._gateway import BATCH_SIZE, Gateway
+from ._gateway.endpoints import BATCH_SIZE, Gateway
 from ._http.gate import Gate, HoldingGate, check_gate
 from ._http.instrumentation import Statistics
 from ._http.pool import make_http_client

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._agenda import Answers, Job
     from ._clock import Clock
     from ._config import Polling
-    from ._gateway import Gateway
+    from ._gateway.endpoints import Gateway
     from ._models import Task
 
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import attrs
 
-from . import errors
-from ._http.session import is_held
-from ._protocol import requests
+from .. import errors
+from .._http.session import is_held
+from .._protocol import requests
 
 if TYPE_CHECKING:
-    from ._http.session import Exchange, Turn
-    from ._protocol.requests import Ask, Scheme
-    from ._protocol.response import Reply
+    from .._http.session import Exchange, Turn
+    from .._protocol.requests import Ask, Scheme
+    from .._protocol.response import Reply
 
 T = TypeVar("T")
 

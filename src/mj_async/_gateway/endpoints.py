@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import attrs
 
-from . import errors
-from ._config import Dialect
-from ._http.instrumentation import Attempt
-from ._http.retry import SEED_PAUSE
-from ._http.session import Turn
-from ._lists import LIST_LIMIT, Lists, is_html, merge
-from ._models import ImageSeed, Task, TaskList
-from ._protocol import parse, requests
-from ._scheme import Signer
+from .. import errors
+from .._config import Dialect
+from .._http.instrumentation import Attempt
+from .._http.retry import SEED_PAUSE
+from .._http.session import Turn
+from .._models import ImageSeed, Task, TaskList
+from .._protocol import parse, requests
+from .auth import Signer
+from .lists import LIST_LIMIT, Lists, is_html, merge
 
 if TYPE_CHECKING:
-    from ._clock import Clock
-    from ._config import Settings
-    from ._http.session import Exchange
-    from ._protocol.response import Reply
+    from .._clock import Clock
+    from .._config import Settings
+    from .._http.session import Exchange
+    from .._protocol.response import Reply
 
 T = TypeVar("T")
 

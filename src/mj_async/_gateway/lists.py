@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from . import errors
-from ._http.instrumentation import Attempt
-from ._http.session import Turn
-from ._models import Task, is_further
-from ._protocol import parse, requests
+from .. import errors
+from .._http.instrumentation import Attempt
+from .._http.session import Turn
+from .._models import Task, is_further
+from .._protocol import parse, requests
 
 if TYPE_CHECKING:
-    from ._clock import Clock
-    from ._protocol.parse import Listing
-    from ._protocol.requests import Encoding
-    from ._scheme import Signer
+    from .._clock import Clock
+    from .._protocol.parse import Listing
+    from .._protocol.requests import Encoding
+    from .auth import Signer
 
 # A list of 100 has some 200 kB; masks and previews may be in it.
 LIST_LIMIT = 16 * 2**20

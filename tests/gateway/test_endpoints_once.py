@@ -10,7 +10,7 @@ import pytest
 
 from _sockets import Connection, RawServer
 from mj_async import DOCUMENTED, AsyncMJClient, RetryPolicy, Task, errors
-from mj_async._gateway import Gateway
+from mj_async._gateway.endpoints import Gateway
 from mj_async.testing import FakeGateway
 
 pytestmark = pytest.mark.anyio
