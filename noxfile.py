@@ -37,7 +37,7 @@ SMOKE = [
     "tests/test_client.py",
     "tests/gateway/test_endpoints.py",
     "tests/http/test_pool.py",
-    "tests/test_poller_any.py",
+    "tests/polling/test_poller_any.py",
 ]
 
 

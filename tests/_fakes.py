@@ -11,10 +11,9 @@ import attrs
 import httpx
 
 from mj_async import AsyncMJClient, Polling, Task, errors
-from mj_async._alone import Alone
 from mj_async._clock import Clock
 from mj_async._lifecycle import Life
-from mj_async._waiting import WaitContext, Watch
+from mj_async._polling.watch import Alone, WaitContext, Watch
 
 
 def task(status: str = "IN_PROGRESS", progress: str | None = None, **fields: Any) -> Task:

@@ -9,10 +9,10 @@ import attrs
 
 from _fakes import task
 from mj_async import Polling
-from mj_async._agenda import Agenda, Answers, Job, Place
 from mj_async._clock import Clock
 from mj_async._lifecycle import Life
-from mj_async._waiting import WaitContext, Watch
+from mj_async._polling.batches import Agenda, Answers, Job, Place
+from mj_async._polling.watch import WaitContext, Watch
 
 
 class HandClock(Clock):

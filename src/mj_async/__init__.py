@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ._http.instrumentation import Statistics
     from ._models import Button, ImageSeed, Task, TaskList, TaskStatus
     from ._outcomes import SeedOutcome, TaskOutcome
-    from ._poller import TaskPoller
+    from ._polling.poller import TaskPoller
     from ._protocol.parse import parse_task
 
     __version__: str
@@ -52,7 +52,7 @@ _ROOMS = {
     "Task": "_models",
     "TaskList": "_models",
     "TaskOutcome": "_outcomes",
-    "TaskPoller": "_poller",
+    "TaskPoller": "_polling.poller",
     "TaskStatus": "_models",
     "parse_task": "_protocol.parse",
 }

@@ -14,12 +14,10 @@ import attrs
 import httpx
 
 from . import _config, _credentials, errors
-from ._alone import Alone, wait
 from ._bulk import SeedRun
 from ._clock import Clock
 from ._config import Dialect, Polling, RetryPolicy, Settings
 from ._credentials import find_proxy
-from ._driver import Driver, make_driver
 from ._gateway.endpoints import BATCH_SIZE, Gateway
 from ._http.gate import Gate, HoldingGate, check_gate
 from ._http.instrumentation import Statistics
@@ -30,9 +28,10 @@ from ._ledger import Plan
 from ._lifecycle import Life
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
-from ._poller import TaskPoller
-from ._task_run import TaskRun
-from ._waiting import WaitContext, Watch
+from ._polling.many import TaskRun
+from ._polling.poller import TaskPoller
+from ._polling.waiters import Driver, make_driver
+from ._polling.watch import Alone, WaitContext, Watch, wait
 
 if TYPE_CHECKING:
     from typing import Any, Self

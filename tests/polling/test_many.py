@@ -9,7 +9,7 @@ import pytest
 
 from _crowd import WORKING, Way, done_at, kind_of, numbered, outcomes_of
 from mj_async import Polling, TaskOutcome, errors
-from mj_async._task_run import TaskRun
+from mj_async._polling.many import TaskRun
 
 pytestmark = pytest.mark.anyio
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from . import errors
-from ._models import Task
+from .. import errors
+from .._models import Task
 
 if TYPE_CHECKING:
-    from ._waiting import Watch
+    from .watch import Watch
 
 Answers: TypeAlias = Mapping[str, Task | errors.MJError]
 

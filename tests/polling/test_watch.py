@@ -10,8 +10,8 @@ from trio.testing import MockClock
 
 from _fakes import Script, task, watch_on
 from mj_async import Polling, Task, errors
-from mj_async._alone import wait
-from mj_async._schedule import Schedule
+from mj_async._polling.schedule import Schedule
+from mj_async._polling.watch import wait
 
 pytestmark = pytest.mark.anyio
 

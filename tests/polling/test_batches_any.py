@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from _crowd import numbered
 from _table import Reader, Table, working
 from mj_async import Polling
-from mj_async._agenda import Job
+from mj_async._polling.batches import Job
 
 IDS = st.sampled_from(numbered(7))
 TICK = 3.0

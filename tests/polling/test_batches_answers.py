@@ -11,7 +11,7 @@ from _crowd import numbered
 from _fakes import task
 from _table import Table, working
 from mj_async import Polling, errors
-from mj_async._agenda import Answers, Job
+from mj_async._polling.batches import Answers, Job
 
 LIMITED = errors.RateLimitError(status_code=429)
 REFUSED = errors.AuthenticationError(status_code=401)

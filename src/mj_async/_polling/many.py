@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, NoReturn, Self
 import anyio
 import attrs
 
-from . import errors
-from ._agenda import Place
-from ._outcomes import Landing, Run, TaskOutcome
+from .. import errors
+from .._outcomes import Landing, Run, TaskOutcome
+from .batches import Place
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from ._agenda import Job
-    from ._config import Polling
-    from ._driver import Driver
-    from ._waiting import WaitContext, Watch
+    from .._config import Polling
+    from .batches import Job
+    from .waiters import Driver
+    from .watch import WaitContext, Watch
 
 
 def _nobody(_watch: Watch) -> NoReturn:

@@ -12,8 +12,8 @@ from _crowd import WORKING, Crowd, Way, done_at, kind_of, numbered
 from _fakes import task
 from _table import Table
 from mj_async import Task, TaskOutcome, errors
-from mj_async._agenda import Job, Place
-from mj_async._driver import Driver
+from mj_async._polling.batches import Job, Place
+from mj_async._polling.waiters import Driver
 
 pytestmark = pytest.mark.anyio
 

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
-from . import _config
-from ._alone import wait
-from ._protocol.parse import parse_task
-from ._seats import Crowd, Seats
-from ._waiting import Watch
-from .errors import ClientStateError
+from .. import _config
+from .._protocol.parse import parse_task
+from ..errors import ClientStateError
+from .waiters import Crowd, Seats
+from .watch import Watch, wait
 
 if TYPE_CHECKING:
-    from ._config import Polling
-    from ._driver import Driver
-    from ._models import Task
-    from ._waiting import WaitContext
+    from .._config import Polling
+    from .._models import Task
+    from .waiters import Driver
+    from .watch import WaitContext
 
 
 class TaskPoller:

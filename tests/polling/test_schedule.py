@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mj_async import Polling, errors
-from mj_async._schedule import Patience, Schedule
+from mj_async._polling.schedule import Patience, Schedule
 
 STEADY = Polling(jitter=0)
 EVEN = Polling(factor=1.0, jitter=0)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from . import errors
-from ._http.retry import is_temporary
+from .. import errors
+from .._http.retry import is_temporary
 
 if TYPE_CHECKING:
-    from ._config import Polling
+    from .._config import Polling
 
 # Before the first good answer these come from a wrong base_url and will not change.
 _MISPLACED = (errors.UnsupportedError, errors.APIError)
