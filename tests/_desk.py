@@ -9,9 +9,9 @@ from typing import Any, TypeAlias, TypeVar
 import attrs
 
 from mj_async import ImageSeed, SeedOutcome, Task, TaskList, errors
-from mj_async._bulk import SeedRun
-from mj_async._ledger import Plan
 from mj_async._lifecycle import Life
+from mj_async._seeds.lookup import SeedRun
+from mj_async._seeds.planner import Plan
 from mj_async.testing._clock import GatewayClock
 
 T = TypeVar("T")

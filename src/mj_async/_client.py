@@ -14,7 +14,6 @@ import attrs
 import httpx
 
 from . import _config, _credentials, errors
-from ._bulk import SeedRun
 from ._clock import Clock
 from ._config import Dialect, Polling, RetryPolicy, Settings
 from ._credentials import find_proxy
@@ -23,8 +22,6 @@ from ._http.gate import Gate, HoldingGate, check_gate
 from ._http.instrumentation import Statistics
 from ._http.pool import make_http_client
 from ._http.session import Exchange
-from ._intake import TaskIds
-from ._ledger import Plan
 from ._lifecycle import Life
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
@@ -32,6 +29,9 @@ from ._polling.many import TaskRun
 from ._polling.poller import TaskPoller
 from ._polling.waiters import Driver, make_driver
 from ._polling.watch import Alone, WaitContext, Watch, wait
+from ._seeds.lookup import SeedRun
+from ._seeds.planner import Plan
+from ._seeds.source import TaskIds
 
 if TYPE_CHECKING:
     from typing import Any, Self

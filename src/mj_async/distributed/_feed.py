@@ -13,7 +13,7 @@ from mj_async import Task, errors
 from mj_async._id_set import IdSet
 
 if TYPE_CHECKING:
-    from mj_async._intake import Intake
+    from mj_async._seeds.source import Intake
 
     from ._engine import Publisher
     from ._lock import Lock

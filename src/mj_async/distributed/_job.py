@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mj_async import AsyncMJClient, SeedOutcome, errors
 from mj_async._config import above_zero, check_count, check_instance, check_option, zero_or_more
-from mj_async._intake import Intake, TaskIds
+from mj_async._seeds.source import Intake, TaskIds
 
 from ._chunks import Chunks
 from ._collect import Outcomes, Parts, check_collected, check_directory, collect_into

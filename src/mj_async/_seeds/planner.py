@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
-from . import errors
-from ._http.retry import Meaning, delay_before_next_ask, meaning_of
-from ._models import ImageSeed, Task
-from ._outcomes import SeedOutcome, classify, seedless
-from ._pulse import Pulse
-from ._queues import Entry, Queues
+from .. import errors
+from .._http.retry import Meaning, delay_before_next_ask, meaning_of
+from .._models import ImageSeed, Task
+from .._outcomes import SeedOutcome, classify, seedless
+from .breaker import Pulse
+from .queues import Entry, Queues
 
 if TYPE_CHECKING:
-    from ._models import TaskList
+    from .._models import TaskList
 
 RunMeaning: TypeAlias = Meaning | Literal["directly", "singly"]
 

@@ -16,9 +16,9 @@ from typing import Any, Self, TypeAlias
 
 import anyio
 
-from ._config import check_id
-from ._models import Task
-from .errors import ConfigurationError
+from .._config import check_id
+from .._models import Task
+from ..errors import ConfigurationError
 
 TaskIds: TypeAlias = Iterable[str | Task] | AsyncIterable[str | Task]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mj_async import Task, errors
-from mj_async._intake import Intake, Recent
+from mj_async._seeds.source import Intake, Recent
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from ._models import Task
+    from .._models import Task
 
 # Ids that are read before they can be listed, and ids listed before their seed can be asked for.
 MOST_AHEAD = 100

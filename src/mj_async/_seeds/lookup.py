@@ -9,20 +9,20 @@ import anyio
 import attrs
 from anyio.lowlevel import checkpoint
 
-from . import errors
-from ._clock import Bell
-from ._intake import Intake, TaskIds
-from ._ledger import Ledger, Plan
-from ._models import ImageSeed, Task
-from ._outcomes import Landing, Run, SeedOutcome
+from .. import errors
+from .._clock import Bell
+from .._models import ImageSeed, Task
+from .._outcomes import Landing, Run, SeedOutcome
+from .planner import Ledger, Plan
+from .source import Intake, TaskIds
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from ._clock import Clock
-    from ._lifecycle import Life
-    from ._models import TaskList
-    from ._queues import Entry
+    from .._clock import Clock
+    from .._lifecycle import Life
+    from .._models import TaskList
+    from .queues import Entry
 
 _ENDS_RUN = (
     errors.AuthenticationError,

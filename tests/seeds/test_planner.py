@@ -9,8 +9,8 @@ import pytest
 
 from _desk import down, later, listing, seed
 from mj_async import ImageSeed, SeedOutcome, Task, TaskList, errors
-from mj_async._ledger import Ledger, Plan
-from mj_async._queues import Entry
+from mj_async._seeds.planner import Ledger, Plan
+from mj_async._seeds.queues import Entry
 
 DONE = Task("0", status="SUCCESS")
 

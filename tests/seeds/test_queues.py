@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mj_async._queues import Entry, Queues
+from mj_async._seeds.queues import Entry, Queues
 
 
 def names(entries: list[Entry]) -> str:

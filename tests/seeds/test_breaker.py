@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mj_async._pulse import Pulse
+from mj_async._seeds.breaker import Pulse
 
 
 def held_pulse() -> Pulse:

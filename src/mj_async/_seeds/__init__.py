@@ -1,0 +1,1 @@
+"""Looking up the seeds of many tasks."""
