@@ -20,7 +20,7 @@ from mj_async import AsyncMJClient, Dialect
 
 KEY = "sk-benchmark"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-Ask: TypeAlias = Callable[[str], Awaitable[object]]
+APIRequest: TypeAlias = Callable[[str], Awaitable[object]]
 
 
 def read(content: bytes, task_id: str) -> object:
@@ -31,14 +31,14 @@ def read(content: bytes, task_id: str) -> object:
 
 
 @asynccontextmanager
-async def ours(base_url: str, **options: Any) -> AsyncIterator[Ask]:
+async def ours(base_url: str, **options: Any) -> AsyncIterator[APIRequest]:
     """Fetch with an all-default client, but for the scheme, which is known."""
     dialect = Dialect(auth="bearer")
     async with AsyncMJClient(KEY, base_url=base_url, dialect=dialect, **options) as client:
         yield client.fetch_task
 
 
-def _asking(client: Any, base_url: str) -> Ask:
+def _asking(client: Any, base_url: str) -> APIRequest:
     async def ask(task_id: str) -> object:
         answer = await client.get(f"{base_url}/mj/task/{task_id}/fetch", headers=HEADERS)
         return read(answer.content, task_id)
@@ -47,14 +47,14 @@ def _asking(client: Any, base_url: str) -> Ask:
 
 
 @asynccontextmanager
-async def bare_httpx(base_url: str) -> AsyncIterator[Ask]:
+async def bare_httpx(base_url: str) -> AsyncIterator[APIRequest]:
     """Fetch with an all-default httpx client."""
     async with httpx.AsyncClient() as client:
         yield _asking(client, base_url)
 
 
 @asynccontextmanager
-async def httpx_and_semaphore(base_url: str) -> AsyncIterator[Ask]:
+async def httpx_and_semaphore(base_url: str) -> AsyncIterator[APIRequest]:
     """Fetch with httpx, eight at a time: the best that its pool can do."""
     limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
     async with httpx.AsyncClient(limits=limits) as client:
@@ -68,7 +68,7 @@ async def httpx_and_semaphore(base_url: str) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def httpx_aiohttp(base_url: str) -> AsyncIterator[Ask]:
+async def httpx_aiohttp(base_url: str) -> AsyncIterator[APIRequest]:
     """Fetch with httpx over aiohttp's connections."""
     from httpx_aiohttp import HttpxAiohttpClient  # noqa: PLC0415  # each process needs one
 
@@ -77,7 +77,7 @@ async def httpx_aiohttp(base_url: str) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def httpx2(base_url: str) -> AsyncIterator[Ask]:
+async def httpx2(base_url: str) -> AsyncIterator[APIRequest]:
     """Fetch with the fork of httpx whose pool is mended."""
     import httpx2 as fork  # noqa: PLC0415
 
@@ -86,7 +86,7 @@ async def httpx2(base_url: str) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def aiohttp(base_url: str) -> AsyncIterator[Ask]:
+async def aiohttp(base_url: str) -> AsyncIterator[APIRequest]:
     """Fetch with aiohttp."""
     import aiohttp as peer  # noqa: PLC0415
 
@@ -100,7 +100,7 @@ async def aiohttp(base_url: str) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def streams(base_url: str) -> AsyncIterator[Ask]:
+async def streams(base_url: str) -> AsyncIterator[APIRequest]:
     """Fetch with bare streams: what the server can do at most."""
     url = urlsplit(base_url)
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
@@ -141,8 +141,8 @@ async def fetches(base_url: str, name: str, at_once: int, count: int, *, warm: b
             await ask("warm")
         turns = max(1, count // at_once)
         started = time.process_time()
-        for turn in range(turns):
-            await asyncio.gather(*(ask(f"{turn}-{number}") for number in range(at_once)))
+        for options in range(turns):
+            await asyncio.gather(*(ask(f"{options}-{number}") for number in range(at_once)))
         return (time.process_time() - started) / (turns * at_once) * 1e6
 
 

@@ -123,11 +123,11 @@ async def wait_on(
 ) -> None:
     """Wait on one task after the other, and check how each ends."""
     polling = Polling(interval=1.0, factor=1.2, max_interval=3.0, max_consecutive_errors=60)
-    turn = 0
+    options = 0
     while time.monotonic() < until:
-        turn += 1
-        task_id = f"{turn}0000{number}"
-        if (number + turn) % 10 == 0:
+        options += 1
+        task_id = f"{options}0000{number}"
+        if (number + options) % 10 == 0:
             with contextlib.suppress(TimeoutError, errors.TaskFailedError):
                 async with asyncio.timeout(random.uniform(0.0, TASK_SECONDS)):
                     await waiter.wait_for_task(task_id, timeout=120.0, polling=polling)

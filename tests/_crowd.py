@@ -62,7 +62,7 @@ class Way(httpx.AsyncBaseTransport):
     detour: Detour = lambda _asked: None
     asked: list[Asked] = attrs.field(factory=list, init=False)
     most_at_once: int = attrs.field(default=0, init=False)
-    cut: int = attrs.field(default=0, init=False)
+    cancelled: int = attrs.field(default=0, init=False)
     _under_way: int = attrs.field(default=0, init=False)
     _end: httpx.AsyncBaseTransport = attrs.field(init=False)
 
@@ -92,7 +92,7 @@ class Way(httpx.AsyncBaseTransport):
             return answer
         finally:
             self._under_way -= 1
-            self.cut += not answered
+            self.cancelled += not answered
 
     def _read(self, request: httpx.Request, body: bytes) -> Asked:
         at = round(self.gateway.now, 6)

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias, TypeVar
 import attrs
 
 from mj_async import ImageSeed, SeedOutcome, Task, TaskList, errors
-from mj_async._lifecycle import Life
-from mj_async._seeds.lookup import SeedRun
-from mj_async._seeds.planner import Plan
+from mj_async._lifecycle import Lifecycle
+from mj_async._seeds.lookup import SeedLookup
+from mj_async._seeds.planner import SeedOptions
 from mj_async.testing._clock import GatewayClock
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class After:
 Answer: TypeAlias = ImageSeed | TaskList | Task | errors.MJError | After
 
 
-def listing(ids: Sequence[str], _nth: int = 1) -> TaskList:
+def page(ids: Sequence[str], _nth: int = 1) -> TaskList:
     """List tasks that have all succeeded."""
     return TaskList([Task(task_id, status="SUCCESS") for task_id in ids])
 
@@ -61,7 +61,7 @@ class Desk:
     """
 
     on_seed: Callable[[str, int], Any] = seed
-    on_list: Callable[[list[str], int], Any] = listing
+    on_list: Callable[[list[str], int], Any] = page
     on_fetch: Callable[[str, int], Any] = lambda task_id, _nth: Task(task_id)
     on_seeds: Callable[[list[str], int], Any] = lambda ids, _nth: list(map(seed, ids))
     list_size: int = 100
@@ -98,7 +98,7 @@ class Desk:
         self, verb: str, ids: list[str], answer: Callable[[T, int], Any], asked: T
     ) -> Any:
         self.asked.append((round(self.clock.now(), 6), verb, ",".join(ids)))
-        self.clock.stir()
+        self.clock.note_activity()
         self._nth[verb, ids[0]] += 1
         given = answer(asked, self._nth[verb, ids[0]])
         self.busy += verb.startswith("seed")
@@ -116,16 +116,16 @@ class Desk:
         """Say when something was asked."""
         return [at for at, kind, which in self.asked if kind == verb and ids in (None, which)]
 
-    def run(self, tasks: Any, **options: Any) -> SeedRun:
+    def run(self, tasks: Any, **options: Any) -> SeedLookup:
         """Begin a run of seeds here, with the options of `AsyncMJClient.image_seeds`."""
-        life = options.pop("life", None) or Life(self.clock)
+        lifecycle = options.pop("life", None) or Lifecycle(self.clock)
         defaults = {"concurrency": 4, "batch_size": 1, "ask_again_after": 30.0, "max_asks": 3}
-        return SeedRun(
+        return SeedLookup(
             tasks=tasks,
             gateway=self,
-            plan=Plan(**{**defaults, **options}),
+            plan=SeedOptions(**{**defaults, **options}),
             clock=self.clock,
-            life=life,
+            lifecycle=lifecycle,
         )
 
     async def outcomes_of(self, tasks: Any, **options: Any) -> dict[str, SeedOutcome]:

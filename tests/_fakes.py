@@ -12,7 +12,7 @@ import httpx
 
 from mj_async import AsyncMJClient, Polling, Task, errors
 from mj_async._clock import Clock
-from mj_async._lifecycle import Life
+from mj_async._lifecycle import Lifecycle
 from mj_async._polling.watch import Alone, WaitContext, Watch
 
 
@@ -51,7 +51,7 @@ def watch_on(
     clock = Clock()
     context = WaitContext(
         clock=clock,
-        life=Life(clock),
+        lifecycle=Lifecycle(clock),
         polling=polling,
         had_good_answer=lambda: known_good,
     )

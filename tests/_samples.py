@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from mj_async._credentials import Secret
-from mj_async._protocol.response import Reply
+from mj_async._protocol.response import APIResponse
 
 FOLDER = Path(__file__).parent / "samples"
 TASK_ID = "1730621826053455"
@@ -32,9 +32,9 @@ def reply_to(
     task_id: str | None = TASK_ID,
     key: str = "",
     retry_after: float | None = None,
-) -> Reply:
+) -> APIResponse:
     """Give an answer; a str names the sample that is its body."""
-    return Reply(
+    return APIResponse(
         body=sample(body) if isinstance(body, str) else body,
         status=status,
         headers=httpx.Headers({"content-type": "application/json", **(headers or {})}),

@@ -10,8 +10,8 @@ import attrs
 from _fakes import task
 from mj_async import Polling
 from mj_async._clock import Clock
-from mj_async._lifecycle import Life
-from mj_async._polling.batches import Agenda, Answers, Job, Place
+from mj_async._lifecycle import Lifecycle
+from mj_async._polling.batches import Answers, BatchScheduler, Place, PollRequest
 from mj_async._polling.watch import WaitContext, Watch
 
 
@@ -56,11 +56,11 @@ class Table:
     jitter: float = 0.0
     clock: HandClock = attrs.field(factory=HandClock)
     has_list: bool = True
-    agenda: Agenda = attrs.field(init=False)
+    agenda: BatchScheduler = attrs.field(init=False)
     woken: list[str] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        self.agenda = Agenda(
+        self.agenda = BatchScheduler(
             interval=3.0,
             jitter=self.jitter,
             batch_size=self.batch_size,
@@ -74,7 +74,7 @@ class Table:
     def _join(self, task_id: str, options: dict[str, Any]) -> Reader:
         context = WaitContext(
             clock=self.clock,
-            life=Life(self.clock),
+            lifecycle=Lifecycle(self.clock),
             polling=Polling(factor=1.0, jitter=0),
             had_good_answer=lambda: True,
             slack=4.5,
@@ -86,7 +86,7 @@ class Table:
         self.agenda.join(place, self.clock.time)
         return place
 
-    def jobs(self, at: float) -> list[Job]:
+    def jobs(self, at: float) -> list[PollRequest]:
         """Take all requests that may begin at a time."""
         self.clock.time = at
         found = []
@@ -96,35 +96,37 @@ class Table:
 
     def ids(self, at: float) -> list[str]:
         """Name whom the requests of a time are for: "1 2" by the list, "/3" alone."""
-        return [name_of(job) for job in self.jobs(at)]
+        return [label(job) for job in self.jobs(at)]
 
-    def end(self, job: Job, answers: Answers | None = None, at: float | None = None) -> None:
+    def end(
+        self, job: PollRequest, answers: Answers | None = None, at: float | None = None
+    ) -> None:
         """End a request; without answers all its tasks are still working."""
         self.clock.time = self.clock.time if at is None else at
         self.agenda.end(job, working(job) if answers is None else answers, self.clock.time)
 
-    def cut(self, job: Job) -> None:
+    def cancel(self, job: PollRequest) -> None:
         """End a request that was cut off."""
         self.agenda.repeat(job, self.clock.time)
 
     def run(
-        self, until: float, answer: Callable[[Job], Answers] | None = None
+        self, until: float, answer: Callable[[PollRequest], Answers] | None = None
     ) -> list[tuple[float, str]]:
         """Do all that comes before a time, with answers at once; name it."""
         done = []
         while self.clock.time < until:
             while (job := self.agenda.next_job(self.clock.time)) is not None:
-                done.append((round(self.clock.time, 6), name_of(job)))
+                done.append((round(self.clock.time, 6), label(job)))
                 self.end(job, None if answer is None else answer(job))
             self.clock.time = self.agenda.look_again_at()
         return done
 
 
-def name_of(job: Job) -> str:
+def label(job: PollRequest) -> str:
     """Name whom a request is for: "1 2" by the list, "/3" alone."""
     return "/" * job.alone + " ".join(job.task_ids)
 
 
-def working(job: Job) -> Answers:
+def working(job: PollRequest) -> Answers:
     """Answer that all are working."""
     return {task_id: task(id=task_id) for task_id in job.task_ids}

@@ -14,7 +14,7 @@ from _samples import reply_to
 from mj_async import SeedOutcome, Task, errors, parse_task
 from mj_async._protocol.decode import read_json, read_json_slowly
 from mj_async._protocol.decode import read_task as structure_task
-from mj_async._protocol.parse import read_task, read_tasks
+from mj_async._protocol.parse import parse_list_response, parse_task_response
 
 KEY = "sk-0123456789abcdefghij"
 LONG = "1" + "0" * 400
@@ -80,7 +80,7 @@ def test_a_key_given_with_bearer_is_concealed_without_it() -> None:
     """A gateway that quotes the bare key is not quoted, also where the key came with Bearer."""
     body = json.dumps({"error": {"message": f"bad {KEY}"}}).encode()
     with pytest.raises(errors.AuthenticationError) as caught:
-        read_task(reply_to(body, 401, key=f"Bearer {KEY}"))
+        parse_task_response(reply_to(body, 401, key=f"Bearer {KEY}"))
 
     assert KEY not in str(caught.value)
 
@@ -93,7 +93,7 @@ def test_a_key_given_with_bearer_is_concealed_without_it() -> None:
 def test_no_half_of_the_key_is_shown(body: bytes, status: int) -> None:
     """The key is taken out before a text is cut, so that no half of it stays."""
     with pytest.raises(errors.MJError) as caught:
-        read_task(reply_to(body, status, key=KEY))
+        parse_task_response(reply_to(body, status, key=KEY))
 
     assert KEY[:8] not in f"{caught.value}{vars(caught.value)}"
 
@@ -111,7 +111,7 @@ def test_a_code_is_clean_too() -> None:
     """A code that is a text has no key, no control characters and an end."""
     body = json.dumps({"error": {"message": "m", "code": f"\x1b[31m{KEY}{'x' * 5000}"}}).encode()
     with pytest.raises(errors.APIError) as caught:
-        read_task(reply_to(body, 401, key=KEY))
+        parse_task_response(reply_to(body, 401, key=KEY))
 
     said = str(caught.value)
     assert (False, False) == (KEY in said, "\x1b" in said)
@@ -140,13 +140,13 @@ def test_gzip_may_have_several_members() -> None:
 def test_nothing_needs_no_unpacking(status: int, kind: type[errors.MJError], encoding: str) -> None:
     """An answer without a body means what its status says, whatever encoding it names."""
     with pytest.raises(kind):
-        read_task(reply_to(b"", status, {"content-encoding": encoding}).unpacked(100))
+        parse_task_response(reply_to(b"", status, {"content-encoding": encoding}).unpacked(100))
 
 
 def test_an_array_that_is_not_closed_is_cut_short() -> None:
     """A body that ends behind a task of a list has been cut, too."""
     with pytest.raises(errors.UnexpectedAnswerError) as caught:
-        read_tasks(reply_to(b'[{"id":"1","status":"SUCCESS"}'))
+        parse_list_response(reply_to(b'[{"id":"1","status":"SUCCESS"}'))
 
     assert "cut short" == caught.value.reason
 
@@ -157,13 +157,13 @@ def test_an_array_that_is_not_closed_is_cut_short() -> None:
 def test_a_refusal_is_no_list(body: bytes) -> None:
     """A refusal that holds a list, or stands in one, is no list of tasks."""
     with pytest.raises(errors.MJError):
-        read_tasks(reply_to(body))
+        parse_list_response(reply_to(body))
 
 
 def test_a_byte_order_mark_alone_is_nothing() -> None:
     """It is an empty body, which means an unknown id."""
     with pytest.raises(errors.TaskNotFoundError):
-        read_task(reply_to(b"\xef\xbb\xbf"))
+        parse_task_response(reply_to(b"\xef\xbb\xbf"))
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from trio.testing import MockClock
 from _fakes import Script, Wire, client_on, task, watch_on
 from mj_async import AsyncMJClient, RetryPolicy, errors
 from mj_async._clock import Clock
-from mj_async._http.gate import HoldingGate
-from mj_async._http.pool import Lanes
-from mj_async._lifecycle import Life
+from mj_async._http.gate import BackoffGate
+from mj_async._http.pool import ConnectionPool
+from mj_async._lifecycle import Lifecycle
 from mj_async.testing import FakeGateway
 
 FOUND = {"id": "1", "status": "SUCCESS", "imageUrl": "https://cdn/1"}
@@ -133,7 +133,7 @@ def test_a_proxy_that_would_not_be_used_is_refused() -> None:
 
 
 class Idle(httpx.AsyncBaseTransport):
-    """A lane that answers, and takes a moment to close."""
+    """A connection that answers, and takes a moment to close."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -149,41 +149,41 @@ class Idle(httpx.AsyncBaseTransport):
 
 
 @pytest.mark.asyncio
-async def test_a_cancelled_close_closes_the_other_lanes() -> None:
-    """A native cancellation passes shields; the lanes behind are closed all the same."""
+async def test_a_cancelled_close_closes_the_other_connections() -> None:
+    """A native cancellation passes shields; the connections behind it are closed all the same."""
     made: list[Idle] = []
 
     def make() -> Idle:
         made.append(Idle())
         return made[-1]
 
-    lanes = Lanes(make)
+    pool = ConnectionPool(make)
     request = httpx.Request("GET", "https://gateway.test")
-    answers = [await lanes.handle_async_request(request) for _ in range(5)]
+    answers = [await pool.handle_async_request(request) for _ in range(5)]
     for answer in answers:
         await answer.aread()
         await answer.aclose()
-    closing = asyncio.ensure_future(lanes.aclose())
+    closing = asyncio.ensure_future(pool.aclose())
     await asyncio.sleep(0)
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing
 
-    assert 4 == sum(lane.closed for lane in made)
+    assert 4 == sum(one.closed for one in made)
 
 
 def test_what_runs_elsewhere_is_not_cancelled_from_here() -> None:
     """Scopes belong to the loop that entered them; another one leaves them alone."""
-    life = Life(Clock())
+    lifecycle = Lifecycle(Clock())
 
     async def enter() -> anyio.CancelScope:
-        life.check()
+        lifecycle.check()
         scope = anyio.CancelScope()
-        life.enter(scope)
+        lifecycle.enter(scope)
         return scope
 
     async def close() -> bool:
-        return life.close()
+        return lifecycle.close()
 
     scope = asyncio.run(enter())
 
@@ -240,7 +240,7 @@ async def test_a_cancelled_search_is_taken_over_by_one() -> None:
 @pytest.mark.anyio
 async def test_a_hold_has_something_to_double() -> None:
     """Also where retries have no delay, a 429 holds the client back."""
-    gate = HoldingGate(Clock(), 0.0)
+    gate = BackoffGate(Clock(), 0.0)
     await gate.hold(None)
 
     with pytest.raises(errors.RateLimitError):

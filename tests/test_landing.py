@@ -7,14 +7,14 @@ import math
 import anyio
 import pytest
 
-from mj_async._outcomes import Landing
+from mj_async._outcomes import OutcomeQueue
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_outcomes_are_taken_in_the_order_they_landed() -> None:
     """What has landed is given, each once, and after the last one nothing more."""
-    landing = Landing[int](math.inf)
+    landing = OutcomeQueue[int](math.inf)
     for number in range(5):
         landing.land(number)
     landing.close()
@@ -25,7 +25,7 @@ async def test_outcomes_are_taken_in_the_order_they_landed() -> None:
 
 async def test_a_reader_waits_for_the_next() -> None:
     """Taking waits until something lands, or until nothing can."""
-    landing = Landing[str](1)
+    landing = OutcomeQueue[str](1)
     taken: list[str | None] = []
 
     async def read() -> None:
@@ -47,7 +47,7 @@ async def test_a_reader_waits_for_the_next() -> None:
 
 async def test_a_cancelled_reader_loses_nothing() -> None:
     """What lands after it was cancelled is for the next one."""
-    landing = Landing[str](1)
+    landing = OutcomeQueue[str](1)
     with anyio.CancelScope() as scope:
         scope.cancel()
         await landing.take()
@@ -59,7 +59,7 @@ async def test_a_cancelled_reader_loses_nothing() -> None:
 
 async def test_room_holds_back_those_who_get_more() -> None:
     """While as many have landed as there is room for, `room()` waits; landing never does."""
-    landing = Landing[int](2)
+    landing = OutcomeQueue[int](2)
     let_in: list[int] = []
 
     async def get(number: int) -> None:
@@ -82,7 +82,7 @@ async def test_room_holds_back_those_who_get_more() -> None:
 
 async def test_without_a_limit_there_is_always_room() -> None:
     """An endless landing holds nobody back."""
-    landing = Landing[int](math.inf)
+    landing = OutcomeQueue[int](math.inf)
     for number in range(1000):
         landing.land(number)
 

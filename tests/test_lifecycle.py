@@ -9,25 +9,25 @@ import pytest
 
 from mj_async import errors
 from mj_async._clock import Clock
-from mj_async._lifecycle import Life
+from mj_async._lifecycle import Lifecycle
 
 pytestmark = pytest.mark.anyio
 
 
-def family() -> tuple[Life, Life]:
+def family() -> tuple[Lifecycle, Lifecycle]:
     """Make a client's life, and that of something which ends with it."""
-    parent = Life(Clock())
-    return parent, Life(Clock(), "poller", parent)
+    parent = Lifecycle(Clock())
+    return parent, Lifecycle(Clock(), "poller", parent)
 
 
 async def test_a_life_goes_on_until_it_is_closed() -> None:
     """After that each use is refused, by the name of what was closed."""
-    life = Life(Clock(), "poller")
-    life.check()
-    life.check_open()
+    lifecycle = Lifecycle(Clock(), "poller")
+    lifecycle.check()
+    lifecycle.check_open()
 
-    assert life.close()
-    for check in (life.check, life.check_open):
+    assert lifecycle.close()
+    for check in (lifecycle.check, lifecycle.check_open):
         with pytest.raises(errors.ClientStateError, match="this poller is closed"):
             check()
 
@@ -58,7 +58,7 @@ async def test_closing_either_cuts_what_runs_in_the_child(which: str) -> None:
     """A scope of the child's is cancelled when the child or the client is closed."""
     parent, child = family()
     child.check()
-    with anyio.fail_after(2), child.cut(None) as scope:
+    with anyio.fail_after(2), child.move_on_at(None) as scope:
         (parent if which == "parent" else child).close()
         await anyio.sleep_forever()
 
@@ -70,7 +70,7 @@ async def test_closing_the_child_cuts_nothing_of_the_parents() -> None:
     """What runs in the client goes on."""
     parent, child = family()
     child.check()
-    with parent.cut(None) as scope:
+    with parent.move_on_at(None) as scope:
         child.close()
         await anyio.lowlevel.checkpoint()
 
@@ -80,7 +80,7 @@ async def test_closing_the_child_cuts_nothing_of_the_parents() -> None:
 async def test_a_scope_ends_at_its_time() -> None:
     """A time of the clock cuts, too; and what has ended is forgotten."""
     parent, child = family()
-    with anyio.fail_after(2), child.cut(anyio.current_time() + 0.01) as scope:
+    with anyio.fail_after(2), child.move_on_at(anyio.current_time() + 0.01) as scope:
         await anyio.sleep_forever()
 
     assert scope.cancelled_caught
@@ -90,16 +90,16 @@ async def test_a_scope_ends_at_its_time() -> None:
 def test_without_an_event_loop_nothing_can_be_used() -> None:
     """A use outside of any loop, as in another thread, is refused."""
     with pytest.raises(errors.ClientStateError, match="no event loop runs in this thread"):
-        Life(Clock()).check()
+        Lifecycle(Clock()).check()
 
 
 @pytest.mark.parametrize("name", ["client", "poller"])
 def test_it_belongs_to_one_loop(name: str) -> None:
     """The loop that used it first is the one; another one is told so."""
-    life = Life(Clock(), name)
+    lifecycle = Lifecycle(Clock(), name)
 
     async def use() -> None:
-        life.check()
+        lifecycle.check()
 
     asyncio.run(use())
     with pytest.raises(errors.ClientStateError, match=f"this {name} was used in another"):

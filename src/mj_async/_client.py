@@ -18,19 +18,19 @@ from ._clock import Clock
 from ._config import Dialect, Polling, RetryPolicy, Settings
 from ._credentials import find_proxy
 from ._gateway.endpoints import BATCH_SIZE, Gateway
-from ._http.gate import Gate, HoldingGate, check_gate
+from ._http.gate import BackoffGate, Gate, check_gate
 from ._http.instrumentation import Statistics
 from ._http.pool import make_http_client
-from ._http.session import Exchange
-from ._lifecycle import Life
+from ._http.session import Session
+from ._lifecycle import Lifecycle
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
-from ._polling.many import TaskRun
+from ._polling.many import TaskWaits
 from ._polling.poller import TaskPoller
 from ._polling.waiters import Driver, make_driver
 from ._polling.watch import Alone, WaitContext, Watch, wait
-from ._seeds.lookup import SeedRun
-from ._seeds.planner import Plan
+from ._seeds.lookup import SeedLookup
+from ._seeds.planner import SeedOptions
 from ._seeds.source import TaskIds
 
 if TYPE_CHECKING:
@@ -126,15 +126,17 @@ class AsyncMJClient:
 
     def _assemble(self, clock: Clock, http_client: httpx.AsyncClient, *, owned: bool) -> None:
         self._clock = clock
-        self._life = Life(clock)
+        self._lifecycle = Lifecycle(clock)
         gate = self._given_gate
         if gate is None:
-            gate = HoldingGate(clock, self._settings.retry.first_delay)
-        self._exchange = Exchange(self._settings, clock, self._life, gate, http_client, owned=owned)
-        self._gateway = Gateway(self._settings, self._exchange, clock)
+            gate = BackoffGate(clock, self._settings.retry.first_delay)
+        self._session = Session(
+            self._settings, clock, self._lifecycle, gate, http_client, owned=owned
+        )
+        self._gateway = Gateway(self._settings, self._session, clock)
         self._waits = WaitContext(
             clock=clock,
-            life=self._life,
+            lifecycle=self._lifecycle,
             polling=self._settings.polling,
             had_good_answer=lambda: self._gateway.had_good_answer,
         )
@@ -152,7 +154,7 @@ class AsyncMJClient:
         return f"<AsyncMJClient({settings.base_url if settings else 'unfinished'!r})>"
 
     async def __aenter__(self) -> Self:
-        self._life.check()
+        self._lifecycle.check()
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
@@ -160,7 +162,7 @@ class AsyncMJClient:
 
     async def aclose(self) -> None:
         """Close the connections; a second time does nothing."""
-        await self._exchange.aclose()
+        await self._session.aclose()
 
     def statistics(self) -> Statistics:
         """Tell what this client has done so far, and what it has found out about the gateway.
@@ -171,13 +173,13 @@ class AsyncMJClient:
         Returns:
             The numbers of this moment, which stay as they are.
         """
-        counts = self._exchange.counts
+        counts = self._session.counts
         return Statistics(
             requests=counts.requests,
             retries=counts.retries,
             polls=counts.polls,
             batches=counts.batches,
-            lanes=self._exchange.lanes,
+            connections=self._session.connections,
             dialect=self._gateway.dialect,
         )
 
@@ -351,8 +353,8 @@ class AsyncMJClient:
             ConfigurationError: An argument cannot be used.
         """
         _config.check_timeout(timeout)
-        waits, driver = self._make_poll(polling, BATCH_SIZE, self._life)
-        return TaskRun(
+        waits, driver = self._make_poll(polling, BATCH_SIZE, self._lifecycle)
+        return TaskWaits(
             task_ids=_config.check_ids(task_ids),
             timeout=timeout,
             polling=polling,
@@ -376,18 +378,18 @@ class AsyncMJClient:
             ConfigurationError: An argument cannot be used.
         """
         _config.check_count("batch_size", batch_size)
-        life = Life(self._clock, "poller", self._life)
-        return TaskPoller(*self._make_poll(polling, batch_size, life))
+        lifecycle = Lifecycle(self._clock, "poller", self._lifecycle)
+        return TaskPoller(*self._make_poll(polling, batch_size, lifecycle))
 
     def _make_poll(
-        self, polling: Polling | None, batch_size: int, life: Life
+        self, polling: Polling | None, batch_size: int, lifecycle: Lifecycle
     ) -> tuple[WaitContext, Driver]:
         schedule = self._settings.polling if polling is None else polling
         _config.check_instance("polling", schedule, Polling)
         driver = make_driver(self._gateway, self._clock, schedule, batch_size)
         # A batch may be asked half a tick early, and at the end of its tick.
         slack = 1.5 * schedule.interval
-        return attrs.evolve(self._waits, polling=schedule, life=life, slack=slack), driver
+        return attrs.evolve(self._waits, polling=schedule, lifecycle=lifecycle, slack=slack), driver
 
     def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
         alone = partial(Alone, poll=self._gateway.poll)
@@ -455,12 +457,16 @@ class AsyncMJClient:
             raise errors.ConfigurationError(
                 'batch_size above 1 needs Dialect(seed="multipart"): only that form takes many ids'
             )
-        plan = Plan(
+        plan = SeedOptions(
             concurrency=concurrency,
             batch_size=batch_size,
             ask_again_after=ask_again_after,
             max_asks=max_asks,
         )
-        return SeedRun(
-            tasks=tasks, gateway=self._gateway, plan=plan, clock=self._clock, life=self._life
+        return SeedLookup(
+            tasks=tasks,
+            gateway=self._gateway,
+            plan=plan,
+            clock=self._clock,
+            lifecycle=self._lifecycle,
         )

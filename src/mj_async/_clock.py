@@ -20,23 +20,23 @@ class Clock:
         """Give the time of day in Unix seconds; only dates in headers need it."""
         return time.time()
 
-    def stir(self) -> None:
+    def note_activity(self) -> None:
         """Say that something goes on; only a clock that jumps to the next sleeper needs it."""
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for so many seconds."""
         await anyio.sleep(seconds)
 
-    def cut(self, at: float | None) -> AbstractContextManager[anyio.CancelScope]:
+    def move_on_at(self, at: float | None) -> AbstractContextManager[anyio.CancelScope]:
         """Give a scope that is cancelled at a time of `now()`; None: never."""
         return anyio.CancelScope(deadline=math.inf if at is None else at)
 
-    def at(self, seconds: float | None) -> float | None:
+    def deadline_in(self, seconds: float | None) -> float | None:
         """Give the time of `now()` in so many seconds; None stays None."""
         return None if seconds is None else self.now() + seconds
 
 
-class Bell:
+class Wakeup:
     """Wakes all who wait for it.
 
     Args:
@@ -48,7 +48,7 @@ class Bell:
         self._rung = anyio.Event()
         self._naps: set[anyio.CancelScope] = set()
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """Wake everybody."""
         self._rung.set()
         self._rung = anyio.Event()
@@ -66,7 +66,7 @@ class Bell:
         if until is None:
             await self._rung.wait()
             return
-        with self._clock.cut(deadline) as nap:
+        with self._clock.move_on_at(deadline) as nap:
             self._naps.add(nap)
             try:
                 await self._clock.sleep(max(0.0, until - self._clock.now()))

@@ -24,7 +24,7 @@ class Cancellable(Protocol):
         """End it."""
 
 
-class Life:
+class Lifecycle:
     """The life of one client: one process, one event loop, until it is closed.
 
     Args:
@@ -33,7 +33,7 @@ class Life:
         parent: The life that this one ends with.
     """
 
-    def __init__(self, clock: Clock, name: str = "client", parent: Life | None = None) -> None:
+    def __init__(self, clock: Clock, name: str = "client", parent: Lifecycle | None = None) -> None:
         self._clock = clock
         self._name = name
         self._parent = parent
@@ -90,9 +90,9 @@ class Life:
             scope.cancel()
         return is_here
 
-    def cut(self, at: float | None) -> AbstractContextManager[anyio.CancelScope]:
+    def move_on_at(self, at: float | None) -> AbstractContextManager[anyio.CancelScope]:
         """Give a scope that is cancelled at a time of the clock, and when the client is closed."""
-        return _Cut(self, self._clock.cut(at))
+        return _Cut(self, self._clock.move_on_at(at))
 
     def enter(self, scope: Cancellable) -> None:
         """End the scope when the client is closed."""
@@ -108,13 +108,15 @@ class Life:
 
 
 class _Cut:
-    def __init__(self, life: Life, scope: AbstractContextManager[anyio.CancelScope]) -> None:
-        self._life = life
+    def __init__(
+        self, lifecycle: Lifecycle, scope: AbstractContextManager[anyio.CancelScope]
+    ) -> None:
+        self._lifecycle = lifecycle
         self._manager = scope
 
     def __enter__(self) -> anyio.CancelScope:
         self._scope = self._manager.__enter__()
-        self._life.enter(self._scope)
+        self._lifecycle.enter(self._scope)
         return self._scope
 
     def __exit__(
@@ -123,5 +125,5 @@ class _Cut:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        self._life.leave(self._scope)
+        self._lifecycle.leave(self._scope)
         return self._manager.__exit__(kind, error, traceback)

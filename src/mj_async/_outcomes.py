@@ -173,7 +173,7 @@ T = TypeVar("T")
 
 
 @attrs.define(kw_only=True, eq=False)
-class Run(Generic[T]):
+class OutcomeStream(Generic[T]):
     """Outcomes as they land: `async with` it, then `async for` over it.
 
     Entering starts its work in a task of its own, and leaving ends that.
@@ -182,7 +182,7 @@ class Run(Generic[T]):
     call: ClassVar[str]
     """How it is called, for a message."""
 
-    _landing: Landing[T] = attrs.field(init=False, repr=False)
+    _landing: OutcomeQueue[T] = attrs.field(init=False, repr=False)
     _group: TaskGroup | None = attrs.field(default=None, init=False, repr=False)
     _fault: Exception | None = attrs.field(default=None, init=False)
 
@@ -228,7 +228,7 @@ class Run(Generic[T]):
         raise StopAsyncIteration
 
 
-class Landing(Generic[T]):
+class OutcomeQueue(Generic[T]):
     """Outcomes between those who get them and the one who reads them.
 
     Landing never waits, so that a cancelled run loses nothing that it has received; instead,

@@ -32,7 +32,7 @@ from mj_async import AsyncMJClient, RetryPolicy, errors
 pytestmark = pytest.mark.anyio
 
 
-def name_of(fault: Script) -> str:
+def label(fault: Script) -> str:
     """Name a test after its fault."""
     return fault.__name__
 
@@ -55,7 +55,7 @@ def old_ones_fail(fault: Script, old: int = 1) -> Script:
     return script
 
 
-@pytest.mark.parametrize("fault", [end, reset], ids=name_of)
+@pytest.mark.parametrize("fault", [end, reset], ids=label)
 async def test_fault_03_a_kept_connection_closed_under_us(fault: Script) -> None:
     """The request is sent again on a new connection, which is no try and no retry."""
     with RawServer(old_ones_fail(fault)) as server:
@@ -66,7 +66,7 @@ async def test_fault_03_a_kept_connection_closed_under_us(fault: Script) -> None
     assert 2 == server.connections
 
 
-@pytest.mark.parametrize("fault", [end, reset], ids=name_of)
+@pytest.mark.parametrize("fault", [end, reset], ids=label)
 async def test_fault_03_all_kept_connections_closed_under_us(fault: Script) -> None:
     """The second try is made on a new connection and not on another old one, as dead as it."""
     with RawServer(old_ones_fail(fault, old=4)) as server:
@@ -81,15 +81,15 @@ async def test_fault_03_all_kept_connections_closed_under_us(fault: Script) -> N
 
 
 async def fetch_twice(script: Script) -> tuple[int, list[int]]:
-    """Fetch, and again after what the server does then; give connections, and lanes after each."""
-    lanes = []
+    """Fetch twice; return how many connections came, and how many were open after each."""
+    still_open = []
     with RawServer(script) as server:
         async with client_of(server, retry=ONCE) as client:
             for _ in range(2):
                 assert "1" == (await client.fetch_task("1")).id
-                lanes.append(client.statistics().lanes)
+                still_open.append(client.statistics().connections)
                 await anyio.sleep(0.02)
-    return server.connections, lanes
+    return server.connections, still_open
 
 
 async def test_fault_03_a_kept_connection_closed_while_idle() -> None:
@@ -143,7 +143,7 @@ async def test_fault_03_only_a_kept_connection_is_replaced_for_nothing() -> None
     assert (1, 1) == (fresh.connections, kept.connections)
 
 
-@pytest.mark.parametrize("fault", [end, reset], ids=name_of)
+@pytest.mark.parametrize("fault", [end, reset], ids=label)
 async def test_fault_04_a_connection_that_ends_before_the_answer(fault: Script) -> None:
     """It is tried again; if it stays so, it is a TransportError."""
     await check_tried_again(fault)
@@ -158,7 +158,7 @@ async def test_fault_05_a_reset_in_the_body() -> None:
     await check_ends_as(errors.TransportError, reset_in_body)
 
 
-@pytest.mark.parametrize("fault", [end_in_body, end_in_chunk, end_between_chunks], ids=name_of)
+@pytest.mark.parametrize("fault", [end_in_body, end_in_chunk, end_between_chunks], ids=label)
 async def test_fault_06_an_end_in_the_body(fault: Script) -> None:
     """A body shorter than was said is no result, not even if what came could be read."""
     await check_tried_again(fault)

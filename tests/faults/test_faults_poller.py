@@ -60,19 +60,19 @@ class Scene:
                 async with anyio.create_task_group() as group:
                     for task_id in others[: self.before]:
                         group.start_soon(crowd.wait, task_id)
-                    await turn()
+                    await options()
                     for task_id in others[self.before :]:
                         group.start_soon(crowd.wait, task_id)
 
             async def wait() -> object:
                 if self.late:
-                    await turn()
-                    await turn()
+                    await options()
+                    await options()
                 return await self.poller.wait_for_task("cancelled")
 
             async with anyio.create_task_group() as group:
                 group.start_soon(wait_for_others)
-                await turn()
+                await options()
                 ended = await host.way(turns, wait)
 
             self.check(way, crowd, others)
@@ -87,14 +87,14 @@ class Scene:
         assert {(one, one) for one in others} == {
             (one, getattr(ended, "id", None)) for one, ended in crowd.ended.items()
         }
-        assert way.cut <= 1
-        assert len(way.asked) <= 3 * lists + way.cut
+        assert way.cancelled <= 1
+        assert len(way.asked) <= 3 * lists + way.cancelled
         assert max(crowd.ended_at.values()) <= 9.0
         assert ({}, None, ()) == (seats.taken, seats.leader, self.poller.pending())
         assert ({}, set(), 0) == (agenda._places, agenda._under_way, agenda._requests)
 
 
-async def turn() -> None:
+async def options() -> None:
     """Let the others have a turn."""
     await anyio.lowlevel.checkpoint()
 

@@ -143,7 +143,7 @@ async def test_a_documented_seed_of_another_task_is_refused() -> None:
 async def test_the_documented_dialect_finds_out_nothing() -> None:
     """Under DOCUMENTED a refusal is final: one request, and no other form of it."""
     seed = respx.get(f"{BASE_URL}/mj/task//image-seed").respond(404, json={"error": "Not Found"})
-    listing = respx.post(f"{BASE_URL}/mj/task/list-by-condition").respond(415)
+    page = respx.post(f"{BASE_URL}/mj/task/list-by-condition").respond(415)
     fetch = respx.get(f"{BASE_URL}/mj/task/1/fetch").respond(401, json={"error": {"message": "no"}})
 
     async with documented_client() as client:
@@ -154,7 +154,7 @@ async def test_the_documented_dialect_finds_out_nothing() -> None:
         with pytest.raises(errors.AuthenticationError):
             await client.fetch_task("1")
 
-    assert [1, 1, 1] == [route.call_count for route in (seed, listing, fetch)]
+    assert [1, 1, 1] == [route.call_count for route in (seed, page, fetch)]
 
 
 @respx.mock

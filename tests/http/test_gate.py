@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from mj_async import RetryPolicy, errors
 from mj_async._clock import Clock
-from mj_async._http.gate import Budget, HoldingGate
+from mj_async._http.gate import BackoffGate, RetryBudget
 from mj_async.testing import FakeGateway
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,7 @@ def anyio_backend() -> Any:
     return ("trio", {"clock": MockClock(autojump_threshold=0)})
 
 
-async def waited(gate: HoldingGate) -> float:
+async def waited(gate: BackoffGate) -> float:
     """Pass the gate, and tell how long that took."""
     before = anyio.current_time()
     await gate.acquire(deadline=None)
@@ -31,12 +31,12 @@ async def waited(gate: HoldingGate) -> float:
 
 async def test_a_gate_is_open_at_first() -> None:
     """Nothing is held back before a 429."""
-    assert 0.0 == await waited(HoldingGate(Clock(), 0.5))
+    assert 0.0 == await waited(BackoffGate(Clock(), 0.5))
 
 
 async def test_a_retry_after_holds_for_its_time() -> None:
     """A Retry-After is kept, and up to a tenth more; a shorter one does not shorten it."""
-    gate = HoldingGate(Clock(), 0.5)
+    gate = BackoffGate(Clock(), 0.5)
     await gate.hold(60.0)
     await gate.hold(1.0)
 
@@ -46,7 +46,7 @@ async def test_a_retry_after_holds_for_its_time() -> None:
 
 async def test_holds_without_a_retry_after_double_up_to_a_minute() -> None:
     """0.5, 1, 2 … 60 seconds, for each 429 that follows within a minute."""
-    gate = HoldingGate(Clock(), 0.5)
+    gate = BackoffGate(Clock(), 0.5)
     holds = []
     for _ in range(10):
         await gate.hold(None)
@@ -58,7 +58,7 @@ async def test_holds_without_a_retry_after_double_up_to_a_minute() -> None:
 
 async def test_a_quiet_minute_is_forgiven() -> None:
     """After a minute without a 429 the holds begin anew."""
-    gate = HoldingGate(Clock(), 0.5)
+    gate = BackoffGate(Clock(), 0.5)
     for _ in range(4):
         await gate.hold(None)
         await waited(gate)
@@ -70,7 +70,7 @@ async def test_a_quiet_minute_is_forgiven() -> None:
 
 async def test_answers_to_requests_under_way_do_not_double() -> None:
     """Sixty-four 429s at once are one reason to slow down."""
-    gate = HoldingGate(Clock(), 0.5)
+    gate = BackoffGate(Clock(), 0.5)
     for _ in range(64):
         await gate.hold(None)
 
@@ -79,7 +79,7 @@ async def test_answers_to_requests_under_way_do_not_double() -> None:
 
 async def test_a_sleep_beyond_the_deadline_is_not_begun() -> None:
     """Where the gate is held beyond the deadline, that is said at once."""
-    gate = HoldingGate(Clock(), 0.5)
+    gate = BackoffGate(Clock(), 0.5)
     await gate.hold(60.0)
     before = anyio.current_time()
 
@@ -93,7 +93,7 @@ async def test_a_sleep_beyond_the_deadline_is_not_begun() -> None:
 
 def test_the_budget_is_spent_and_earned() -> None:
     """A retry takes one, a success gives a fifth back, and below one there is none."""
-    budget = Budget(2)
+    budget = RetryBudget(2)
 
     assert [True, True, False] == [budget.take() for _ in range(3)]
     for _ in range(5):
@@ -103,7 +103,7 @@ def test_the_budget_is_spent_and_earned() -> None:
 
 def test_the_budget_has_a_maximum() -> None:
     """Successes do not make it larger than it began."""
-    budget = Budget(1)
+    budget = RetryBudget(1)
     for _ in range(100):
         budget.give_back()
 

@@ -110,7 +110,7 @@ async def test_an_answer_that_cannot_be_used_is_told(caplog: pytest.LogCaptureFi
     caplog.set_level(logging.DEBUG, "mj_async")
     half = httpx.Response(200, headers={"content-encoding": "br"}, stream=httpx.ByteStream(b"x"))
     async with client_on(Wire(lambda _: httpx.Response(200)), retry=ONCE) as client:
-        client._exchange._http_client._transport = _Fixed(half)
+        client._session._http_client._transport = _Fixed(half)
         with pytest.raises(errors.UnexpectedAnswerError):
             await client.fetch_task("1")
     ((_, text),) = lines(caplog)

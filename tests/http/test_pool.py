@@ -1,4 +1,4 @@
-"""Lanes: one connection each, the last one used first, and none that is broken."""
+"""The connection pool: one connection each, the last one used first, and none that is broken."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
-from mj_async._http.pool import IDLE_SECONDS, Lanes
+from mj_async._http.pool import IDLE_SECONDS, ConnectionPool
 
 pytestmark = pytest.mark.anyio
 URL = "https://gateway.test/"
@@ -44,8 +44,8 @@ class Body(httpx.AsyncByteStream):
 
 
 @attrs.define
-class Lane(httpx.AsyncBaseTransport):
-    """A lane that answers, or fails as its maker says; it remembers what became of it."""
+class SingleConnectionTransport(httpx.AsyncBaseTransport):
+    """A connection that answers, or fails as its maker says; it remembers what became of it."""
 
     number: int
     faults: dict[int, Exception]
@@ -67,54 +67,56 @@ class Lane(httpx.AsyncBaseTransport):
 
 @attrs.define
 class Maker:
-    """Makes lanes; all but the first are sound."""
+    """Makes pool; all but the first are sound."""
 
     faults: dict[int, Exception] = attrs.field(factory=dict)
     body: Body = attrs.field(factory=Body)
-    made: list[Lane] = attrs.field(factory=list)
+    made: list[SingleConnectionTransport] = attrs.field(factory=list)
 
-    def __call__(self) -> Lane:
-        """Make a lane."""
+    def __call__(self) -> SingleConnectionTransport:
+        """Make a connection."""
         first = not self.made
-        lane = Lane(len(self.made), self.faults if first else {}, self.body if first else Body())
-        self.made.append(lane)
-        return lane
+        connection = SingleConnectionTransport(
+            len(self.made), self.faults if first else {}, self.body if first else Body()
+        )
+        self.made.append(connection)
+        return connection
 
 
-async def ask(lanes: Lanes) -> bytes:
+async def ask(pool: ConnectionPool) -> bytes:
     """Send a request and read the answer to its end."""
-    response = await lanes.handle_async_request(httpx.Request("GET", URL))
+    response = await pool.handle_async_request(httpx.Request("GET", URL))
     try:
         return await response.aread()
     finally:
         await response.aclose()
 
 
-async def test_a_lane_is_used_again() -> None:
-    """One request after the other needs one lane."""
+async def test_a_connection_is_used_again() -> None:
+    """One request after the other needs one connection."""
     maker = Maker()
-    lanes = Lanes(maker)
+    pool = ConnectionPool(maker)
     for _ in range(3):
-        assert b"x" == await ask(lanes)
+        assert b"x" == await ask(pool)
 
-    assert [3] == [lane.sent for lane in maker.made]
+    assert [3] == [connection.sent for connection in maker.made]
 
 
-async def test_the_lane_that_was_used_last_is_taken_first() -> None:
+async def test_the_connection_that_was_used_last_is_taken_first() -> None:
     """The others grow idle, and are closed by the next request after their time."""
     maker = Maker()
-    lanes = Lanes(maker)
-    answers = [await lanes.handle_async_request(httpx.Request("GET", URL)) for _ in range(3)]
+    pool = ConnectionPool(maker)
+    answers = [await pool.handle_async_request(httpx.Request("GET", URL)) for _ in range(3)]
     for answer in answers:
         await answer.aread()
         await answer.aclose()
     await anyio.sleep(IDLE_SECONDS / 2)
-    await ask(lanes)
+    await ask(pool)
     await anyio.sleep(IDLE_SECONDS / 2)
-    await ask(lanes)
+    await ask(pool)
 
-    assert [1, 1, 3] == [lane.sent for lane in maker.made]
-    assert [True, True, False] == [lane.closed for lane in maker.made]
+    assert [1, 1, 3] == [connection.sent for connection in maker.made]
+    assert [True, True, False] == [connection.closed for connection in maker.made]
 
 
 @pytest.mark.parametrize(
@@ -128,66 +130,68 @@ async def test_the_lane_that_was_used_last_is_taken_first() -> None:
     ids=lambda fault: type(fault).__name__,
 )
 async def test_a_kept_connection_that_was_closed_is_replaced(fault: Exception) -> None:
-    """What a used lane fails with before the head is tried once more, on a new lane."""
+    """What a used connection fails with before the head is tried once more, on a new connection."""
     maker = Maker(faults={2: fault})
-    lanes = Lanes(maker)
-    await ask(lanes)
+    pool = ConnectionPool(maker)
+    await ask(pool)
 
-    assert b"x" == await ask(lanes)
-    assert [(2, True), (1, False)] == [(lane.sent, lane.closed) for lane in maker.made]
+    assert b"x" == await ask(pool)
+    assert [(2, True), (1, False)] == [
+        (connection.sent, connection.closed) for connection in maker.made
+    ]
 
 
-async def test_a_new_lane_that_fails_is_not_replaced() -> None:
+async def test_a_new_connection_that_fails_is_not_replaced() -> None:
     """What fails at first use is no stale connection: the error is the caller's."""
     maker = Maker(faults={1: httpx.ReadError("reset")})
 
     with pytest.raises(httpx.ReadError):
-        await ask(Lanes(maker))
-    assert [True] == [lane.closed for lane in maker.made]
+        await ask(ConnectionPool(maker))
+    assert [True] == [connection.closed for connection in maker.made]
 
 
-async def test_another_fault_of_a_used_lane_is_the_callers() -> None:
+async def test_another_fault_of_a_used_connection_is_the_callers() -> None:
     """Only what a closed connection looks like is tried again."""
     maker = Maker(faults={2: httpx.ConnectError("refused")})
-    lanes = Lanes(maker)
-    await ask(lanes)
+    pool = ConnectionPool(maker)
+    await ask(pool)
 
     with pytest.raises(httpx.ConnectError):
-        await ask(lanes)
-    assert [True] == [lane.closed for lane in maker.made]
+        await ask(pool)
+    assert [True] == [connection.closed for connection in maker.made]
 
 
 async def test_a_body_that_was_not_read_to_its_end_costs_its_lane() -> None:
-    """A lane is given back only when its answer has been read."""
+    """A connection is given back only when its answer has been read."""
     maker = Maker()
-    lanes = Lanes(maker)
-    response = await lanes.handle_async_request(httpx.Request("GET", URL))
+    pool = ConnectionPool(maker)
+    response = await pool.handle_async_request(httpx.Request("GET", URL))
     assert isinstance(response.stream, httpx.AsyncByteStream)
     await response.stream.aclose()
     await response.stream.aclose()
-    await ask(lanes)
+    await ask(pool)
 
-    assert [True, False] == [lane.closed for lane in maker.made]
+    assert [True, False] == [connection.closed for connection in maker.made]
 
 
 @pytest.mark.parametrize("when", ["reading", "closing"])
 async def test_a_body_that_fails_costs_its_lane(when: str) -> None:
-    """A fault in the body, or when it is closed, ends the lane."""
+    """A fault in the body, or when it is closed, ends the connection."""
     maker = Maker(body=Body(**{when: httpx.ReadError("reset")}))
-    lanes = Lanes(maker)
+    pool = ConnectionPool(maker)
     with pytest.raises(httpx.ReadError):
-        await ask(lanes)
-    await ask(lanes)
+        await ask(pool)
+    await ask(pool)
 
-    assert [True, False] == [lane.closed for lane in maker.made]
+    assert [True, False] == [connection.closed for connection in maker.made]
 
 
 @pytest.mark.parametrize("read", [True, False])
 async def test_a_deadline_that_passes_at_the_end_takes_no_answer(*, read: bool) -> None:
-    """What has been read to its end is closed in order; what has not is cut, and costs its lane."""
+    """What has been read to its end is closed in order; what has not is cut, and costs its connection."""
     maker = Maker()
-    lanes = Lanes(maker)
-    response = await lanes.handle_async_request(httpx.Request("GET", URL))
+    pool = ConnectionPool(maker)
+    response = await pool.handle_async_request(httpx.Request("GET", URL))
     assert isinstance(response.stream, httpx.AsyncByteStream)
     if read:
         assert [b"x"] == [chunk async for chunk in response.stream]
@@ -196,19 +200,19 @@ async def test_a_deadline_that_passes_at_the_end_takes_no_answer(*, read: bool) 
         await response.stream.aclose()
 
     assert scope.cancelled_caught is not read
-    assert [not read] == [lane.closed for lane in maker.made]
+    assert [not read] == [connection.closed for connection in maker.made]
 
 
 async def test_closing_closes_the_lanes() -> None:
-    """Idle lanes are closed at once, and one that is under way when it comes back."""
+    """Idle pool are closed at once, and one that is under way when it comes back."""
     maker = Maker()
-    lanes = Lanes(maker)
-    first = await lanes.handle_async_request(httpx.Request("GET", URL))
-    await ask(lanes)
-    await lanes.aclose()
-    under_way = [lane.closed for lane in maker.made]
+    pool = ConnectionPool(maker)
+    first = await pool.handle_async_request(httpx.Request("GET", URL))
+    await ask(pool)
+    await pool.aclose()
+    under_way = [connection.closed for connection in maker.made]
     await first.aread()
     await first.aclose()
 
     assert [False, True] == under_way
-    assert [True, True] == [lane.closed for lane in maker.made]
+    assert [True, True] == [connection.closed for connection in maker.made]

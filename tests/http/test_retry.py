@@ -15,7 +15,7 @@ from mj_async._http.retry import (
     is_temporary,
     meaning_of,
     read_retry_after,
-    stretched,
+    with_jitter,
 )
 
 NOW = 1_730_621_826.0
@@ -112,7 +112,7 @@ def test_a_time_out_leaves_the_gateway_its_time() -> None:
 
 def test_a_moment_is_stretched_by_a_tenth_at_most() -> None:
     """Not everybody comes back at the same moment."""
-    assert all(10.0 <= stretched(10.0) <= 11.0 for _ in range(100))
+    assert all(10.0 <= with_jitter(10.0) <= 11.0 for _ in range(100))
 
 
 @pytest.mark.parametrize(

@@ -302,7 +302,7 @@ async def test_our_own_client_is_closed() -> None:
     client = AsyncMJClient(KEY, base_url="https://gateway.test")
     await client.aclose()
 
-    assert client._exchange._http_client.is_closed
+    assert client._session._http_client.is_closed
 
 
 async def test_the_key_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:

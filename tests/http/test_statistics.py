@@ -32,7 +32,9 @@ def counted(client: AsyncMJClient) -> tuple[int, int, int, int]:
 async def test_nothing_has_been_done_at_first() -> None:
     """A new client has sent nothing and knows nothing; asking is free at any time."""
     client = FakeGateway().client()
-    expected = Statistics(requests=0, retries=0, polls=0, batches=0, lanes=0, dialect=Dialect())
+    expected = Statistics(
+        requests=0, retries=0, polls=0, batches=0, connections=0, dialect=Dialect()
+    )
 
     assert expected == client.statistics()
     await client.aclose()
@@ -129,18 +131,18 @@ async def test_a_retry_that_was_cancelled_in_its_sleep_is_none() -> None:
 
 
 async def test_a_request_that_was_cut_off_is_counted() -> None:
-    """A call that is cancelled in the middle has sent its request; its lane is gone."""
+    """A call that is cancelled in the middle has sent its request; its connection is gone."""
     stall = Stall()
     with RawServer(stall) as server:
         async with AsyncMJClient("sk-key", base_url=server.base_url, dialect=KNOWN) as client:
             async with anyio.create_task_group() as group:
                 group.start_soon(client.fetch_task, "1")
                 await stall.reach()
-                assert 1 == client.statistics().lanes
+                assert 1 == client.statistics().connections
                 group.cancel_scope.cancel()
 
             assert (1, 0, 0, 0) == counted(client)
-            assert 0 == client.statistics().lanes
+            assert 0 == client.statistics().connections
 
 
 async def test_a_request_that_waits_for_a_slot_is_not_yet_one() -> None:
@@ -159,8 +161,8 @@ async def test_a_request_that_waits_for_a_slot_is_not_yet_one() -> None:
             assert (1, 0, 0, 0) == counted(client)
 
 
-async def test_lanes_are_the_connections_that_are_open() -> None:
-    """Two requests at once have two lanes, which are kept, used again, and closed at the end."""
+async def test_connections_are_the_connections_that_are_open() -> None:
+    """Two requests at once have two connections, which are kept, reused, and closed at the end."""
 
     async def script(connection: Connection) -> None:
         while True:
@@ -173,8 +175,8 @@ async def test_lanes_are_the_connections_that_are_open() -> None:
                 group.start_soon(client.fetch_task, "1")
                 group.start_soon(client.fetch_task, "1")
             await client.fetch_task("1")
-            assert 2 == client.statistics().lanes
-        assert 0 == client.statistics().lanes
+            assert 2 == client.statistics().connections
+        assert 0 == client.statistics().connections
 
 
 async def test_a_callers_connections_are_its_own() -> None:
@@ -184,10 +186,10 @@ async def test_a_callers_connections_are_its_own() -> None:
         await client.fetch_task("1")
         found = client.statistics()
 
-    assert (1, 0) == (found.requests, found.lanes)
+    assert (1, 0) == (found.requests, found.connections)
 
 
-async def test_what_a_lane_sends_anew_counts_once() -> None:
+async def test_what_a_connection_sends_anew_counts_once() -> None:
     """A connection that the server had closed in the meantime costs no retry."""
 
     async def script(connection: Connection) -> None:
@@ -203,7 +205,7 @@ async def test_what_a_lane_sends_anew_counts_once() -> None:
             await client.fetch_task("1")
 
             assert (2, 0, 0, 0) == counted(client)
-            assert 1 == client.statistics().lanes
+            assert 1 == client.statistics().connections
     assert 2 == server.connections
 
 

@@ -75,7 +75,7 @@ def gateway() -> FakeGateway:
 
 
 async def test_each_try_is_a_span(everywhere: Spans, gateway: FakeGateway) -> None:
-    """Our own lanes are stock transports, which the instrumentation of all of httpx reaches."""
+    """The client's own transports are stock ones, so that instrumenting httpx reaches them."""
     async with gateway.serve() as base_url:
         async with AsyncMJClient(KEY, base_url=base_url, retry=SOON) as client:
             await client.fetch_task("1")

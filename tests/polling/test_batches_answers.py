@@ -11,7 +11,7 @@ from _crowd import numbered
 from _fakes import task
 from _table import Table, working
 from mj_async import Polling, errors
-from mj_async._polling.batches import Answers, Job
+from mj_async._polling.batches import Answers, PollRequest
 
 LIMITED = errors.RateLimitError(status_code=429)
 REFUSED = errors.AuthenticationError(status_code=401)
@@ -26,10 +26,10 @@ def test_a_request_that_was_cut_is_repeated_at_once() -> None:
     table.agenda.leave(places[0])
 
     table.clock.time = 0.5
-    table.cut(first)
+    table.cancel(first)
 
     assert 0.5 == table.agenda.look_again_at()
-    assert [Job(0.5, ("2",))] == table.jobs(0.5)
+    assert [PollRequest(0.5, ("2",))] == table.jobs(0.5)
     assert 2 == places[1].watch.polls
     assert ["3 4"] == table.ids(1.5)
 
@@ -127,7 +127,7 @@ def test_who_is_left_out_is_asked_for_alone() -> None:
     ]
 
 
-def leave_out(job: Job) -> Answers:
+def leave_out(job: PollRequest) -> Answers:
     """Answer by /fetch only."""
     return working(job) if job.alone else {}
 

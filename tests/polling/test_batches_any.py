@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from _crowd import numbered
 from _table import Reader, Table, working
 from mj_async import Polling
-from mj_async._polling.batches import Job
+from mj_async._polling.batches import PollRequest
 
 IDS = st.sampled_from(numbered(7))
 TICK = 3.0
@@ -22,7 +22,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.table = Table(2)
         self.places: list[Reader] = []
-        self.under_way: list[Job] = []
+        self.under_way: list[PollRequest] = []
 
     @rule(task_id=IDS, interval=st.sampled_from([1.0, 3.0, 7.0]))
     def join(self, task_id: str, interval: float) -> None:
@@ -73,7 +73,7 @@ class AnyOrder(RuleBasedStateMachine):
         job = data.draw(st.sampled_from(self.under_way))
         self.under_way.remove(job)
         if how == "cut":
-            self.table.cut(job)
+            self.table.cancel(job)
         elif how == "dropped":
             self.table.agenda.drop(job)
         else:

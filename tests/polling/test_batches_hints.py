@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _crowd import numbered
-from _table import Table, name_of
+from _table import Table, label
 
 
 def test_a_hint_brings_a_poll_forward() -> None:
@@ -31,7 +31,7 @@ def test_hints_are_bounded() -> None:
         table.clock.time = at
         table.agenda.hint("1")
         for job in table.jobs(at):
-            asked.append((at, name_of(job)))
+            asked.append((at, label(job)))
             table.end(job)
 
     assert [(1.0, "1"), (1.4, "1"), (3.0, "1 2"), (3.5, "1"), (4.0, "1")] == asked

@@ -12,7 +12,7 @@ from _crowd import WORKING, Crowd, Way, done_at, kind_of, numbered
 from _fakes import task
 from _table import Table
 from mj_async import Task, TaskOutcome, errors
-from mj_async._polling.batches import Job, Place
+from mj_async._polling.batches import Place, PollRequest
 from mj_async._polling.waiters import Driver
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +47,7 @@ def driver_of(table: Table, line: Line) -> Driver:
     return Driver(agenda=table.agenda, clock=table.clock, poll=line.poll, poll_list=line.poll_list)
 
 
-def job_of(driver: Driver) -> Job:
+def job_of(driver: Driver) -> PollRequest:
     """Take the next request, which there must be."""
     job = driver.next_job()
     assert job is not None

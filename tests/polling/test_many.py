@@ -9,7 +9,7 @@ import pytest
 
 from _crowd import WORKING, Way, done_at, kind_of, numbered, outcomes_of
 from mj_async import Polling, TaskOutcome, errors
-from mj_async._polling.many import TaskRun
+from mj_async._polling.many import TaskWaits
 
 pytestmark = pytest.mark.anyio
 
@@ -82,7 +82,7 @@ async def test_four_requests_at_once_at_most() -> None:
     async with way.client() as client:
         found = await outcomes_of(way, client, ids)
 
-    assert (4, 0, 7) == (way.most_at_once, way.cut, len(way.asked))
+    assert (4, 0, 7) == (way.most_at_once, way.cancelled, len(way.asked))
     assert 700 == len(found)
 
 
@@ -170,7 +170,7 @@ async def test_it_asks_for_its_watches_itself() -> None:
     """Its watches are not to be followed by anybody else."""
     async with Way().client() as client:
         run: Any = client.wait_for_tasks(["1"])
-        assert isinstance(run, TaskRun)
+        assert isinstance(run, TaskWaits)
         (place,) = run._pending.values()
         with pytest.raises(AssertionError, match="the run asks"):
             await anext(place.watch)

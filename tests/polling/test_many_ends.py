@@ -32,7 +32,7 @@ async def test_the_deadline_is_for_all() -> None:
     error: Any = by_id["1"].error
     assert ("40%", 10.0) == (error.task.progress_text, error.elapsed)
     assert by_id["unknown"].error.task is None  # type: ignore[union-attr]
-    assert 2 == way.cut
+    assert 2 == way.cancelled
 
 
 async def test_a_success_that_lacks_its_picture_is_one_at_the_deadline() -> None:
@@ -59,8 +59,8 @@ async def test_leaving_early_leaves_nothing_behind() -> None:
 
         with pytest.raises(errors.ClientStateError):
             await anext(outcomes)
-        assert set() == client._life._scopes
-    assert (asked, 1) == (len(way.asked), way.cut)
+        assert set() == client._lifecycle._scopes
+    assert (asked, 1) == (len(way.asked), way.cancelled)
 
 
 async def test_what_the_body_raises_is_raised_as_it_is() -> None:
@@ -79,7 +79,7 @@ async def test_a_cancelled_run_is_cancelled() -> None:
     way = Way(seconds=1.0)
     way.gateway.add_task("1", done_at(5))
     async with way.client() as client:
-        with way.gateway._clock.cut(3.5) as scope:
+        with way.gateway._clock.move_on_at(3.5) as scope:
             await outcomes_of(way, client, ["1"])
         assert scope.cancelled_caught
         assert [(7.5, "1", "SUCCESS")] == await outcomes_of(way, client, ["1"])

@@ -47,7 +47,7 @@ async def test_four_requests_at_once_at_most() -> None:
         crowd = Crowd(way, poller)
         await crowd.wait_for(ids)
 
-    assert (4, 0) == (way.most_at_once, way.cut)
+    assert (4, 0) == (way.most_at_once, way.cancelled)
     assert [0, 0.3, 0.6, 0.9, 10] == pytest.approx(way.at()[:5])
     assert 10 == len(way.asked)
     assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()

@@ -70,7 +70,7 @@ class Chaos:
 
     async def _until_cancelled(self, poller: TaskPoller, task_id: str) -> str:
         clock = self.way.gateway._clock
-        with clock.cut(clock.now() + self.chance.uniform(0.0, 30.0)):
+        with clock.move_on_at(clock.now() + self.chance.uniform(0.0, 30.0)):
             await poller.wait_for_task(task_id)
         return "SUCCESS"
 
@@ -175,7 +175,7 @@ async def test_a_run_may_be_left_at_any_turn() -> None:
             await way.gateway.advance(10.0)
 
             assert asked == len(way.asked)
-            assert set() == client._life._scopes
+            assert set() == client._lifecycle._scopes
             with pytest.raises(errors.ClientStateError):
                 await anext(outcomes)
 

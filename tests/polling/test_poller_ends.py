@@ -202,10 +202,10 @@ async def test_nothing_is_left_behind(stop: str) -> None:
             else:
                 await poller.aclose()
 
-        agenda, life = poller._agenda, poller._waits.life
+        agenda, lifecycle = poller._agenda, poller._waits.lifecycle
         assert ({}, None) == (poller._seats.taken, poller._seats.leader)
         assert ({}, set(), 0) == (agenda._places, agenda._under_way, agenda._requests)
-        assert (set(), set()) == (life._scopes, client._life._scopes)
+        assert (set(), set()) == (lifecycle._scopes, client._lifecycle._scopes)
         del group, crowd
         gc.collect()
         assert 0 == len(poller._crowd._first)

@@ -64,7 +64,7 @@ async def test_a_missing_list_is_found_out_once(name: Any) -> None:
     gaps = [later - sooner for one in ids for sooner, later in pairwise(way.at(one, "fetch"))]
     assert [0.0] == way.at(verb="list")
     assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    assert (10, 0) == (max(ticks.values()), way.cut)
+    assert (10, 0) == (max(ticks.values()), way.cancelled)
     assert max(gaps) <= 12.0
     assert way.most_at_once <= 4
 
@@ -78,7 +78,7 @@ async def test_slow_fetches_are_four_at_once() -> None:
         crowd = Crowd(way, poller)
         await crowd.wait_for(ids)
 
-    assert (4, 0, 13) == (way.most_at_once, way.cut, len(way.asked))
+    assert (4, 0, 13) == (way.most_at_once, way.cancelled, len(way.asked))
     assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
 
 
@@ -90,7 +90,7 @@ async def test_who_fetches_for_itself_is_not_cut_when_it_should_lead() -> None:
     async with way.client() as client, client.task_poller() as poller:
         await Crowd(way, poller).wait_for(ids)
 
-    assert (0, 1 + 3) == (way.cut, len(way.asked))
+    assert (0, 1 + 3) == (way.cancelled, len(way.asked))
 
 
 async def test_ids_that_a_list_leaves_out_are_fetched() -> None:

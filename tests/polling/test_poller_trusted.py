@@ -67,9 +67,9 @@ async def test_who_carries_a_call_may_be_told(told: str) -> None:
             poller.feed(hook(told), trusted=True)
 
     assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    assert dict.fromkeys(ids, 2.0 + way.cut) | {told: 1.0} == crowd.ended_at
-    assert way.cut <= 1
-    assert 1 + way.cut == len(way.asked)
+    assert dict.fromkeys(ids, 2.0 + way.cancelled) | {told: 1.0} == crowd.ended_at
+    assert way.cancelled <= 1
+    assert 1 + way.cancelled == len(way.asked)
 
 
 async def test_who_is_in_its_callback_may_be_told() -> None:
@@ -182,7 +182,7 @@ async def test_an_answer_that_was_under_way_may_be_older(
             await way.sleep(1.0)
             poller.feed(hook(status="IN_PROGRESS", progress="60%"), trusted=True)
 
-    assert (seen, 0) == (found, way.cut)
+    assert (seen, 0) == (found, way.cancelled)
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])

@@ -130,8 +130,8 @@ async def test_a_deadline_cuts_a_running_call_once(slowest: str, count: int) -> 
 
     lists = -(-count // 100)
     assert dict.fromkeys(ids, "SUCCESS") | {slowest: "WaitTimeoutError"} == crowd.kinds()
-    assert way.cut <= 1
-    assert lists + way.cut == len(way.asked)
+    assert way.cancelled <= 1
+    assert lists + way.cancelled == len(way.asked)
     assert 2.5 == crowd.ended_at[slowest]
 
 
@@ -147,7 +147,7 @@ async def test_deadlines_one_after_the_other_starve_nobody() -> None:
                 await way.sleep(0.01)
 
     assert {"SUCCESS"} == {crowd.kinds()[task_id] for task_id in ids[5:]}
-    assert way.cut <= 2
+    assert way.cancelled <= 2
 
 
 async def test_whoever_comes_later_may_have_to_go_first() -> None:
@@ -186,4 +186,4 @@ async def test_whoever_is_woken_for_another_goes_on(seconds: float) -> None:
 
     assert {one: 0.25 * nth for nth, one in enumerate(order, 1)} == crowd.ended_at
     assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    assert 1 + way.cut >= len(way.asked)
+    assert 1 + way.cancelled >= len(way.asked)

@@ -104,7 +104,7 @@ async def test_a_cancelled_look_loses_nothing() -> None:
     async with way.client() as client, client.task_poller() as poller:
         watch = poller.watch_task("1")
         while "100%" not in seen:
-            with way.gateway._clock.cut(way.gateway.now + 1.1) as scope:
+            with way.gateway._clock.move_on_at(way.gateway.now + 1.1) as scope:
                 seen.append((await anext(watch)).progress_text)
             cancelled += scope.cancelled_caught
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mj_async import Polling, errors
-from mj_async._polling.schedule import Patience, Schedule
+from mj_async._polling.schedule import ErrorTolerance, Schedule
 
 STEADY = Polling(jitter=0)
 EVEN = Polling(factor=1.0, jitter=0)
@@ -87,9 +87,9 @@ RESET = errors.TransportError("reset")
 LIMITED = errors.RateLimitError(status_code=429)
 
 
-def patient(*, known_good: bool = True, **options: Any) -> Patience:
+def patient(*, known_good: bool = True, **options: Any) -> ErrorTolerance:
     """Make a patience."""
-    return Patience(polling=Polling(jitter=0, **options), had_good_answer=lambda: known_good)
+    return ErrorTolerance(polling=Polling(jitter=0, **options), had_good_answer=lambda: known_good)
 
 
 @pytest.mark.parametrize(
@@ -118,17 +118,17 @@ def patient(*, known_good: bool = True, **options: Any) -> Patience:
 )
 def test_what_may_pass_is_absorbed(error: errors.MJError, before: bool, after: bool) -> None:  # noqa: FBT001
     """Some only after the first good answer: before it they come from a wrong base_url."""
-    assert before == patient(known_good=False).absorbs(error, 0.0, 0.0)
-    assert after == patient(known_good=True).absorbs(error, 0.0, 0.0)
+    assert before == patient(known_good=False).tolerates(error, 0.0, 0.0)
+    assert after == patient(known_good=True).tolerates(error, 0.0, 0.0)
 
 
 def test_so_many_in_a_row_are_too_many() -> None:
     """The last of `max_consecutive_errors` ends the wait; 429s do not count, a task resets."""
     patience = patient(max_consecutive_errors=3)
 
-    absorbed = [patience.absorbs(error, 0.0, 0.0) for error in (RESET, LIMITED, RESET, LIMITED)]
+    absorbed = [patience.tolerates(error, 0.0, 0.0) for error in (RESET, LIMITED, RESET, LIMITED)]
     patience.saw_task()
-    absorbed += [patience.absorbs(RESET, 0.0, 0.0) for _ in range(3)]
+    absorbed += [patience.tolerates(RESET, 0.0, 0.0) for _ in range(3)]
 
     assert [True] * 6 + [False] == absorbed
 
@@ -147,7 +147,7 @@ def test_an_unknown_id_has_a_grace(
     """It counts from the first poll that did not find it."""
     patience = patient(missing_grace=grace)
 
-    assert expected == [patience.absorbs(MISSING, instant, instant) for instant in instants]
+    assert expected == [patience.tolerates(MISSING, instant, instant) for instant in instants]
     assert patience.last_error is MISSING
 
 
@@ -155,9 +155,9 @@ def test_a_missing_id_is_no_failure_of_the_gateway() -> None:
     """It resets the failures, and a task that was seen resets its grace."""
     patience = patient(max_consecutive_errors=2)
 
-    assert patience.absorbs(RESET, 0.0, 0.0)
-    assert patience.absorbs(MISSING, 1.0, 1.0)
-    assert patience.absorbs(RESET, 2.0, 2.0)
+    assert patience.tolerates(RESET, 0.0, 0.0)
+    assert patience.tolerates(MISSING, 1.0, 1.0)
+    assert patience.tolerates(RESET, 2.0, 2.0)
     patience.saw_task()
     assert (0, None, math.inf) == (
         patience.failures,

@@ -8,7 +8,7 @@ import pytest
 
 from _samples import DOCUMENTS, PLAIN, TASK_ID, facts_of, reply_to, sample
 from mj_async import errors
-from mj_async._protocol.parse import Listing, read_tasks
+from mj_async._protocol.parse import TaskPage, parse_list_response
 
 OTHER_ID = "1730621826053456"
 TASK = sample("newapi/fetch_success.json")
@@ -42,32 +42,32 @@ def test_list_gives_the_tasks_as_they_came(
     body: bytes | str, expected: list[str], headers: dict[str, str]
 ) -> None:
     """Every form of a list is read; its order and repetitions are kept for the caller."""
-    listing = read_tasks(reply_to(body, 200, headers, task_id=None))
+    page = parse_list_response(reply_to(body, 200, headers, task_id=None))
 
-    assert expected == [task.id for task in listing.tasks]
-    assert not listing.bare
+    assert expected == [task.id for task in page.tasks]
+    assert not page.bare
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_list_answered_by_one_task(document: str) -> None:
     """The documents show one task instead of an array; that is told to the caller."""
-    listing = read_tasks(reply_to(f"documented/{document}.json", task_id=None))
+    page = parse_list_response(reply_to(f"documented/{document}.json", task_id=None))
 
-    assert listing.bare
-    assert [TASK_ID] == [task.id for task in listing.tasks]
+    assert page.bare
+    assert [TASK_ID] == [task.id for task in page.tasks]
 
 
 def test_list_answered_by_one_task_in_an_envelope() -> None:
     """One task may also be wrapped."""
-    listing = read_tasks(reply_to("webman/fetch_success.json", task_id=None))
+    page = parse_list_response(reply_to("webman/fetch_success.json", task_id=None))
 
-    assert listing.bare
-    assert [TASK_ID] == [task.id for task in listing.tasks]
+    assert page.bare
+    assert [TASK_ID] == [task.id for task in page.tasks]
 
 
 def test_an_empty_listing() -> None:
     """Without tasks a listing is an empty list and not one bare task."""
-    assert Listing(tasks=(), bare=False) == Listing()
+    assert TaskPage(tasks=(), bare=False) == TaskPage()
 
 
 REFUSED: list[Any] = [
@@ -144,7 +144,7 @@ def test_list_tells_refusals_apart(
 ) -> None:
     """A refused list says so; it is never an empty list."""
     with pytest.raises(errors.APIError) as caught:
-        read_tasks(reply_to(body, status, headers, task_id=None))
+        parse_list_response(reply_to(body, status, headers, task_id=None))
 
     assert kind is type(caught.value)
     assert (status, None) == (caught.value.status_code, caught.value.task_id)
@@ -162,6 +162,6 @@ def test_list_tells_refusals_apart(
 def test_a_list_of_other_things(body: bytes) -> None:
     """A list that holds something else than tasks is not this API."""
     with pytest.raises(errors.UnexpectedAnswerError) as caught:
-        read_tasks(reply_to(body, task_id=None))
+        parse_list_response(reply_to(body, task_id=None))
 
     assert "json" == caught.value.reason

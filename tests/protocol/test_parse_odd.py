@@ -10,16 +10,16 @@ import pytest
 
 from _samples import PAGE, PLAIN, TASK_ID, reply_to, sample
 from mj_async import errors
-from mj_async._protocol.parse import read_seed, read_task, read_tasks
-from mj_async._protocol.response import Reply
+from mj_async._protocol.parse import parse_list_response, parse_seed_response, parse_task_response
+from mj_async._protocol.response import APIResponse
 
-Reader: TypeAlias = Callable[[Reply], Any]
+Reader: TypeAlias = Callable[[APIResponse], Any]
 
 READERS = [
-    pytest.param(read_task, id="fetch"),
-    pytest.param(read_tasks, id="list"),
-    pytest.param(partial(read_seed, source="image-seed"), id="image-seed"),
-    pytest.param(partial(read_seed, source="documented"), id="documented image-seed"),
+    pytest.param(parse_task_response, id="fetch"),
+    pytest.param(parse_list_response, id="list"),
+    pytest.param(partial(parse_seed_response, source="image-seed"), id="image-seed"),
+    pytest.param(partial(parse_seed_response, source="documented"), id="documented image-seed"),
 ]
 TASK = sample("newapi/fetch_success.json")
 LEVELS = 100_000
@@ -138,7 +138,7 @@ def test_a_status_means_the_same_for_every_call(
 def test_a_page_is_not_quoted_as_what_the_gateway_said() -> None:
     """A page's source says nothing to people."""
     with pytest.raises(errors.ServerError) as caught:
-        read_task(reply_to("nginx/bad_gateway_502.html", 502, PAGE))
+        parse_task_response(reply_to("nginx/bad_gateway_502.html", 502, PAGE))
 
     assert "" == caught.value.description
     assert "<" not in str(caught.value)
@@ -158,7 +158,7 @@ def test_the_snippet_of_a_page() -> None:
     """The error quotes the first 200 characters on one line, and says what to check."""
     page = b"<!doctype html>\r\n\t<p>\x1b[31m" + b"x" * 300 + b"</p>"
     with pytest.raises(errors.UnexpectedAnswerError, match="check base_url") as caught:
-        read_task(reply_to(page, 200, PAGE))
+        parse_task_response(reply_to(page, 200, PAGE))
 
     assert 200 == len(caught.value.snippet)
     assert caught.value.snippet.startswith("<!doctype html> <p> [31mxxx")
@@ -168,6 +168,6 @@ def test_the_snippet_of_a_page() -> None:
 def test_the_snippet_of_what_is_no_text() -> None:
     """What cannot be decoded is quoted with marks in its place."""
     with pytest.raises(errors.UnexpectedAnswerError) as caught:
-        read_task(reply_to(b"\x89PNG\r\n\x1a\n\x00\xff"))
+        parse_task_response(reply_to(b"\x89PNG\r\n\x1a\n\x00\xff"))
 
     assert "\N{REPLACEMENT CHARACTER}PNG \N{REPLACEMENT CHARACTER}" == caught.value.snippet

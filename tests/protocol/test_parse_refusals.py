@@ -8,7 +8,7 @@ import pytest
 
 from _samples import PAGE, TASK_ID, facts_of, reply_to
 from mj_async import errors
-from mj_async._protocol.parse import read_task
+from mj_async._protocol.parse import parse_task_response
 
 REQUEST = "20250411081735817000000a1B2c3D4"
 
@@ -202,7 +202,7 @@ def test_fetch_tells_refusals_apart(
 ) -> None:
     """A refusal is told by its status and body, with the gateway's own words and code."""
     with pytest.raises(errors.APIError) as caught:
-        read_task(reply_to(body, status, headers))
+        parse_task_response(reply_to(body, status, headers))
 
     assert kind is type(caught.value)
     assert (status, TASK_ID) == (caught.value.status_code, caught.value.task_id)

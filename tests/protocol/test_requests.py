@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mj_async._config import check_id
 from mj_async._credentials import Secret
 from mj_async._protocol import requests
-from mj_async._protocol.requests import Ask, Encoding, Scheme, SeedRoute
+from mj_async._protocol.requests import APIRequest, Encoding, Scheme, SeedRoute
 from mj_async.errors import ConfigurationError
 
 SEGMENTS = [
@@ -34,7 +34,9 @@ SEGMENTS = [
 @pytest.mark.parametrize(("task_id", "segment"), SEGMENTS)
 def test_fetch(task_id: str, segment: str) -> None:
     """One task is asked for by a GET, its id one segment of the path."""
-    expected = Ask("GET", f"/mj/task/{segment}/fetch", json_body=None, form=(), task_id=task_id)
+    expected = APIRequest(
+        "GET", f"/mj/task/{segment}/fetch", json_body=None, form=(), task_id=task_id
+    )
 
     assert expected == requests.fetch(task_id)
 
@@ -42,7 +44,7 @@ def test_fetch(task_id: str, segment: str) -> None:
 @pytest.mark.parametrize(("task_id", "segment"), SEGMENTS)
 def test_image_seed_by_path(task_id: str, segment: str) -> None:
     """Gateways read the id of a seed's task from the path."""
-    expected = Ask("GET", f"/mj/task/{segment}/image-seed", task_id=task_id)
+    expected = APIRequest("GET", f"/mj/task/{segment}/image-seed", task_id=task_id)
 
     assert expected == requests.image_seed(task_id, "path")
 
@@ -50,7 +52,7 @@ def test_image_seed_by_path(task_id: str, segment: str) -> None:
 @pytest.mark.parametrize("task_id", [task_id for task_id, _ in SEGMENTS])
 def test_image_seed_as_documented(task_id: str) -> None:
     """The documents leave the segment empty and put the id, as it is, into a form."""
-    expected = Ask("GET", "/mj/task//image-seed", form=(task_id,), task_id=task_id)
+    expected = APIRequest("GET", "/mj/task//image-seed", form=(task_id,), task_id=task_id)
 
     assert expected == requests.image_seed(task_id, "multipart")
 
@@ -61,16 +63,20 @@ def test_image_seed_as_documented(task_id: str) -> None:
         (
             "json",
             ["1231234123", "0741"],
-            Ask("POST", "", json_body=b'{"ids": ["1231234123", "0741"]}'),
+            APIRequest("POST", "", json_body=b'{"ids": ["1231234123", "0741"]}'),
         ),
-        ("json", ["0741"], Ask("POST", "", json_body=b'{"ids": ["0741"]}', task_id="0741")),
-        ("json", ["猫"], Ask("POST", "", json_body='{"ids": ["猫"]}'.encode(), task_id="猫")),
-        ("json", ['a"b'], Ask("POST", "", json_body=b'{"ids": ["a\\"b"]}', task_id='a"b')),
-        ("multipart", ["1231234123", "0741"], Ask("POST", "", form=("1231234123", "0741"))),
-        ("multipart", ["0741"], Ask("POST", "", form=("0741",), task_id="0741")),
+        ("json", ["0741"], APIRequest("POST", "", json_body=b'{"ids": ["0741"]}', task_id="0741")),
+        (
+            "json",
+            ["猫"],
+            APIRequest("POST", "", json_body='{"ids": ["猫"]}'.encode(), task_id="猫"),
+        ),
+        ("json", ['a"b'], APIRequest("POST", "", json_body=b'{"ids": ["a\\"b"]}', task_id='a"b')),
+        ("multipart", ["1231234123", "0741"], APIRequest("POST", "", form=("1231234123", "0741"))),
+        ("multipart", ["0741"], APIRequest("POST", "", form=("0741",), task_id="0741")),
     ],
 )
-def test_list(encoding: Encoding, task_ids: list[str], expected: Ask) -> None:
+def test_list(encoding: Encoding, task_ids: list[str], expected: APIRequest) -> None:
     """Ids are sent as JSON texts or as a form; one alone is named in errors."""
     asked = requests.list_tasks(task_ids, encoding)
 

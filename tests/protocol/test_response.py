@@ -1,4 +1,4 @@
-"""A whole answer: unpacking it, and quoting what a gateway said in it."""
+"""A whole answer: unpacking it, and quoting what a gateway refusal_text in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from _samples import TASK_ID, reply_to
 from mj_async import errors
 from mj_async._credentials import Secret
-from mj_async._protocol.response import clean, code_of, said
+from mj_async._protocol.response import clean, refusal_code, refusal_text
 
 KEY = "sk-0123456789abcdef"
 PACKED = gzip.compress(b'{"id":"1"}')
@@ -107,7 +107,7 @@ def test_any_body_survives_packing(body: bytes, limit: int) -> None:
         assert body == reply.unpacked(limit).body
 
 
-# --- what a gateway said ----------------------------------------------------------------------
+# --- the text of a refusal ------------------------------------------------------------------------
 
 TEXTS: list[Any] = [
     ("description", {"description": "no"}),
@@ -128,14 +128,14 @@ TEXTS: list[Any] = [
 @pytest.mark.parametrize("raw", [pytest.param(row[1], id=row[0]) for row in TEXTS])
 def test_where_gateways_keep_their_words(raw: Any) -> None:
     """The text of a refusal is found in each of the places where gateways keep it."""
-    assert "no" == said(raw)
+    assert "no" == refusal_text(raw)
 
 
 @pytest.mark.parametrize("raw", [None, 5, [], ["no"], {}, {"error": None}, {"error": []}], ids=repr)
 def test_where_nothing_is_said(raw: Any) -> None:
     """Without words there is an empty text, and no code."""
-    assert "" == said(raw)
-    assert code_of(raw) is None
+    assert "" == refusal_text(raw)
+    assert refusal_code(raw) is None
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_where_nothing_is_said(raw: Any) -> None:
 )
 def test_the_code_of_a_refusal(raw: Any, expected: int | str | None) -> None:
     """The gateway's code is a number or a text, and may stand inside `error`."""
-    assert expected == code_of(raw)
+    assert expected == refusal_code(raw)
 
 
 REFUSALS: list[Any] = [
@@ -178,7 +178,7 @@ REFUSALS: list[Any] = [
     ("text", "expected"), [pytest.param(*row[1:], id=row[0]) for row in REFUSALS]
 )
 def test_a_description_is_safe_to_print(text: str, expected: str) -> None:
-    """Control characters and the key are taken out of what a gateway said."""
+    """Control characters and the key are taken out of what a gateway refusal_text."""
     refusal = reply_to(b"", 400, key=KEY).refusal(errors.APIError, {"description": text})
 
     assert expected == refusal.description
@@ -205,7 +205,7 @@ def test_the_key_is_taken_out_of_the_snippet_and_the_type() -> None:
 
 @given(st.text())
 def test_cleaned_text_is_printable(text: str) -> None:
-    """Whatever a gateway said, it is one line without control characters."""
+    """Whatever a gateway refusal_text, it is one line without control characters."""
     cleaned = clean(text, NO_KEY)
 
     assert cleaned.isprintable()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mj_async._seeds.breaker import Pulse
+from mj_async._seeds.breaker import CircuitBreaker
 
 
-def held_pulse() -> Pulse:
+def held_pulse() -> CircuitBreaker:
     """Make one that two failures have put on hold at 7 s."""
-    pulse = Pulse(2, 30.0, 3)
+    pulse = CircuitBreaker(2, 30.0, 3)
     pulse.failed(5.0)
     pulse.failed(7.0)
     return pulse
@@ -15,7 +15,7 @@ def held_pulse() -> Pulse:
 
 def test_failures_in_a_row_hold() -> None:
     """Two in a row do, and it is due to be asked at once."""
-    pulse = Pulse(2, 30.0, 3)
+    pulse = CircuitBreaker(2, 30.0, 3)
     pulse.failed(0.0)
     pulse.answered()
     pulse.failed(1.0)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
-from _desk import NO_ACCOUNT, After, Desk, collect, down, later, listing, seed, seeds_of
+from _desk import NO_ACCOUNT, After, Desk, collect, down, later, page, seed, seeds_of
 from _fakes import Wire, client_on
 from mj_async import Dialect, ImageSeed, RetryPolicy, Task, TaskList, errors
 from mj_async.testing import FakeGateway
@@ -130,7 +130,7 @@ async def test_each_request_is_sent_once(retry: RetryPolicy) -> None:
 async def test_lists_and_seeds_are_counted_apart() -> None:
     """An id has so many list requests, and then as many for its seed."""
     desk = Desk(
-        on_list=lambda ids, nth: errors.ServerError(status_code=500) if nth < 3 else listing(ids),
+        on_list=lambda ids, nth: errors.ServerError(status_code=500) if nth < 3 else page(ids),
         on_seed=lambda task_id, nth: later(task_id) if nth < 3 else seed(task_id),
     )
     found = await desk.outcomes_of(["1", "2"])
@@ -195,7 +195,7 @@ async def test_a_429_does_not_count() -> None:
 async def test_too_many_429s_are_the_outcome(max_asks: int) -> None:
     """After ten times max_asks 429s, of the list and of the seed, an id ends with one."""
     desk = Desk(
-        on_list=lambda ids, nth: refused() if nth < 4 else listing(ids),
+        on_list=lambda ids, nth: refused() if nth < 4 else page(ids),
         on_seed=lambda _task_id, _nth: refused(),
     )
     found = await desk.outcomes_of(["1"], max_asks=max_asks)
@@ -268,7 +268,7 @@ async def test_after_a_time_out_a_seed_is_left_alone_for_longer(
 async def test_after_a_time_out_a_list_is_not() -> None:
     """A list leaves nothing running behind it."""
     timeout = errors.RequestTimeoutError("our own")
-    desk = Desk(on_list=lambda ids, nth: timeout if nth == 1 else listing(ids))
+    desk = Desk(on_list=lambda ids, nth: timeout if nth == 1 else page(ids))
     await desk.outcomes_of(["1"], ask_again_after=1.0)
 
     assert [0.0, 1.0] == desk.at("list")
@@ -397,7 +397,7 @@ async def test_a_gateway_that_lists_one_is_asked_for_one() -> None:
     """Where a list call may have one id only, each id is listed, and counted, by itself."""
     desk = Desk(
         list_size=1,
-        on_list=lambda ids, nth: down() if (ids, nth) == (["2"], 1) else listing(ids),
+        on_list=lambda ids, nth: down() if (ids, nth) == (["2"], 1) else page(ids),
     )
     found = await desk.outcomes_of(["1", "2", "3"])
 

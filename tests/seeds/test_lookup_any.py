@@ -60,7 +60,7 @@ class World:
             self.away.append((begin, begin + draw.uniform(0.0, draw.choice([2.0, 40.0, 120.0]))))
         self.desk = Desk(
             on_seed=lambda one, _nth: self.answer(3.0, self.seed(one)),
-            on_list=lambda ids, _nth: self.answer(0.5, self.listing(ids)),
+            on_list=lambda ids, _nth: self.answer(0.5, self.page(ids)),
             on_fetch=lambda one, _nth: self.answer(0.2, Task(one)),
             on_seeds=lambda ids, _nth: self.answer(3.0, self.seeds(ids)),
             list_size=draw.choice([1, 100, 100]),
@@ -75,7 +75,7 @@ class World:
         disturbed = self.draw.random() < self.mood
         return After(seconds, self.draw.choice(DISTURBANCES)() if disturbed else given)
 
-    def listing(self, ids: list[str]) -> Any:
+    def page(self, ids: list[str]) -> Any:
         """List what there is."""
         if not self.has_list:
             return errors.UnsupportedError(status_code=404)

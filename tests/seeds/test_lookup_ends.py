@@ -14,7 +14,7 @@ import trio
 
 from _desk import After, Desk, collect, down, later, seed, seeds_of
 from mj_async import Dialect, SeedOutcome, Task, errors
-from mj_async._lifecycle import Life
+from mj_async._lifecycle import Lifecycle
 from mj_async.testing import FakeGateway
 
 pytestmark = pytest.mark.anyio
@@ -158,13 +158,13 @@ async def test_closing_the_client_ends_the_run(state: Callable[[Desk], None]) ->
     """What was received is given, and then it is said that the client is closed."""
     desk = Desk()
     state(desk)
-    life = Life(desk.clock)
+    lifecycle = Lifecycle(desk.clock)
     before = tasks_running()
     found: list[SeedOutcome] = []
-    async with desk.run(GIVEN, concurrency=2, life=life) as outcomes:
+    async with desk.run(GIVEN, concurrency=2, lifecycle=lifecycle) as outcomes:
         found.append(await anext(outcomes))
         await desk.clock.sleep(1.0)
-        life.close()
+        lifecycle.close()
         with pytest.raises(errors.ClientStateError, match="closed"):
             async for outcome in outcomes:
                 found.append(outcome)  # noqa: PERF401  # it raises at its end

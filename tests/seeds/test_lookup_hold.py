@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from _desk import After, Desk, collect, down, later, listing, seed, seeds_of
+from _desk import After, Desk, collect, down, later, page, seed, seeds_of
 from mj_async import Dialect, Task, TaskList, errors
 from mj_async.testing import FakeGateway
 
@@ -28,7 +28,7 @@ def desk_down(begin: float, end: float, **answers: Any) -> Desk:
         return lambda asked, nth: down() if begin <= desk.clock.now() < end else answer(asked, nth)
 
     desk.on_seed = unless_down(answers.get("on_seed", seed))
-    desk.on_list = unless_down(answers.get("on_list", listing))
+    desk.on_list = unless_down(answers.get("on_list", page))
     desk.on_fetch = unless_down(answers.get("on_fetch", desk.on_fetch))
     desk.on_seeds = unless_down(answers.get("on_seeds", desk.on_seeds))
     return desk
@@ -38,7 +38,7 @@ async def test_after_so_many_failures_it_is_asked_whether_the_gateway_lives() ->
     """Two failures in a row, with a concurrency of two, are followed by a list of one id."""
     desk = Desk(
         on_seed=lambda one, nth: After(float(one), down()) if nth == 1 else seed(one),
-        on_list=lambda ids, _nth: After(0.5, listing(ids)),
+        on_list=lambda ids, _nth: After(0.5, page(ids)),
     )
     found = await desk.outcomes_of(GIVEN[:3], concurrency=2)
 
@@ -184,7 +184,7 @@ async def test_a_request_from_before_the_silence_does_not_count(seconds: float) 
         return later(one) if nth == 2 else seed(one)
 
     desk.on_seed = on_seed
-    desk.on_list = lambda ids, _nth: down() if desk.clock.now() < 30.0 else listing(ids)
+    desk.on_list = lambda ids, _nth: down() if desk.clock.now() < 30.0 else page(ids)
     found = await desk.outcomes_of(GIVEN[:4], concurrency=3, max_asks=2)
 
     assert [0.0, seconds + 30.0, seconds + 60.0] == desk.at("seed", "1")
@@ -201,7 +201,7 @@ async def test_an_answer_during_the_question_does_not_count_what_led_to_it() -> 
         return After(5.0, seed(one)) if one == "1" else down()
 
     desk.on_seed = on_seed
-    desk.on_list = lambda ids, nth: After(10.0, down()) if nth == 1 else listing(ids)
+    desk.on_list = lambda ids, nth: After(10.0, down()) if nth == 1 else page(ids)
     found = await desk.outcomes_of(GIVEN[:4], concurrency=3, max_asks=2, ask_again_after=15.0)
 
     assert [0.0, 15.0] == desk.at("list")
@@ -249,7 +249,7 @@ async def test_silences_are_counted_in_a_row() -> None:
         return down() if any(begin <= now < end for begin, end in dead) else answer
 
     desk.on_seed = lambda one, nth: unless_dead(After(2.0, later(one) if nth < 3 else seed(one)))
-    desk.on_list = lambda ids, _nth: unless_dead(listing(ids))
+    desk.on_list = lambda ids, _nth: unless_dead(page(ids))
     found = await desk.outcomes_of(GIVEN[:2], concurrency=2)
 
     assert [0.0, 30.0, 60.0] == desk.at("list")[:3]

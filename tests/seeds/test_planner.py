@@ -7,27 +7,27 @@ from typing import Any
 import attrs
 import pytest
 
-from _desk import down, later, listing, seed
+from _desk import down, later, page, seed
 from mj_async import ImageSeed, SeedOutcome, Task, TaskList, errors
-from mj_async._seeds.planner import Ledger, Plan
-from mj_async._seeds.queues import Entry
+from mj_async._seeds.planner import SeedOptions, SeedPlanner
+from mj_async._seeds.queues import SeedItem
 
 DONE = Task("0", status="SUCCESS")
 
 
 @attrs.define
-class Run:
+class OutcomeStream:
     """A ledger, and what has landed from it."""
 
     landed: list[SeedOutcome] = attrs.field(factory=list)
     plan: dict[str, Any] = attrs.field(factory=dict)
-    ledger: Ledger = attrs.field(init=False)
+    ledger: SeedPlanner = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         plan = {"concurrency": 2, "batch_size": 1, "ask_again_after": 30.0, "max_asks": 2}
-        self.ledger = Ledger(Plan(**{**plan, **self.plan}), self.landed.append)
+        self.ledger = SeedPlanner(SeedOptions(**{**plan, **self.plan}), self.landed.append)
 
-    def begin(self, ids: str, *, listed: bool = True) -> list[Entry]:
+    def begin(self, ids: str, *, listed: bool = True) -> list[SeedItem]:
         """Give the ids in, and take those to be asked for one by one."""
         tasks = [attrs.evolve(DONE, id=one) if listed else one for one in ids]
         self.ledger.add_all(tasks)
@@ -44,7 +44,7 @@ class Run:
 
 def test_a_listed_id_lands_or_is_asked_for() -> None:
     """Only what has succeeded without showing its seed is left."""
-    run = Run()
+    run = OutcomeStream()
     run.begin("abcde", listed=False)
     entries = run.ledger.take_list(0.0, 100)
     tasks = [
@@ -69,7 +69,7 @@ def test_a_listed_id_lands_or_is_asked_for() -> None:
 
 def test_an_id_that_may_be_had_later_is_due_later() -> None:
     """It is not given out before, and its last error is its outcome."""
-    run = Run()
+    run = OutcomeStream()
     (entry,) = run.begin("a")
     run.ledger.failed([entry], later("a"), 10.0)
 
@@ -83,7 +83,7 @@ def test_an_id_that_may_be_had_later_is_due_later() -> None:
 
 def test_failures_in_a_row_hold_everything() -> None:
     """Nothing is given out any more but the question whether the gateway lives."""
-    run = Run()
+    run = OutcomeStream()
     first, second, _third = run.begin("abc")
     run.ledger.add_all(["x"])
     run.ledger.failed([first], down(), 1.0)
@@ -100,7 +100,7 @@ def test_failures_in_a_row_hold_everything() -> None:
 @pytest.mark.parametrize("lives", [True, False])
 def test_whether_failures_count_is_known_afterwards(lives: bool) -> None:  # noqa: FBT001
     """With one ask in all, they are outcomes where the gateway lives, and else forgotten."""
-    run = Run(plan={"max_asks": 1})
+    run = OutcomeStream(plan={"max_asks": 1})
     first, second = run.begin("ab")
     run.ledger.failed([first], down(), 1.0)
     run.ledger.failed([second], down(), 2.0)
@@ -116,7 +116,7 @@ def test_whether_failures_count_is_known_afterwards(lives: bool) -> None:  # noq
 
 def test_what_does_not_count_is_forgotten() -> None:
     """After a silence an id has all its asks again."""
-    run = Run()
+    run = OutcomeStream()
     first, second = run.begin("ab")
     run.ledger.failed([first], down(), 1.0)
     run.ledger.failed([second], down(), 2.0)
@@ -134,7 +134,7 @@ def test_what_does_not_count_is_forgotten() -> None:
 
 def test_an_answer_while_it_is_asked_does_not_make_them_count() -> None:
     """The gateway may have sent it before it went."""
-    run = Run(plan={"max_asks": 1, "concurrency": 2})
+    run = OutcomeStream(plan={"max_asks": 1, "concurrency": 2})
     first, second, third = run.begin("abc")
     run.ledger.failed([first], down(), 1.0)
     run.ledger.failed([second], down(), 2.0)
@@ -149,7 +149,7 @@ def test_an_answer_while_it_is_asked_does_not_make_them_count() -> None:
 
 def test_a_list_that_can_be_read_again_is_a_list() -> None:
     """By it the gateway is asked whether it lives, and by /fetch where the last was not read."""
-    ledger = Run().ledger
+    ledger = OutcomeStream().ledger
     ledger.add_all([str(number) for number in range(3)])
     seen = []
     ledger.failed(ledger.take_list(0.0, 1), errors.UnsupportedError(status_code=404), 0.0)
@@ -162,7 +162,7 @@ def test_a_list_that_can_be_read_again_is_a_list() -> None:
 
 def test_another_answer_makes_a_failure_count() -> None:
     """It shows that the gateway lives."""
-    run = Run(plan={"max_asks": 1})
+    run = OutcomeStream(plan={"max_asks": 1})
     first, second = run.begin("ab")
     run.ledger.failed([first], down(), 1.0)
     run.ledger.seeded([second], [seed("b")])
@@ -172,14 +172,14 @@ def test_another_answer_makes_a_failure_count() -> None:
 
 def test_an_outcome_has_an_error_of_its_own() -> None:
     """A list's error is copied for each of its ids, and a seed's gets the task that was seen."""
-    run = Run(plan={"max_asks": 1, "concurrency": 9})
+    run = OutcomeStream(plan={"max_asks": 1, "concurrency": 9})
     run.begin("ab", listed=False)
     error = errors.APIError(status_code=400)
     run.ledger.failed(run.ledger.take_list(0.0, 9), error, 0.0)
 
     assert ["a", "b"] == [one.error.task_id for one in run.landed if one.error]
     assert error.task_id is None
-    other = Run()
+    other = OutcomeStream()
     (entry,) = other.begin("c")
     other.ledger.failed([entry], errors.SeedUnavailableError(task_id="c", code=4), 0.0)
 
@@ -188,13 +188,13 @@ def test_an_outcome_has_an_error_of_its_own() -> None:
 
 def test_the_input_is_wanted_as_far_as_there_is_room() -> None:
     """A hundred are read ahead, and ten thousand are under way at most."""
-    run = Run(plan={"concurrency": 20_000})
+    run = OutcomeStream(plan={"concurrency": 20_000})
     wanted = []
     while run.ledger.wanted:
         wanted.append(run.ledger.wanted)
         run.ledger.add_all([str(number) for number in range(100)])
         entries = run.ledger.take_list(0.0, 100)
-        run.ledger.listed(entries, listing([entry.task_id for entry in entries]))
+        run.ledger.listed(entries, page([entry.task_id for entry in entries]))
         for _ in entries:
             run.ledger.failed(run.ledger.take_seeds(0.0), later("0"), 0.0)
 
@@ -206,7 +206,7 @@ def test_the_input_is_wanted_as_far_as_there_is_room() -> None:
 
 def test_who_reads_is_told_whether_somebody_can_go_on() -> None:
     """With the first id, when there are enough, and with each task."""
-    ledger = Run().ledger
+    ledger = OutcomeStream().ledger
     told = [ledger.add_all(["a"]), ledger.add_all(["b"]), ledger.add_all([DONE])]
     told.append(ledger.add_all([str(number) for number in range(98)]))
 
@@ -215,7 +215,7 @@ def test_who_reads_is_told_whether_somebody_can_go_on() -> None:
 
 def test_a_seed_of_another_id_is_nobodys() -> None:
     """What was not asked for is left aside."""
-    run = Run(plan={"batch_size": 2})
+    run = OutcomeStream(plan={"batch_size": 2})
     run.ledger.add_all([attrs.evolve(DONE, id=one) for one in "ab"])
     run.ledger.seeded(run.ledger.take_seeds(0.0), [ImageSeed("x", "5", "documented"), seed("a")])
 

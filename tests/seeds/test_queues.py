@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from mj_async._seeds.queues import Entry, Queues
+from mj_async._seeds.queues import SeedItem, SeedQueues
 
 
-def names(entries: list[Entry]) -> str:
+def names(entries: list[SeedItem]) -> str:
     """Name entries in order."""
     return "".join(entry.task_id for entry in entries)
 
 
-def fill(queues: Queues, ids: str, *, listed: bool = False) -> None:
+def fill(queues: SeedQueues, ids: str, *, listed: bool = False) -> None:
     """Add an entry for each letter."""
     for task_id in ids:
-        queues.add(Entry(task_id, listed=listed))
+        queues.add(SeedItem(task_id, listed=listed))
 
 
 def test_a_batch_waits_until_it_is_whole() -> None:
     """Part of one is given where no more will come, or none has come for half a second."""
-    queues = Queues(1, 1)
+    queues = SeedQueues(1, 1)
     fill(queues, "abcd")
 
     assert "abc" == names(queues.take_list(0.0, 3, part=False))
@@ -37,7 +37,7 @@ def test_a_batch_waits_until_it_is_whole() -> None:
 
 def test_nothing_is_listed_while_seeds_are_ready() -> None:
     """Enough to ask for is enough."""
-    queues = Queues(2, 1)
+    queues = SeedQueues(2, 1)
     fill(queues, "ab")
     fill(queues, "xy", listed=True)
 
@@ -48,10 +48,10 @@ def test_nothing_is_listed_while_seeds_are_ready() -> None:
 
 def test_those_at_the_back_come_when_they_are_due_and_before_the_input() -> None:
     """By the time at which they are due, each to its own kind."""
-    queues = Queues(2, 1)
-    queues.put_back(Entry("b"), 20.0)
-    queues.put_back(Entry("a"), 10.0)
-    queues.put_back(Entry("x", listed=True), 15.0)
+    queues = SeedQueues(2, 1)
+    queues.put_back(SeedItem("b"), 20.0)
+    queues.put_back(SeedItem("a"), 10.0)
+    queues.put_back(SeedItem("x", listed=True), 15.0)
     fill(queues, "cd")
 
     assert 10.0 == queues.due
@@ -65,7 +65,7 @@ def test_those_at_the_back_come_when_they_are_due_and_before_the_input() -> None
 
 def test_the_input_waits_for_both_kinds() -> None:
     """A hundred are read ahead, and none while a hundred seeds are ready."""
-    queues = Queues(2, 1)
+    queues = SeedQueues(2, 1)
     fill(queues, "ab")
 
     assert (98, 2) == (queues.room, queues.fresh)
@@ -76,9 +76,9 @@ def test_the_input_waits_for_both_kinds() -> None:
 
 def test_seeds_are_taken_together_but_for_those_alone() -> None:
     """A batch ends before one that has to be asked singly."""
-    queues = Queues(2, 3)
+    queues = SeedQueues(2, 3)
     fill(queues, "abcd", listed=True)
-    queues.add(Entry("e", listed=True, alone=True))
+    queues.add(SeedItem("e", listed=True, alone=True))
     fill(queues, "fg", listed=True)
     taken = [names(queues.take_seeds(0.0)) for _ in range(5)]
 

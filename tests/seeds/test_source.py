@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from mj_async import Task, errors
-from mj_async._seeds.source import Intake, Recent
+from mj_async._seeds.source import IdSource, RecentIds
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_only_the_last_hundred_thousand_are_remembered() -> None:
     """Behind them an id is new again, so that memory stays flat."""
-    recent = Recent()
+    recent = RecentIds()
     new = [recent.add(f"{number}") for number in range(100_001)]
 
     assert all(new)
@@ -57,7 +57,7 @@ class Both:
 async def test_it_is_read_in_pieces(make: Any, expected: list[list[str]]) -> None:
     """So many at a time of what is at hand, and one of what is awaited, repeated ones left out."""
     pieces = []
-    async with Intake(make()) as intake:
+    async with IdSource(make()) as intake:
         while not intake.ended:
             pieces.append(await intake.read(3))
 
@@ -67,7 +67,7 @@ async def test_it_is_read_in_pieces(make: Any, expected: list[list[str]]) -> Non
 
 async def test_what_is_wrong_ends_it_and_is_kept() -> None:
     """What came before a bad id is given with it."""
-    async with Intake(iter(["1", "", "2"])) as intake:
+    async with IdSource(iter(["1", "", "2"])) as intake:
         given = await intake.read(9)
 
     assert (["1"], True) == (given, intake.ended)
@@ -77,9 +77,9 @@ async def test_what_is_wrong_ends_it_and_is_kept() -> None:
 async def test_an_input_that_can_be_looked_at_twice_is_checked_at_once() -> None:
     """A list with a bad id is refused before the run begins; an iterator is not looked at."""
     given = iter(["1", ""])
-    Intake(given)
+    IdSource(given)
 
     assert "1" == next(given)
     for bad in (["1", ""], [Task("1"), Task("a/b")], {"": 1}):
         with pytest.raises(errors.ConfigurationError, match="the task id"):
-            Intake(bad)
+            IdSource(bad)

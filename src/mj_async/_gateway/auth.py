@@ -15,9 +15,9 @@ from .._http.session import is_held
 from .._protocol import requests
 
 if TYPE_CHECKING:
-    from .._http.session import Exchange, Turn
-    from .._protocol.requests import Ask, Scheme
-    from .._protocol.response import Reply
+    from .._http.session import RequestOptions, Session
+    from .._protocol.requests import APIRequest, Scheme
+    from .._protocol.response import APIResponse
 
 T = TypeVar("T")
 
@@ -49,22 +49,24 @@ class _Search:
 
 
 @attrs.define(eq=False)
-class Signer:
+class Authenticator:
     """Sends each request with the key as the gateway takes it.
 
     Args:
-        exchange: Sends.
+        session: Sends.
         scheme: How, or None to find out.
     """
 
-    _exchange: Exchange
+    _session: Session
     scheme: Scheme | None
     had_good_answer: bool = attrs.field(default=False, init=False)
     _search: _Search | None = attrs.field(default=None, init=False)
     # Those of a search that the gate has stopped, which goes on behind them.
     _refusals: list[errors.AuthenticationError] = attrs.field(factory=list, init=False)
 
-    async def attempt(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
+    async def attempt(
+        self, request: APIRequest, read: Callable[[APIResponse], T], options: RequestOptions
+    ) -> T:
         """Send a request once, but for the search on a 401 before anything has succeeded.
 
         Raises:
@@ -74,16 +76,18 @@ class Signer:
         """
         while self.scheme is None:
             try:
-                return await self._find_or_wait(ask, read, turn)
+                return await self._find_or_wait(request, read, options)
             except _UnsettledError:
                 pass
             except errors.RateLimitError as held:
                 if not is_held(held):  # but the gateway's own word
                     raise
-                await self._exchange.wait_out(held, turn)
-        return await self._send(self.scheme, ask, read, turn)
+                await self._session.wait_out(held, options)
+        return await self._send(self.scheme, request, read, options)
 
-    async def _find_or_wait(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
+    async def _find_or_wait(
+        self, request: APIRequest, read: Callable[[APIResponse], T], options: RequestOptions
+    ) -> T:
         """Find out, or wait a moment for the call that does.
 
         A thousand calls must not try three keys each; but where the one that finds out is slow
@@ -91,30 +95,32 @@ class Signer:
         """
         # Nobody sleeps at the gate meanwhile, for the others could not say that it is held.
         # A search that is refused there ends, and whoever comes first goes on with it.
-        at_once = attrs.evolve(turn, held_until=-math.inf)
+        at_once = attrs.evolve(options, held_until=-math.inf)
         search = self._search
         if search is None:
-            return await self._find(ask, read, at_once)
-        await self._exchange.wait_for(search.ended, _PATIENCE)
-        search.check(ask.task_id)
+            return await self._find(request, read, at_once)
+        await self._session.wait_for(search.ended, _PATIENCE)
+        search.check(request.task_id)
         if search.ended.is_set() and search.cut_off and self.scheme is None:
             raise _UnsettledError  # and one of the others finds out
         try:
-            return await self._send(self.scheme or requests.SCHEMES[0], ask, read, at_once)
+            return await self._send(self.scheme or requests.SCHEMES[0], request, read, at_once)
         except errors.AuthenticationError:
             if self.scheme is not None:  # found meanwhile; a 401 is final then
                 raise
-        await self._exchange.wait_for(search.ended, None)
-        search.check(ask.task_id)
+        await self._session.wait_for(search.ended, None)
+        search.check(request.task_id)
         raise _UnsettledError
 
-    async def _find(self, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
+    async def _find(
+        self, request: APIRequest, read: Callable[[APIResponse], T], options: RequestOptions
+    ) -> T:
         search = self._search = _Search()
         refusals, self._refusals = self._refusals, []
         try:
             for scheme in requests.SCHEMES[len(refusals) :]:
                 try:
-                    return await self._send(scheme, ask, read, turn)
+                    return await self._send(scheme, request, read, options)
                 except errors.AuthenticationError as error:
                     refusals.append(error)
             search.refusal = refusals[0]
@@ -127,9 +133,15 @@ class Signer:
             self._search = None
             search.ended.set()
 
-    async def _send(self, scheme: Scheme, ask: Ask, read: Callable[[Reply], T], turn: Turn) -> T:
+    async def _send(
+        self,
+        scheme: Scheme,
+        request: APIRequest,
+        read: Callable[[APIResponse], T],
+        options: RequestOptions,
+    ) -> T:
         try:
-            result = await self._exchange.attempt(ask, scheme, read, turn)
+            result = await self._session.attempt(request, scheme, read, options)
         except _PROOF:
             self._learn(scheme)
             raise

@@ -13,17 +13,17 @@ from .. import errors
 from .._config import Dialect
 from .._http.instrumentation import Attempt
 from .._http.retry import SEED_PAUSE
-from .._http.session import Turn
+from .._http.session import RequestOptions
 from .._models import ImageSeed, Task, TaskList
 from .._protocol import parse, requests
-from .auth import Signer
+from .auth import Authenticator
 from .lists import LIST_LIMIT, Lists, is_html, merge
 
 if TYPE_CHECKING:
     from .._clock import Clock
     from .._config import Settings
-    from .._http.session import Exchange
-    from .._protocol.response import Reply
+    from .._http.session import Session
+    from .._protocol.response import APIResponse
 
 T = TypeVar("T")
 
@@ -40,35 +40,35 @@ class Gateway:
 
     Args:
         settings: The client's.
-        exchange: Sends.
+        session: Sends.
         clock: The client's time.
     """
 
     _settings: Settings
-    _exchange: Exchange
+    _session: Session
     _clock: Clock
     lists: Lists = attrs.field(init=False)
-    _signer: Signer = attrs.field(init=False)
+    _authenticator: Authenticator = attrs.field(init=False)
     _seed_route: requests.SeedRoute | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         dialect = self._settings.dialect
         scheme = None if dialect.auth == "auto" else dialect.auth
-        self._signer = Signer(self._exchange, scheme)
+        self._authenticator = Authenticator(self._session, scheme)
         encoding = None if dialect.ids == "auto" else dialect.ids
-        self.lists = Lists(self._signer, self._clock, encoding)
+        self.lists = Lists(self._authenticator, self._clock, encoding)
         self._seed_route = None if dialect.seed == "auto" else dialect.seed
 
     @property
     def had_good_answer(self) -> bool:
         """Whether this client has ever had one, so that base_url is right."""
-        return self._signer.had_good_answer
+        return self._authenticator.had_good_answer
 
     @property
     def dialect(self) -> Dialect:
         """The client's, with what was found out in place of "auto"."""
         return Dialect(
-            auth=self._signer.scheme or "auto",
+            auth=self._authenticator.scheme or "auto",
             ids=self.lists.encoding or "auto",
             seed=self._seed_route or "auto",
         )
@@ -77,21 +77,24 @@ class Gateway:
 
     async def poll(self, task_id: str) -> Task:
         """Ask once for a task; a wait's schedule is its retry, and its deadline cuts it."""
-        turn = Turn(limit=_TASK_LIMIT, patient=True, attempt=Attempt(is_poll=True))
-        task = await self._fetch(task_id, turn)
+        options = RequestOptions(limit=_TASK_LIMIT, patient=True, attempt=Attempt(is_poll=True))
+        task = await self._fetch(task_id, options)
         self.lists.gateway_lives()
         return task
 
-    async def _fetch(self, task_id: str, turn: Turn) -> Task:
-        return await self._signer.attempt(requests.fetch(task_id), parse.read_task, turn)
+    async def _fetch(self, task_id: str, options: RequestOptions) -> Task:
+        return await self._authenticator.attempt(
+            requests.fetch(task_id), parse.parse_task_response, options
+        )
 
     async def fetch_task(self, task_id: str, timeout: float | None) -> Task:
         """Ask for a task, with retries."""
         with _about(task_id):
-            return await self._exchange.call(
+            return await self._session.call(
                 f"fetch_task {task_id}",
                 lambda held_until, attempt: self._fetch(
-                    task_id, Turn(limit=_TASK_LIMIT, held_until=held_until, attempt=attempt)
+                    task_id,
+                    RequestOptions(limit=_TASK_LIMIT, held_until=held_until, attempt=attempt),
                 ),
                 timeout=timeout,
             )
@@ -104,12 +107,12 @@ class Gateway:
         asked: set[str] = set()
 
         async def list_batch(batch: list[str]) -> None:
-            def ask(held_until: float, attempt: Attempt) -> Awaitable[list[Task]]:
-                turn = Turn(limit=LIST_LIMIT, held_until=held_until, attempt=attempt)
-                return self.lists.ask(batch, turn)
+            def send(held_until: float, attempt: Attempt) -> Awaitable[list[Task]]:
+                options = RequestOptions(limit=LIST_LIMIT, held_until=held_until, attempt=attempt)
+                return self.lists.list_batch(batch, options)
 
             name = f"list_tasks of {len(batch)}"
-            merge(found, batch, await self._exchange.call(name, ask, timeout=timeout))
+            merge(found, batch, await self._session.call(name, send, timeout=timeout))
             asked.update(batch)
 
         try:
@@ -124,21 +127,23 @@ class Gateway:
     async def image_seed(self, task_id: str, timeout: float | None) -> ImageSeed:
         """Ask for a seed, with retries that leave a slow gateway its time."""
         with _about(task_id):
-            return await self._exchange.call(
+            return await self._session.call(
                 f"image_seed {task_id}",
                 lambda held_until, attempt: self._ask_seed(
                     task_id,
-                    Turn(limit=_TASK_LIMIT, slow=True, held_until=held_until, attempt=attempt),
+                    RequestOptions(
+                        limit=_TASK_LIMIT, slow=True, held_until=held_until, attempt=attempt
+                    ),
                 ),
                 timeout=timeout,
                 pause=SEED_PAUSE,
             )
 
-    async def _ask_seed(self, task_id: str, turn: Turn) -> ImageSeed:
+    async def _ask_seed(self, task_id: str, options: RequestOptions) -> ImageSeed:
         if self._seed_route is not None:
-            return await self._ask_seed_by(self._seed_route, task_id, turn)
+            return await self._ask_seed_by(self._seed_route, task_id, options)
         try:
-            seed = await self._ask_seed_by("path", task_id, turn)
+            seed = await self._ask_seed_by("path", task_id, options)
         except (errors.UnsupportedError, errors.UnexpectedAnswerError) as error:
             if not _route_is_missing(error):
                 raise
@@ -149,13 +154,13 @@ class Gateway:
         else:
             self._seed_route = "path"
             return seed
-        return await self._ask_seed_as_documented(task_id, refusal, turn)
+        return await self._ask_seed_as_documented(task_id, refusal, options)
 
     async def _ask_seed_as_documented(
-        self, task_id: str, refusal: errors.MJError, turn: Turn
+        self, task_id: str, refusal: errors.MJError, options: RequestOptions
     ) -> ImageSeed:
         try:
-            seed = await self._ask_seed_by("multipart", task_id, turn)
+            seed = await self._ask_seed_by("multipart", task_id, options)
         except (errors.UnsupportedError, errors.UnexpectedAnswerError) as error:
             if not _route_is_missing(error):
                 raise
@@ -165,17 +170,21 @@ class Gateway:
         self._seed_route = "multipart"
         return seed
 
-    async def _ask_seed_by(self, route: requests.SeedRoute, task_id: str, turn: Turn) -> ImageSeed:
-        def read(reply: Reply) -> ImageSeed:
-            return parse.read_seed(reply, "image-seed" if route == "path" else "documented")
+    async def _ask_seed_by(
+        self, route: requests.SeedRoute, task_id: str, options: RequestOptions
+    ) -> ImageSeed:
+        def read(response: APIResponse) -> ImageSeed:
+            return parse.parse_seed_response(
+                response, "image-seed" if route == "path" else "documented"
+            )
 
-        return await self._signer.attempt(requests.image_seed(task_id, route), read, turn)
+        return await self._authenticator.attempt(requests.image_seed(task_id, route), read, options)
 
     # --- once, however long the gate is held: for runs of seeds -----------------------------
 
     async def fetch_once(self, task_id: str) -> Task:
         """Ask for a task."""
-        task = await self._fetch(task_id, Turn(limit=_TASK_LIMIT, patient=True))
+        task = await self._fetch(task_id, RequestOptions(limit=_TASK_LIMIT, patient=True))
         self.lists.gateway_lives()
         return task
 
@@ -187,22 +196,22 @@ class Gateway:
     async def list_once(self, task_ids: list[str]) -> TaskList:
         """List up to `list_size` ids."""
         found: dict[str, Task] = {}
-        turn = Turn(limit=LIST_LIMIT, patient=True)
-        merge(found, task_ids, await self.lists.ask(task_ids, turn))
+        options = RequestOptions(limit=LIST_LIMIT, patient=True)
+        merge(found, task_ids, await self.lists.list_batch(task_ids, options))
         return _in_order(task_ids, found)
 
     async def seed_once(self, task_id: str) -> ImageSeed:
         """Ask for a seed."""
-        turn = Turn(limit=_TASK_LIMIT, slow=True, patient=True)
+        options = RequestOptions(limit=_TASK_LIMIT, slow=True, patient=True)
         with _about(task_id):
-            return await self._ask_seed(task_id, turn)
+            return await self._ask_seed(task_id, options)
 
     async def seeds_once(self, task_ids: list[str]) -> list[ImageSeed]:
         """Ask for several seeds by the documented form, which is answered by tasks."""
-        turn = Turn(limit=LIST_LIMIT, slow=True, patient=True)
-        ask = requests.image_seeds(task_ids)
-        listing = await self._signer.attempt(ask, parse.read_tasks, turn)
-        return [ImageSeed(task.id, task.seed, "documented", task) for task in listing.tasks]
+        options = RequestOptions(limit=LIST_LIMIT, slow=True, patient=True)
+        request = requests.image_seeds(task_ids)
+        page = await self._authenticator.attempt(request, parse.parse_list_response, options)
+        return [ImageSeed(task.id, task.seed, "documented", task) for task in page.tasks]
 
 
 @contextmanager

@@ -10,15 +10,15 @@ import attrs
 
 from .. import errors
 from .._http.instrumentation import Attempt
-from .._http.session import Turn
+from .._http.session import RequestOptions
 from .._models import Task, is_further
 from .._protocol import parse, requests
 
 if TYPE_CHECKING:
     from .._clock import Clock
-    from .._protocol.parse import Listing
+    from .._protocol.parse import TaskPage
     from .._protocol.requests import Encoding
-    from .auth import Signer
+    from .auth import Authenticator
 
 # A list of 100 has some 200 kB; masks and previews may be in it.
 LIST_LIMIT = 16 * 2**20
@@ -36,12 +36,12 @@ class Lists:
     """The list of one gateway, as a client has come to know it.
 
     Args:
-        signer: Sends.
+        authenticator: Sends.
         clock: The client's time.
         encoding: That of the ids; None: it is found out.
     """
 
-    _signer: Signer
+    _authenticator: Authenticator
     _clock: Clock
     encoding: Encoding | None
     lists_one: bool = attrs.field(default=False, init=False)
@@ -50,89 +50,99 @@ class Lists:
     _asked_from: float = attrs.field(default=-math.inf, init=False)
     _failures: int = attrs.field(default=0, init=False)
 
-    async def ask(self, task_ids: list[str], turn: Turn) -> list[Task]:
+    async def list_batch(self, task_ids: list[str], options: RequestOptions) -> list[Task]:
         """List one batch, also where a gateway answers one id a call."""
         if self.lists_one and len(task_ids) > 1:
-            return await self._list_singly(task_ids, turn)
-        listing = await self._list_part(task_ids, turn)
-        if not listing.bare:
-            await self._check_answer(task_ids, listing.tasks, turn)
-            return list(listing.tasks)
-        return [*listing.tasks, *await self._list_rest(task_ids, listing.tasks[0].id, turn)]
+            return await self._list_singly(task_ids, options)
+        page = await self._list_part(task_ids, options)
+        if not page.bare:
+            await self._check_answer(task_ids, page.tasks, options)
+            return list(page.tasks)
+        return [*page.tasks, *await self._list_rest(task_ids, page.tasks[0].id, options)]
 
-    async def _list_part(self, task_ids: list[str], turn: Turn) -> Listing:
+    async def _list_part(self, task_ids: list[str], options: RequestOptions) -> TaskPage:
         """List some; where the answer is too large, in halves."""
         try:
-            return await self._list_in_known_encoding(task_ids, turn)
+            return await self._list_in_known_encoding(task_ids, options)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             if not _is_too_large(error) or len(task_ids) == 1:
                 raise
         middle = len(task_ids) // 2
         halves = task_ids[:middle], task_ids[middle:]
-        parts = [await self._list_part(half, turn) for half in halves]
-        return parse.Listing(tuple(task for part in parts for task in part.tasks))
+        parts = [await self._list_part(half, options) for half in halves]
+        return parse.TaskPage(tuple(task for part in parts for task in part.tasks))
 
-    async def _list_rest(self, task_ids: list[str], answered: str, turn: Turn) -> list[Task]:
+    async def _list_rest(
+        self, task_ids: list[str], answered: str, options: RequestOptions
+    ) -> list[Task]:
         """Ask singly for the others where a gateway answers one task, as is documented."""
         others = [task_id for task_id in task_ids if task_id != answered]
         if len(others) in (0, len(task_ids)):
             return []
         self.lists_one = True
-        return [task for one in others for task in await self.ask([one], turn)]
+        return [task for one in others for task in await self.list_batch([one], options)]
 
-    async def _list_singly(self, task_ids: list[str], turn: Turn) -> list[Task]:
-        tasks = [task for one in task_ids for task in await self.ask([one], turn)]
-        await self._check_answer(task_ids, tasks, turn)
+    async def _list_singly(self, task_ids: list[str], options: RequestOptions) -> list[Task]:
+        tasks = [task for one in task_ids for task in await self.list_batch([one], options)]
+        await self._check_answer(task_ids, tasks, options)
         return tasks
 
-    async def _check_answer(self, task_ids: list[str], tasks: Sequence[Task], turn: Turn) -> None:
+    async def _check_answer(
+        self, task_ids: list[str], tasks: Sequence[Task], options: RequestOptions
+    ) -> None:
         """Refuse an answer that lies: new-api gives an empty one when its database fails."""
         answered = any(task.id in task_ids for task in tasks)
         if answered or len(task_ids) == 1:
             return
         try:
-            await self._signer.attempt(requests.fetch(task_ids[0]), parse.read_task, turn)
+            await self._authenticator.attempt(
+                requests.fetch(task_ids[0]), parse.parse_task_response, options
+            )
         except errors.TaskNotFoundError:
             return
         raise errors.ServerError(
             description=f"the list has none of the ids, and yet the gateway knows {task_ids[0]}"
         )
 
-    async def _list_in_known_encoding(self, task_ids: list[str], turn: Turn) -> Listing:
+    async def _list_in_known_encoding(
+        self, task_ids: list[str], options: RequestOptions
+    ) -> TaskPage:
         if self.encoding is not None:
-            return await self._list_as(self.encoding, task_ids, turn)
+            return await self._list_as(self.encoding, task_ids, options)
         refusal: errors.MJError | None = None
         try:
-            listing = await self._list_as("json", task_ids, turn)
+            page = await self._list_as("json", task_ids, options)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             if not _not_understood(error):
                 raise
-            listing, refusal = parse.Listing(), error
-        if listing.tasks or (refusal is None and len(task_ids) == 1):
-            self.encoding = "json" if listing.tasks else None
-            return listing
-        return await self._list_as_multipart(task_ids, refusal, turn)
+            page, refusal = parse.TaskPage(), error
+        if page.tasks or (refusal is None and len(task_ids) == 1):
+            self.encoding = "json" if page.tasks else None
+            return page
+        return await self._list_as_multipart(task_ids, refusal, options)
 
     async def _list_as_multipart(
-        self, task_ids: list[str], refusal: errors.MJError | None, turn: Turn
-    ) -> Listing:
+        self, task_ids: list[str], refusal: errors.MJError | None, options: RequestOptions
+    ) -> TaskPage:
         """Try the documented encoding once; if it fares no better, the first answer holds."""
         try:
-            listing = await self._list_as("multipart", task_ids, turn)
+            page = await self._list_as("multipart", task_ids, options)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             if not _not_understood(error):
                 raise
             if refusal is not None:
                 raise refusal from None
             self.encoding = "json"
-            return parse.Listing()
-        if listing.tasks or refusal is not None:
+            return parse.TaskPage()
+        if page.tasks or refusal is not None:
             self.encoding = "multipart"
-        return listing
+        return page
 
-    async def _list_as(self, encoding: Encoding, task_ids: list[str], turn: Turn) -> Listing:
-        ask = requests.list_tasks(task_ids, encoding)
-        return await self._signer.attempt(ask, parse.read_tasks, turn)
+    async def _list_as(
+        self, encoding: Encoding, task_ids: list[str], options: RequestOptions
+    ) -> TaskPage:
+        request = requests.list_tasks(task_ids, encoding)
+        return await self._authenticator.attempt(request, parse.parse_list_response, options)
 
     # --- for polls --------------------------------------------------------------------------
 
@@ -157,23 +167,25 @@ class Lists:
         Raises:
             MJError: The list has failed, and may work the next time.
         """
-        turn = Turn(limit=LIST_LIMIT, patient=True, attempt=Attempt(is_poll=True))
+        options = RequestOptions(limit=LIST_LIMIT, patient=True, attempt=Attempt(is_poll=True))
         try:
-            listing = await self._list_part(task_ids, turn)
+            page = await self._list_part(task_ids, options)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             self._failures += 1
-            if not await self._is_refusal(error, task_ids[0], turn):
+            if not await self._is_refusal(error, task_ids[0], options):
                 raise
             self._pause = _pause_after(error)
             return []
         found: dict[str, Task] = {}
-        merge(found, task_ids, listing.tasks)
-        self.lists_one = self.lists_one or (listing.bare and len(task_ids) > 1)
+        merge(found, task_ids, page.tasks)
+        self.lists_one = self.lists_one or (page.bare and len(task_ids) > 1)
         self._works = self._works or bool(found)
         self._failures, self._pause = 0, None
         return list(found.values())
 
-    async def _is_refusal(self, error: errors.MJError, task_id: str, turn: Turn) -> bool:
+    async def _is_refusal(
+        self, error: errors.MJError, task_id: str, options: RequestOptions
+    ) -> bool:
         """Whether the list, and not the gateway, is in the way, so that `/fetch` will do."""
         if isinstance(error, _FOR_ALL):
             return False
@@ -181,11 +193,13 @@ class Lists:
             return True
         if _is_elsewhere(error) and not self._works:
             return True
-        return self._failures > _TOLERATED and await self._knows(task_id, turn)
+        return self._failures > _TOLERATED and await self._knows(task_id, options)
 
-    async def _knows(self, task_id: str, turn: Turn) -> bool:
+    async def _knows(self, task_id: str, options: RequestOptions) -> bool:
         try:
-            await self._signer.attempt(requests.fetch(task_id), parse.read_task, turn)
+            await self._authenticator.attempt(
+                requests.fetch(task_id), parse.parse_task_response, options
+            )
         except errors.MJError as error:
             return isinstance(error, errors.TaskNotFoundError)
         return True

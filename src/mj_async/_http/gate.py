@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ..errors import ConfigurationError, RateLimitError
-from .retry import stretched
+from .retry import with_jitter
 
 if TYPE_CHECKING:
     from .._clock import Clock
@@ -79,7 +79,7 @@ def check_gate(gate: object) -> None:
         )
 
 
-class HoldingGate:
+class BackoffGate:
     """Holds back every call of one client after a 429; what a client has without `gate=...`.
 
     Args:
@@ -116,16 +116,16 @@ class HoldingGate:
         """
         now = self._clock.now()
         if seconds is not None:
-            self._until = max(self._until, now + stretched(seconds))
+            self._until = max(self._until, now + with_jitter(seconds))
         elif now >= self._until:  # else it answers a request that was under way already
             if now >= self._forget_at:
                 self._next_hold = self._first_hold
-            self._until = now + stretched(self._next_hold)
+            self._until = now + with_jitter(self._next_hold)
             self._next_hold = min(LONGEST_HOLD, 2 * self._next_hold)
             self._forget_at = self._until + MEMORY
 
 
-class Budget:
+class RetryBudget:
     """Retries that a client has left, so that a dead gateway is not asked thrice by everybody.
 
     Args:

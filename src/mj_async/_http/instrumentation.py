@@ -14,26 +14,26 @@ from .._protocol.response import clean
 if TYPE_CHECKING:
     from .._clock import Clock
     from .._credentials import Secret
-    from .._protocol.requests import Ask
+    from .._protocol.requests import APIRequest
 
 
 @attrs.frozen(kw_only=True)
 class Statistics:
     """What a client has done so far, as `AsyncMJClient.statistics()` gives it.
 
-    The numbers only grow, but for `lanes`; take two and subtract to know of a time in between.
+    The numbers only grow, except `connections`. Subtract two of them for a time in between.
 
     Args:
         requests: HTTP requests sent, each counted as it begins: also one that was cut off or
             never answered, and each of those that found out how the gateway takes the key. What
-            a lane sends anew because the server had just closed the connection counts once.
+            the pool sends again because the server had just closed the connection counts once.
         retries: How often a call was tried again after a failure, by `RetryPolicy`. Finding out
             is no retry, and neither are polls, nor what `image_seeds` asks again.
         polls: How often waits asked: for one task, or for as many in one list as a `TaskPoller`
             or `wait_for_tasks` had due.
         batches: Those of the requests that asked for several tasks at once.
-        lanes: Connections that are open now, idle ones included; 0 with an `http_client` of the
-            caller's, whose connections are its own.
+        connections: Connections that are open now, idle ones included; 0 with an `http_client` of
+            the caller's, whose connections are its own.
         dialect: The client's, with what was found out in place of "auto"; what is not yet known
             stays "auto".
     """
@@ -42,7 +42,7 @@ class Statistics:
     retries: int
     polls: int
     batches: int
-    lanes: int
+    connections: int
     dialect: Dialect
 
 
@@ -75,10 +75,10 @@ class Counts:
     polls: int = 0
     batches: int = 0
 
-    def add(self, ask: Ask, attempt: Attempt) -> None:
+    def add(self, request: APIRequest, attempt: Attempt) -> None:
         """Count a request that begins."""
         self.requests += 1
-        self.batches += ask.task_id is None
+        self.batches += request.task_id is None
         if attempt.begin_request():
             self.retries += attempt.number > 1
             self.polls += attempt.is_poll

@@ -1,9 +1,9 @@
-"""One connection a lane, as a transport of httpx.
+"""A connection pool as a transport of httpx, which holds one connection in each stock transport.
 
-Stock httpx 0.28 shares one pool between all requests. That pool loses a slot when a request is
-cancelled at the wrong moment (encode/httpcore#1093), until it hangs for ever, and its cost per
-request grows with the number of requests (encode/httpcore#1035). A lane is a stock transport with
-one connection, so that neither can happen: what goes wrong on a lane ends with that lane.
+Stock httpx 0.28 shares one httpcore pool between all requests. That pool loses a slot when a
+request is cancelled at the wrong moment (encode/httpcore#1093), until it hangs for ever, and its
+cost per request grows with the number of requests (encode/httpcore#1035). Here each transport has
+one connection, so that neither can happen: what goes wrong on a connection ends with it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _CLOSED_UNDER_US = (
 )
 
 
-class Lane(httpx.AsyncHTTPTransport):
+class SingleConnectionTransport(httpx.AsyncHTTPTransport):
     """A stock transport with a connection in place of its pool.
 
     A pool of one takes a quarter of a request's time, to find out which connection is free. httpx
@@ -63,38 +63,38 @@ class Lane(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-class Lanes(httpx.AsyncBaseTransport):
+class ConnectionPool(httpx.AsyncBaseTransport):
     """As many connections as there are requests at once; whoever sends bounds that number.
 
-    The lane that was used last is taken first, so that the others grow idle, and are closed by
+    The transport that was used last is taken first, so that the others grow idle, and are closed by
     a later request.
 
     Args:
-        make_lane: Makes a transport that holds one connection.
+        make_transport: Makes a transport that holds one connection.
 
     Attributes:
         count: How many there are, idle or in use.
     """
 
-    def __init__(self, make_lane: Callable[[], httpx.AsyncBaseTransport]) -> None:
-        self._make_lane = make_lane
+    def __init__(self, make_transport: Callable[[], httpx.AsyncBaseTransport]) -> None:
+        self._make_transport = make_transport
         self._idle: deque[tuple[float, httpx.AsyncBaseTransport]] = deque()
         self._closed = False
         self.count = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send on an idle lane, else on a new one.
+        """Send on an idle transport, else on a new one.
 
         A kept connection may have been closed by the server in the meantime: then the request
-        is sent once more on a new lane, for the other idle ones may be dead as well.
+        is sent once more on a new transport, for the other idle ones may be dead as well.
         """
         request.stream = _Body(await request.aread())
         if self._idle:
             await self._close_idle(older_than=IDLE_SECONDS)
         if self._idle:
-            _, lane = self._idle.pop()
+            _, transport = self._idle.pop()
             try:
-                return await self._send(lane, request)
+                return await self._send(transport, request)
             except _CLOSED_UNDER_US:
                 pass
         connecting = _Connecting()
@@ -106,42 +106,44 @@ class Lanes(httpx.AsyncBaseTransport):
             raise
 
     def _open(self) -> httpx.AsyncBaseTransport:
-        lane = self._make_lane()
+        transport = self._make_transport()
         self.count += 1
-        return lane
+        return transport
 
-    async def _close(self, lane: httpx.AsyncBaseTransport) -> None:
+    async def _close(self, transport: httpx.AsyncBaseTransport) -> None:
         self.count -= 1
-        await _close(lane)
+        await _close(transport)
 
-    async def _send(self, lane: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+    async def _send(
+        self, transport: httpx.AsyncBaseTransport, request: httpx.Request
+    ) -> httpx.Response:
         try:
-            response = await lane.handle_async_request(request)
+            response = await transport.handle_async_request(request)
         except BaseException:
-            await self._close(lane)
+            await self._close(transport)
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101
         return httpx.Response(
             response.status_code,
             headers=_without_location(response),
-            stream=_LaneStream(response.stream, lane, self),
+            stream=_PooledStream(response.stream, transport, self),
             extensions=response.extensions,
         )
 
-    async def take_back(self, lane: httpx.AsyncBaseTransport, *, usable: bool) -> None:
-        """Keep a lane for the next request, if it can be used and we are not closed."""
-        is_over = isinstance(lane, Lane) and lane.is_closed
+    async def take_back(self, transport: httpx.AsyncBaseTransport, *, usable: bool) -> None:
+        """Keep a transport for the next request, if it can be used and we are not closed."""
+        is_over = isinstance(transport, SingleConnectionTransport) and transport.is_closed
         if usable and not is_over and not self._closed:
-            self._idle.append((anyio.current_time(), lane))
+            self._idle.append((anyio.current_time(), transport))
         else:
-            await self._close(lane)
+            await self._close(transport)
 
     async def _close_idle(self, older_than: float) -> None:
         while self._idle and self._idle[0][0] + older_than <= anyio.current_time():
             await self._close(self._idle.popleft()[1])
 
     async def aclose(self) -> None:
-        """Close the idle lanes; the others are closed when they are given back."""
+        """Close the idle pool; the others are closed when they are given back."""
         self._closed = True
         try:
             while self._idle:
@@ -159,7 +161,7 @@ def _without_location(response: httpx.Response) -> httpx.Headers:
 
 
 class _Connecting:
-    """Holds what a new lane has connected, through httpx's `trace` extension.
+    """Holds what a new transport has connected, through httpx's `trace` extension.
 
     Under trio a TLS handshake that is cut off leaves its socket to the garbage collection:
     httpcore closes it on errors, and not on cancellation.
@@ -197,18 +199,18 @@ class _Once(AsyncIterator[bytes]):
         return self._left.pop()
 
 
-class _LaneStream(httpx.AsyncByteStream):
-    """A body that gives its lane back when it has been read to its end."""
+class _PooledStream(httpx.AsyncByteStream):
+    """A body that gives its transport back when it has been read to its end."""
 
     def __init__(
         self,
         stream: httpx.AsyncByteStream,
-        lane: httpx.AsyncBaseTransport,
-        lanes: Lanes,
+        transport: httpx.AsyncBaseTransport,
+        pool: ConnectionPool,
     ) -> None:
         self._stream = stream
-        self._lane = lane
-        self._lanes = lanes
+        self._transport = transport
+        self._pool = pool
         self._ended = False
         self._left = False
 
@@ -226,15 +228,15 @@ class _LaneStream(httpx.AsyncByteStream):
             with anyio.move_on_after(_CLOSING_SECONDS, shield=self._ended):
                 await self._stream.aclose()
         except BaseException:
-            await self._lanes.take_back(self._lane, usable=False)
+            await self._pool.take_back(self._transport, usable=False)
             raise
-        await self._lanes.take_back(self._lane, usable=self._ended)
+        await self._pool.take_back(self._transport, usable=self._ended)
 
 
-async def _close(lane: Any) -> None:
-    """Close a lane or a connection, also while being cancelled; so no slot is lost."""
+async def _close(transport: Any) -> None:
+    """Close a transport or a connection, also while being cancelled; so no slot is lost."""
     with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
-        await lane.aclose()
+        await transport.aclose()
 
 
 class _NoCookies(httpx.Cookies):
@@ -249,14 +251,14 @@ class _HTTPClient(httpx.AsyncClient):
 
     cookies = _NoCookies()  # type: ignore[override]  # in place of a property
 
-    def __init__(self, lanes: Lanes) -> None:
-        super().__init__(transport=lanes, trust_env=False)
-        self.lanes = lanes
+    def __init__(self, pool: ConnectionPool) -> None:
+        super().__init__(transport=pool, trust_env=False)
+        self.pool = pool
 
 
-def count_lanes(http_client: httpx.AsyncClient) -> int:
-    """Tell how many lanes a client has; one that we have not made has none."""
-    return http_client.lanes.count if isinstance(http_client, _HTTPClient) else 0
+def count_connections(http_client: httpx.AsyncClient) -> int:
+    """Tell how many pool a client has; one that we have not made has none."""
+    return http_client.pool.count if isinstance(http_client, _HTTPClient) else 0
 
 
 def make_http_client(
@@ -273,27 +275,27 @@ def make_http_client(
         # No TLS: spare the 20 ms for reading certificates; this context trusts none.
         verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return _HTTPClient(_make_lanes(base_url, proxy, verify))
+        return _HTTPClient(_make_pool(base_url, proxy, verify))
     except (ImportError, ValueError, OSError, TypeError) as error:
         problem = f"{type(error).__name__} of httpx"
     # Outside the except block: the error may show a proxy's password.
     raise ConfigurationError(f"proxy or verify cannot be used ({problem})")
 
 
-def _make_lanes(
+def _make_pool(
     base_url: str,
     proxy: httpx.Proxy | None,
     verify: bool | ssl.SSLContext,  # noqa: FBT001
-) -> Lanes:
-    """Make lanes over one TLS context, which takes 20 ms to make.
+) -> ConnectionPool:
+    """Make pool over one TLS context, which takes 20 ms to make.
 
     Args:
         base_url: Where all requests go.
-        proxy: What every lane goes through.
+        proxy: What every transport goes through.
         verify: False to trust any certificate, or a context.
 
     Returns:
-        The lanes.
+        The pool.
 
     Raises:
         OSError: A certificate file of the environment cannot be read.
@@ -307,10 +309,12 @@ def _make_lanes(
     url = httpx.URL(base_url)
     where = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/")
 
-    def make_lane() -> httpx.AsyncHTTPTransport:
+    def make_transport() -> httpx.AsyncHTTPTransport:
         if proxy is None:
-            return Lane(httpcore.AsyncHTTPConnection(where.origin, ssl_context=context))
+            return SingleConnectionTransport(
+                httpcore.AsyncHTTPConnection(where.origin, ssl_context=context)
+            )
         return httpx.AsyncHTTPTransport(verify=context, proxy=proxy, limits=limits, trust_env=False)
 
-    make_lane()  # what cannot work is found out now
-    return Lanes(make_lane)
+    make_transport()  # what cannot work is found out now
+    return ConnectionPool(make_transport)

@@ -76,7 +76,7 @@ def delay_before_retry(
     if isinstance(error, errors.RateLimitError):
         return 0.0  # the gate holds back this call and all others
     if retry_after is not None:
-        return stretched(retry_after)
+        return with_jitter(retry_after)
     longest = min(policy.max_delay, policy.first_delay * 2.0 ** min(attempt - 1, 64))
     delay = random.uniform(0.0, longest)
     return max(delay, pause) if is_timeout(error) else delay
@@ -116,7 +116,7 @@ def delay_before_next_ask(
     return max(ask_again_after, pause, getattr(error, "retry_after", None) or 0.0)
 
 
-def stretched(retry_after: float) -> float:
+def with_jitter(retry_after: float) -> float:
     """Lengthen by up to a tenth, so that not everybody comes back at once."""
     return retry_after * random.uniform(1.0, 1.1)
 

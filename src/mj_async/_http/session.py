@@ -13,18 +13,18 @@ import attrs
 import httpx
 
 from .. import errors
-from .adapter import TRANSPORT_FAULTS, describe, name_of, parts_of, read_reply
-from .gate import Budget
+from .adapter import HTTP_ERRORS, label, map_http_error, read_response, request_kwargs
+from .gate import RetryBudget
 from .instrumentation import Attempt, Counts, Log
-from .pool import count_lanes
+from .pool import count_connections
 from .retry import delay_before_retry
 
 if TYPE_CHECKING:
     from .._clock import Clock
     from .._config import Settings
-    from .._lifecycle import Life
-    from .._protocol.requests import Ask, Scheme
-    from .._protocol.response import Reply
+    from .._lifecycle import Lifecycle
+    from .._protocol.requests import APIRequest, Scheme
+    from .._protocol.response import APIResponse
     from .gate import Gate
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ _MOMENT = 0.1
 
 
 @attrs.frozen(kw_only=True)
-class Turn:
+class RequestOptions:
     """How one request is to be sent.
 
     Args:
@@ -52,13 +52,13 @@ class Turn:
     attempt: Attempt = attrs.field(factory=Attempt)
 
 
-class Exchange:
+class Session:
     """Requests of one client: slots, deadlines, the cap on bodies, retries.
 
     Args:
         settings: The client's.
         clock: Its time.
-        life: Whether it may be used, and until when.
+        lifecycle: Whether it may be used, and until when.
         gate: Asked before every request, and told of every 429.
         http_client: What sends; closed by `aclose()` only if `owned`.
         owned: Whether we made it.
@@ -71,7 +71,7 @@ class Exchange:
         self,
         settings: Settings,
         clock: Clock,
-        life: Life,
+        lifecycle: Lifecycle,
         gate: Gate,
         http_client: httpx.AsyncClient,
         *,
@@ -79,7 +79,7 @@ class Exchange:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._life = life
+        self._lifecycle = lifecycle
         self._http_client = http_client
         self._owned = owned
         # A caller's client names itself; ours has to, for some firewalls refuse the nameless.
@@ -89,29 +89,35 @@ class Exchange:
         self._slots = anyio.Semaphore(most, fast_acquire=True)
         self._seed_slots = anyio.Semaphore(max(1, most // 2), fast_acquire=True)
         self._gate = gate
-        self._budget = Budget(settings.retry.budget)
+        self._budget = RetryBudget(settings.retry.budget)
         self._log = Log(settings.key, clock)
         self.counts = Counts()
 
     @property
-    def lanes(self) -> int:
+    def connections(self) -> int:
         """How many connections are open now; 0 where they are the caller's."""
-        return count_lanes(self._http_client)
+        return count_connections(self._http_client)
 
     async def aclose(self) -> None:
         """End what is under way and close the connections; a caller's http_client stays open."""
-        connections_are_ours = self._life.close()
+        connections_are_ours = self._lifecycle.close()
         if self._owned and connections_are_ours:
             await self._http_client.aclose()
 
-    async def attempt(self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], turn: Turn) -> T:
+    async def attempt(
+        self,
+        request: APIRequest,
+        scheme: Scheme,
+        read: Callable[[APIResponse], T],
+        options: RequestOptions,
+    ) -> T:
         """Send a request once and read its answer.
 
         Args:
-            ask: What to ask.
+            request: What to ask.
             scheme: How the key is sent.
             read: Makes a model or an error of the answer.
-            turn: How it is sent.
+            options: How it is sent.
 
         Returns:
             What `read` made of it.
@@ -122,22 +128,22 @@ class Exchange:
             TransportError: No answer came back, or not in time.
             MJError: What `read` raised.
         """
-        self._life.check()
+        self._lifecycle.check()
         while True:
             try:
-                if turn.slow:
+                if options.slow:
                     async with self._seed_slots, self._slots:
-                        return await self._pass_gate(ask, scheme, read, turn)
+                        return await self._pass_gate(request, scheme, read, options)
                 async with self._slots:
-                    return await self._pass_gate(ask, scheme, read, turn)
+                    return await self._pass_gate(request, scheme, read, options)
             except errors.RateLimitError as held:
                 if not is_held(held):  # but the gateway's own word
                     raise
-                held.task_id = ask.task_id
+                held.task_id = request.task_id
                 # Outside of the slots, lest whoever is held back keeps them from others.
-                await self.wait_out(held, turn)
+                await self.wait_out(held, options)
 
-    async def wait_out(self, held: errors.RateLimitError, turn: Turn) -> None:
+    async def wait_out(self, held: errors.RateLimitError, options: RequestOptions) -> None:
         """Sleep until the gate opens.
 
         Raises:
@@ -146,19 +152,23 @@ class Exchange:
         asked = held.retry_after or 0.0
         seconds = asked if asked > 0 else _MOMENT
         # The gate stretches what it was told by up to a tenth.
-        longest = math.inf if turn.patient else 1.1 * self._settings.retry.max_retry_after
-        if seconds > longest or self._clock.now() + seconds > turn.held_until:
+        longest = math.inf if options.patient else 1.1 * self._settings.retry.max_retry_after
+        if seconds > longest or self._clock.now() + seconds > options.held_until:
             raise held
         await self._clock.sleep(seconds)
 
     async def _pass_gate(
-        self, ask: Ask, scheme: Scheme, read: Callable[[Reply], T], turn: Turn
+        self,
+        request: APIRequest,
+        scheme: Scheme,
+        read: Callable[[APIResponse], T],
+        options: RequestOptions,
     ) -> T:
-        self._life.check_open()  # it may have been closed in the queue
+        self._lifecycle.check_open()  # it may have been closed in the queue
         await self._acquire()
-        reply = await self._send_in_time(ask, scheme, turn)
+        response = await self._send_in_time(request, scheme, options)
         try:
-            result = read(reply)
+            result = read(response)
         except errors.RateLimitError as error:
             await self._gate.hold(error.retry_after)
             raise
@@ -172,58 +182,64 @@ class Exchange:
             refusal.status_code = None  # whatever a gate says, nothing was sent
             raise
 
-    async def _send_in_time(self, ask: Ask, scheme: Scheme, turn: Turn) -> Reply:
-        option = "seed_timeout" if turn.slow else "request_timeout"
+    async def _send_in_time(
+        self, request: APIRequest, scheme: Scheme, options: RequestOptions
+    ) -> APIResponse:
+        option = "seed_timeout" if options.slow else "request_timeout"
         seconds: float = getattr(self._settings, option)
-        with self._life.cut(self._clock.at(seconds)):
-            return await self._send(ask, scheme, turn)
-        self._life.check()
+        with self._lifecycle.move_on_at(self._clock.deadline_in(seconds)):
+            return await self._send(request, scheme, options)
+        self._lifecycle.check()
         raise errors.RequestTimeoutError(
-            f"no answer within {option}={seconds:g} s", task_id=ask.task_id
+            f"no answer within {option}={seconds:g} s", task_id=request.task_id
         )
 
-    def _request(self, ask: Ask, scheme: Scheme) -> httpx.Request:
+    def _request(self, request: APIRequest, scheme: Scheme) -> httpx.Request:
         # A caller's client has headers, cookies and parameters to add; ours has none, and to
         # merge nothing takes a tenth of a request's time.
         build = httpx.Request if self._owned else self._http_client.build_request
         # The key has no name here, so that no traceback with locals can show it.
-        return build(**parts_of(ask, scheme, self._settings, self._headers))
+        return build(**request_kwargs(request, scheme, self._settings, self._headers))
 
-    async def _send(self, ask: Ask, scheme: Scheme, turn: Turn) -> Reply:
+    async def _send(
+        self, request: APIRequest, scheme: Scheme, options: RequestOptions
+    ) -> APIResponse:
         if self._http_client.is_closed:  # by its owner
             raise errors.ClientStateError("the http_client of this client has been closed")
-        request = self._request(ask, scheme)
-        self.counts.add(ask, turn.attempt)
+        http_request = self._request(request, scheme)
+        self.counts.add(request, options.attempt)
         if not self._log.wants_requests:
-            return await self._swap(request, ask, turn.limit)
-        with self._log.request(name_of(ask, self._settings), turn.attempt.number) as line:
-            reply = await self._swap(request, ask, turn.limit)
-            line.status = reply.status
-        return reply
+            return await self._swap(http_request, request, options.limit)
+        with self._log.request(label(request, self._settings), options.attempt.number) as line:
+            response = await self._swap(http_request, request, options.limit)
+            line.status = response.status
+        return response
 
-    async def _swap(self, request: httpx.Request, ask: Ask, limit: int) -> Reply:
+    async def _swap(
+        self, http_request: httpx.Request, request: APIRequest, limit: int
+    ) -> APIResponse:
         try:
-            response = await self._http_client.send(
-                request, stream=True, auth=None, follow_redirects=False
+            http_response = await self._http_client.send(
+                http_request, stream=True, auth=None, follow_redirects=False
             )
             try:
-                reply = await read_reply(
-                    response, ask, self._settings.key, limit, self._clock.wall_time()
+                response = await read_response(
+                    http_response, request, self._settings.key, limit, self._clock.wall_time()
                 )
             finally:
-                await response.aclose()
-        except TRANSPORT_FAULTS as error:
-            fault = describe(error, ask, self._settings)
+                await http_response.aclose()
+        except HTTP_ERRORS as error:
+            fault = map_http_error(error, request, self._settings)
         else:
-            if len(reply.body) > limit:  # it was cut there, packed or not
-                raise reply.without_key().unexpected("too large")
-            return reply.unpacked(limit).without_key()
+            if len(response.body) > limit:  # it was cut there, packed or not
+                raise response.without_key().unexpected("too large")
+            return response.unpacked(limit).without_key()
         # Outside the except block, and without a cause: both hold the request with its key.
         raise fault
 
     async def wait_for(self, event: anyio.Event, seconds: float | None) -> None:
         """Wait for an event, for so many seconds at most; None: until it comes."""
-        with self._clock.cut(self._clock.at(seconds)):
+        with self._clock.move_on_at(self._clock.deadline_in(seconds)):
             await event.wait()
 
     async def call(
@@ -250,12 +266,12 @@ class Exchange:
             MJError: The last attempt's error.
             RequestTimeoutError: The time was over in the first attempt.
         """
-        self._life.check_open()
+        self._lifecycle.check_open()
         failures: list[errors.MJError] = []
         deadline = math.inf if timeout is None else self._clock.now() + timeout
-        with self._life.cut(None if timeout is None else deadline):
+        with self._lifecycle.move_on_at(None if timeout is None else deadline):
             return await self._try_until(name, attempt, failures, deadline, pause)
-        self._life.check()
+        self._lifecycle.check()
         if failures:
             raise failures[-1]
         raise errors.RequestTimeoutError(f"no answer within timeout={timeout:g} s")

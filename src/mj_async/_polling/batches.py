@@ -26,7 +26,7 @@ _HINT_JOBS_A_TICK = 10
 
 
 @attrs.frozen
-class Job:
+class PollRequest:
     """One request.
 
     Args:
@@ -56,7 +56,7 @@ class Place:
 
 
 @attrs.define(kw_only=True, eq=False)
-class Agenda:
+class BatchScheduler:
     """The requests of all waits that are asked for together.
 
     A tick is `interval` long. At its start the watches that are due, to the nearest tick, are
@@ -75,7 +75,7 @@ class Agenda:
     batch_size: int
     has_list: Callable[[], bool]
     _places: dict[str, tuple[Place, ...]] = attrs.field(factory=dict, init=False)
-    _jobs: deque[Job] = attrs.field(factory=deque, init=False)
+    _jobs: deque[PollRequest] = attrs.field(factory=deque, init=False)
     _under_way: set[str] = attrs.field(factory=set, init=False)
     _requests: int = attrs.field(default=0, init=False)
     _tick: float = attrs.field(default=0.0, init=False)
@@ -126,7 +126,7 @@ class Agenda:
 
     # --- what to ask ----------------------------------------------------------------------
 
-    def next_job(self, now: float) -> Job | None:
+    def next_job(self, now: float) -> PollRequest | None:
         """Begin the next request, if there is one for now; `end` must follow."""
         if now >= self._next_tick:
             self._open_tick(now)
@@ -137,7 +137,7 @@ class Agenda:
             if not job.alone and not self.has_list():
                 self._ask_alone(wanted, now)
             elif wanted:
-                return self._begin(Job(now, wanted, job.alone))
+                return self._begin(PollRequest(now, wanted, job.alone))
         return None
 
     def look_again_at(self) -> float:
@@ -163,7 +163,7 @@ class Agenda:
         due.sort(key=lambda one: (one in self._under_way, self._due(one)))
         if self.has_list():
             batches = (due[at : at + self.batch_size] for at in range(0, len(due), self.batch_size))
-            self._spread([Job(now, tuple(batch)) for batch in batches], now)
+            self._spread([PollRequest(now, tuple(batch)) for batch in batches], now)
         else:
             self._ask_alone(due, now)
 
@@ -175,7 +175,7 @@ class Agenda:
         self._hints_from = now + self.interval / _HINT_JOBS_A_TICK
         for task_id in ready:
             del self._hints[task_id]
-        self._jobs.appendleft(Job(now, tuple(ready)))
+        self._jobs.appendleft(PollRequest(now, tuple(ready)))
 
     def _ready_hints(self) -> list[str]:
         idle = (task_id for task_id in self._hints if task_id not in self._under_way)
@@ -198,15 +198,15 @@ class Agenda:
     def _ask_alone(self, task_ids: Iterable[str], now: float) -> None:
         few = list(task_ids)[: self._alone_left]
         self._alone_left -= len(few)
-        self._spread([Job(now, (task_id,), alone=True) for task_id in few], now)
+        self._spread([PollRequest(now, (task_id,), alone=True) for task_id in few], now)
 
-    def _spread(self, jobs: list[Job], now: float) -> None:
+    def _spread(self, jobs: list[PollRequest], now: float) -> None:
         """Queue jobs evenly over what is left of the tick, rather than fire them at once."""
         step = (self._next_tick - now) / max(1, len(jobs))
         spread = [attrs.evolve(job, at=now + step * number) for number, job in enumerate(jobs)]
         self._jobs = deque(sorted([*self._jobs, *spread], key=lambda job: job.at))
 
-    def _begin(self, job: Job) -> Job:
+    def _begin(self, job: PollRequest) -> PollRequest:
         self._requests += 1
         self._under_way.update(job.task_ids)
         for place in self.waiting(job.task_ids):
@@ -215,17 +215,17 @@ class Agenda:
 
     # --- what came back -------------------------------------------------------------------
 
-    def drop(self, job: Job) -> None:
+    def drop(self, job: PollRequest) -> None:
         """Forget a request that `next_job` gave; whom it was for is due at the next tick."""
         self._requests -= 1
         self._under_way.difference_update(job.task_ids)
 
-    def repeat(self, job: Job, now: float) -> None:
+    def repeat(self, job: PollRequest, now: float) -> None:
         """Ask again for what was cut off."""
         self.drop(job)
         self._jobs.appendleft(attrs.evolve(job, at=now))
 
-    def end(self, job: Job, answers: Answers, now: float) -> None:
+    def end(self, job: PollRequest, answers: Answers, now: float) -> None:
         """Take in what a request has brought.
 
         Args:

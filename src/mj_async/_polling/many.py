@@ -9,14 +9,14 @@ import anyio
 import attrs
 
 from .. import errors
-from .._outcomes import Landing, Run, TaskOutcome
+from .._outcomes import OutcomeQueue, OutcomeStream, TaskOutcome
 from .batches import Place
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from .._config import Polling
-    from .batches import Job
+    from .batches import PollRequest
     from .waiters import Driver
     from .watch import WaitContext, Watch
 
@@ -28,7 +28,7 @@ def _nobody(_watch: Watch) -> NoReturn:
 class _Pending(Place):
     """The place of an id of a run."""
 
-    def __init__(self, watch: Watch, run: TaskRun) -> None:
+    def __init__(self, watch: Watch, run: TaskWaits) -> None:
         super().__init__(watch)
         self._run = run
 
@@ -38,7 +38,7 @@ class _Pending(Place):
 
 
 @attrs.define(kw_only=True, eq=False)
-class TaskRun(Run[TaskOutcome]):
+class TaskWaits(OutcomeStream[TaskOutcome]):
     """Waits for many tasks: `async with` it, then `async for` over it.
 
     Args:
@@ -59,14 +59,14 @@ class TaskRun(Run[TaskOutcome]):
     _pending: dict[str, Place] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._landing = Landing(math.inf)
+        self._landing = OutcomeQueue(math.inf)
         for task_id in self.task_ids:
             watch = self.waits.watch(task_id, self.timeout, self.polling, _nobody)
             watch.ends_only = True
             self._pending[task_id] = _Pending(watch, self)
 
     async def __aenter__(self) -> Self:
-        self.waits.life.check()
+        self.waits.lifecycle.check()
         return await super().__aenter__()
 
     def _end(self) -> None:
@@ -78,7 +78,9 @@ class TaskRun(Run[TaskOutcome]):
             place.watch.begin()
             self.driver.agenda.join(place, now)
         try:
-            with self.waits.life.cut(None if self.timeout is None else now + self.timeout):
+            with self.waits.lifecycle.move_on_at(
+                None if self.timeout is None else now + self.timeout
+            ):
                 async with anyio.create_task_group() as crew:
                     await self._drive(crew)
                     crew.cancel_scope.cancel()
@@ -93,7 +95,7 @@ class TaskRun(Run[TaskOutcome]):
             while (job := self.driver.next_job()) is not None:
                 crew.start_soon(self._carry, job, crew)
 
-    async def _carry(self, job: Job, crew: TaskGroup) -> None:
+    async def _carry(self, job: PollRequest, crew: TaskGroup) -> None:
         try:
             await self.driver.carry(job)
         except Exception as error:  # noqa: BLE001  # raised at the end of the iteration

@@ -38,13 +38,13 @@ class TaskPoller:
         self._waits = waits
         self._driver = driver
         self._agenda = driver.agenda
-        self._seats = Seats(driver, waits.life)
+        self._seats = Seats(driver, waits.lifecycle)
         self._sit = self._seats.sit  # one for all watches
         self._crowd = Crowd()
         self._left: tuple[dict[str, Any], ...] | None = None
 
     async def __aenter__(self) -> Self:
-        self._waits.life.check()
+        self._waits.lifecycle.check()
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
@@ -58,7 +58,7 @@ class TaskPoller:
         """
         if self._left is None:
             self._left = self.pending()
-        if not self._waits.life.close() and self._seats.taken:
+        if not self._waits.lifecycle.close() and self._seats.taken:
             raise ClientStateError("close this poller in the event loop in which it is used")
         await anyio.lowlevel.checkpoint()
 
@@ -146,7 +146,7 @@ class TaskPoller:
             ClientStateError: The poller, or its client, is closed, or another event loop's.
         """
         task = parse_task(payload)
-        self._waits.life.check()
+        self._waits.lifecycle.check()
         for watch in self._crowd.of(task.id):
             if trusted:
                 watch.trust(task)

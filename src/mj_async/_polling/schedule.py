@@ -56,7 +56,7 @@ class Schedule:
 
 
 @attrs.define(kw_only=True, eq=False, weakref_slot=False)
-class Patience:
+class ErrorTolerance:
     """What a wait puts up with, and what it has put up with so far."""
 
     polling: Polling
@@ -71,7 +71,7 @@ class Patience:
         self.last_error = None
         self.missing_until = math.inf
 
-    def absorbs(self, error: errors.MJError, asked_at: float, heard_at: float) -> bool:
+    def tolerates(self, error: errors.MJError, asked_at: float, heard_at: float) -> bool:
         """Swallow a poll's error; False where it ends the wait.
 
         Args:

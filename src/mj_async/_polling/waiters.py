@@ -11,16 +11,16 @@ import anyio
 import attrs
 
 from .. import errors
-from .._clock import Bell
-from .batches import Agenda, Place
+from .._clock import Wakeup
+from .batches import BatchScheduler, Place
 
 if TYPE_CHECKING:
     from .._clock import Clock
     from .._config import Polling
     from .._gateway.endpoints import Gateway
-    from .._lifecycle import Life
+    from .._lifecycle import Lifecycle
     from .._models import Task
-    from .batches import Answers, Job
+    from .batches import Answers, PollRequest
     from .watch import Watch
 
 # So many wait for the same event, for one each would be a quarter of what a wait takes. Whoever is
@@ -41,7 +41,7 @@ class Seat(Place):
     def __init__(self, watch: Watch, seats: Seats) -> None:
         super().__init__(watch)
         self.until = math.inf if watch.deadline is None else watch.deadline
-        self.job: Job | None = None
+        self.job: PollRequest | None = None
         self.event: anyio.Event | None = None
         self.carrying: anyio.CancelScope | None = None
         self._seats = seats
@@ -75,19 +75,19 @@ class Seats:
 
     Args:
         driver: Asks.
-        life: Ends all waits when the poller is closed.
+        lifecycle: Ends all waits when the poller is closed.
 
     Attributes:
         taken: Who waits, the first to come first.
         leader: Who leads.
     """
 
-    def __init__(self, driver: Driver, life: Life) -> None:
+    def __init__(self, driver: Driver, lifecycle: Lifecycle) -> None:
         self.taken: dict[Seat, None] = {}
         self.leader: Seat | None = None
         self._driver = driver
         self._agenda = driver.agenda
-        self._life = life
+        self._lifecycle = lifecycle
         self._heir: Seat | None = None
         self._event = anyio.Event()
         self._sharing = _SHARE_AN_EVENT
@@ -102,9 +102,9 @@ class Seats:
     def join(self, seat: Seat) -> None:
         """Let one wait."""
         if not self.taken:
-            self._life.enter(self)
+            self._lifecycle.enter(self)
         self.taken[seat] = None
-        self._driver.clock.stir()
+        self._driver.clock.note_activity()
         self._agenda.join(seat, self._driver.clock.now())
         if seat.watch.hinted or seat.until < self._until:
             self._until = min(seat.until, self._until)
@@ -113,7 +113,7 @@ class Seats:
     def leave(self, seat: Seat) -> None:
         """Let one go; what it was to do is done by another."""
         del self.taken[seat]
-        self._driver.clock.stir()
+        self._driver.clock.note_activity()
         self._agenda.leave(seat)
         if seat.job is not None:  # handed to one who was just leaving
             self._agenda.repeat(seat.job, self._driver.clock.now())
@@ -121,7 +121,7 @@ class Seats:
         if seat is self._heir:
             self._promote()
         if not self.taken:
-            self._life.leave(self)
+            self._lifecycle.leave(self)
             self._until = math.inf
 
     def cancel(self) -> None:
@@ -144,10 +144,10 @@ class Seats:
         self._sharing += 1
         return self._event
 
-    async def _carry(self, seat: Seat, job: Job) -> None:
+    async def _carry(self, seat: Seat, job: PollRequest) -> None:
         """Send a request for all, unless there is news for whoever sends it."""
         try:
-            with self._life.cut(seat.watch.deadline) as seat.carrying:
+            with self._lifecycle.move_on_at(seat.watch.deadline) as seat.carrying:
                 await self._driver.carry(job)
             if self._driver.clock.now() >= seat.until:
                 seat.watch.end()
@@ -229,29 +229,29 @@ class Driver:
         poll_list: Asks once for several tasks, and gives those that were found.
     """
 
-    agenda: Agenda
+    agenda: BatchScheduler
     clock: Clock
     poll: Callable[[str], Awaitable[Task]]
     poll_list: Callable[[list[str]], Awaitable[list[Task]]]
-    _bell: Bell = attrs.field(init=False)
+    _wakeup: Wakeup = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._bell = Bell(self.clock)
+        self._wakeup = Wakeup(self.clock)
 
     async def sleep(self, deadline: float | None = None) -> None:
         """Sleep until the agenda may have something, until a deadline, or until `kick`."""
         # At least one turn of the loop, in which all that come at this instant can join.
-        await self._bell.wait(self.agenda.look_again_at(), deadline)
+        await self._wakeup.wait(self.agenda.look_again_at(), deadline)
 
     def kick(self) -> None:
         """End the sleep: something has changed."""
-        self._bell.ring()
+        self._wakeup.set()
 
-    def next_job(self) -> Job | None:
+    def next_job(self) -> PollRequest | None:
         """Begin the next request, if there is one; it must be carried."""
         return self.agenda.next_job(self.clock.now())
 
-    async def carry(self, job: Job) -> None:
+    async def carry(self, job: PollRequest) -> None:
         """Send a request and tell what came back; one that is cut off will be repeated.
 
         Raises:
@@ -270,7 +270,7 @@ class Driver:
         finally:
             self.kick()
 
-    async def _ask(self, job: Job) -> Answers:
+    async def _ask(self, job: PollRequest) -> Answers:
         try:
             if job.alone:
                 (task_id,) = job.task_ids
@@ -282,7 +282,7 @@ class Driver:
 
 def make_driver(gateway: Gateway, clock: Clock, polling: Polling, batch_size: int) -> Driver:
     """Make what asks a gateway at the ticks of a schedule."""
-    agenda = Agenda(
+    agenda = BatchScheduler(
         interval=polling.interval,
         jitter=polling.jitter,
         batch_size=batch_size,

@@ -10,16 +10,16 @@ import attrs
 
 from .. import _config, errors
 from .._config import Polling
-from .._http.retry import stretched
+from .._http.retry import with_jitter
 from .._models import Task, TaskStatus, is_change, is_further, lacks_picture
 from .._outcomes import failure_of
-from .schedule import Patience, Schedule
+from .schedule import ErrorTolerance, Schedule
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from .._clock import Clock
-    from .._lifecycle import Life
+    from .._lifecycle import Lifecycle
 
 _PICTURE_PAUSE = 2.0
 
@@ -30,14 +30,14 @@ class WaitContext:
 
     Args:
         clock: Time.
-        life: Ends the waits when the client is closed.
+        lifecycle: Ends the waits when the client is closed.
         polling: The schedule of those that bring none.
         had_good_answer: Whether the client has ever had one.
         slack: That of `Schedule`.
     """
 
     clock: Clock
-    life: Life
+    lifecycle: Lifecycle
     polling: Polling
     had_good_answer: Callable[[], bool]
     slack: float = 0.0
@@ -105,7 +105,7 @@ class Watch:
     ends_only: bool = attrs.field(default=False, init=False)
     first_seen_at: float = attrs.field(default=0.0, init=False)
     _schedule: Schedule = attrs.field(init=False)
-    _patience: Patience = attrs.field(init=False)
+    _patience: ErrorTolerance = attrs.field(init=False)
     _given: Task | None = attrs.field(default=None, init=False)
     _failure: errors.MJError | None = attrs.field(default=None, init=False)
     _lacks_picture: bool = attrs.field(default=False, init=False)
@@ -119,7 +119,7 @@ class Watch:
     def __attrs_post_init__(self) -> None:
         context, polling = self.context, self.polling
         self._schedule = Schedule(polling=polling, slack=context.slack)
-        self._patience = Patience(polling=polling, had_good_answer=context.had_good_answer)
+        self._patience = ErrorTolerance(polling=polling, had_good_answer=context.had_good_answer)
 
     def __aiter__(self) -> Self:
         return self
@@ -137,7 +137,7 @@ class Watch:
             raise StopAsyncIteration
         self._running = True
         try:
-            self.context.life.check()
+            self.context.lifecycle.check()
             self.begin()
             if not self.has_news:
                 with self._sit(self) as stay:
@@ -227,13 +227,13 @@ class Watch:
         self._schedule.plan(asked_at)
         if self._lacks_picture:  # it has succeeded, and nothing takes that back
             self._lacks_picture = False
-        elif not self._patience.absorbs(error, asked_at, now):
+        elif not self._patience.tolerates(error, asked_at, now):
             self._failure = error
         elif isinstance(error, errors.TaskNotFoundError):  # look again just when the grace ends
             self._schedule.bring_forward(self._patience.missing_until)
         retry_after = getattr(error, "retry_after", None)
         if retry_after is not None:
-            self._schedule.due = max(self._schedule.due, now + stretched(retry_after))
+            self._schedule.due = max(self._schedule.due, now + with_jitter(retry_after))
 
     def _take_task(self, task: Task, asked_at: float) -> None:
         self._patience.saw_task()
@@ -271,7 +271,7 @@ class Watch:
             finally:
                 del failure  # else its traceback holds itself, and with it this watch
         if self.task is None or not (self.task.is_final or is_change(self.task, self._given)):
-            self.context.life.check()
+            self.context.lifecycle.check()
             raise self._time_is_over() from self._patience.last_error
         self._given = self.task
         self.has_news = False
@@ -322,7 +322,7 @@ class Alone:
         self._watch = watch
         self._poll = poll
         self._clock = watch.context.clock
-        self._cut = watch.context.life.cut(watch.deadline)
+        self._cut = watch.context.lifecycle.move_on_at(watch.deadline)
 
     def __enter__(self) -> Self:
         self._cut.__enter__()

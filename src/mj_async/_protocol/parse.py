@@ -15,7 +15,7 @@ from .. import errors
 from .._models import ImageSeed, SeedSource, Task
 from . import decode
 from .decode import read_json
-from .response import Reply, code_of, said
+from .response import APIResponse, refusal_code, refusal_text
 
 _TASK_KEYS = frozenset({"status", "action", "progress", "prompt", "submitTime", "imageUrl"})
 _REFUSAL_KEYS = frozenset({"code", "error"})
@@ -68,51 +68,53 @@ def _is_list(envelope: dict[str, Any], value: Any) -> bool:
     return isinstance(value, list) and not refused and envelope.get("success") is not False
 
 
-def _read(reply: Reply) -> Any:
+def _read(response: APIResponse) -> Any:
     """Give the JSON of an answer that is no refusal by its status; None for an empty one.
 
     Raises:
         UnexpectedAnswerError: It is a redirect, a page, or no JSON.
         APIError: The status says no.
     """
-    status = reply.status or 200
+    status = response.status or 200
     if 300 <= status < 400:
-        raise reply.unexpected("redirect")
+        raise response.unexpected("redirect")
     if status == 407:
         raise errors.TransportError(
             "the proxy asks for a user and password (HTTP 407); put them into proxy=…",
-            task_id=reply.task_id,
+            task_id=response.task_id,
             temporary=False,
         )
     if status >= 400:
-        raise _refused_by_status(reply)
+        raise _refused_by_status(response)
     try:
-        return read_json(reply.body)
+        return read_json(response.body)
     except ValueError:
-        body = reply.body.removeprefix(b"\xef\xbb\xbf").strip()
+        body = response.body.removeprefix(b"\xef\xbb\xbf").strip()
     if not body:
         return None
-    if reply.is_html:
-        raise reply.unexpected("html")
+    if response.is_html:
+        raise response.unexpected("html")
     closing = {b"{": b"}", b"[": b"]"}.get(body[:1])
-    raise reply.unexpected("json" if closing in (None, body[-1:]) else "cut short")
+    raise response.unexpected("json" if closing in (None, body[-1:]) else "cut short")
 
 
-def _refused_by_status(reply: Reply) -> errors.MJError:
-    raw = _json_or_none(reply)
-    if said(raw).strip() == "task_no_found":
-        return reply.refusal(errors.TaskNotFoundError, raw)
-    status = reply.status or 400
-    if said(raw).strip() == "empty_response_body":
+def _refused_by_status(response: APIResponse) -> errors.MJError:
+    raw = _json_or_none(response)
+    if refusal_text(raw).strip() == "task_no_found":
+        return response.refusal(errors.TaskNotFoundError, raw)
+    status = response.status or 400
+    if refusal_text(raw).strip() == "empty_response_body":
         # new-api relays a status of its upstream; its key was refused there, not ours.
-        return reply.refusal(errors.ServerError, raw)
+        return response.refusal(errors.ServerError, raw)
     if status == 404:
-        return reply.refusal(_meaning_of_404(raw), raw)
+        return response.refusal(_meaning_of_404(raw), raw)
     if status in _BY_STATUS:
-        return reply.refusal(_BY_STATUS[status], raw)
+        return response.refusal(_BY_STATUS[status], raw)
     if status >= 500:
-        return reply.refusal(errors.ServerError, raw)
-    return reply.unexpected("html") if reply.is_html else reply.refusal(errors.APIError, raw)
+        return response.refusal(errors.ServerError, raw)
+    return (
+        response.unexpected("html") if response.is_html else response.refusal(errors.APIError, raw)
+    )
 
 
 def _meaning_of_404(raw: Any) -> type[errors.APIError]:
@@ -121,48 +123,48 @@ def _meaning_of_404(raw: Any) -> type[errors.APIError]:
     return errors.TaskNotFoundError if envelope else errors.UnsupportedError
 
 
-def _json_or_none(reply: Reply) -> Any:
+def _json_or_none(response: APIResponse) -> Any:
     try:
-        return read_json(reply.body)
+        return read_json(response.body)
     except ValueError:
         return None
 
 
-def _refused_in_200(reply: Reply, raw: Any) -> errors.MJError:
+def _refused_in_200(response: APIResponse, raw: Any) -> errors.MJError:
     """Make the error for a 2xx whose body is neither a task nor a list of them."""
-    code = code_of(raw)
-    if not isinstance(raw, dict) or (code is None and not said(raw)):
-        return reply.unexpected("json")
-    text = said(raw).strip()
+    code = refusal_code(raw)
+    if not isinstance(raw, dict) or (code is None and not refusal_text(raw)):
+        return response.unexpected("json")
+    text = refusal_text(raw).strip()
     if text == "task_no_found":
-        return reply.refusal(errors.TaskNotFoundError, raw)
+        return response.refusal(errors.TaskNotFoundError, raw)
     if text == "API 404 Not Found":  # Webman's word for a route that it does not have
-        return reply.refusal(errors.UnsupportedError, raw)
-    return reply.refusal(_BY_CODE.get(str(code), errors.APIError), raw)
+        return response.refusal(errors.UnsupportedError, raw)
+    return response.refusal(_BY_CODE.get(str(code), errors.APIError), raw)
 
 
 # --- the three answers ------------------------------------------------------------------------
 
 
-def _structure(reply: Reply, rows: list[dict[str, Any]]) -> list[Task]:
+def _structure(response: APIResponse, rows: list[dict[str, Any]]) -> list[Task]:
     try:
         return decode.read_tasks(rows)
     except ValueError:
         pass
-    raise reply.unexpected("json")
+    raise response.unexpected("json")
 
 
-def _read_own_task(reply: Reply, raw: dict[str, Any], *, fill: bool) -> Task:
+def _read_own_task(response: APIResponse, raw: dict[str, Any], *, fill: bool) -> Task:
     """Structure the task that was asked for; `fill`: an answer without id is about it."""
-    (task,) = _structure(reply, [raw])
+    (task,) = _structure(response, [raw])
     if not task.id and fill:
-        return attrs.evolve(task, id=reply.task_id or "")
-    if task.id != reply.task_id:
-        raise reply.unexpected("other task")
+        return attrs.evolve(task, id=response.task_id or "")
+    if task.id != response.task_id:
+        raise response.unexpected("other task")
     return task
 
 
-def read_task(reply: Reply) -> Task:
+def parse_task_response(response: APIResponse) -> Task:
     """Read the answer to `fetch`.
 
     Raises:
@@ -170,16 +172,16 @@ def read_task(reply: Reply) -> Task:
         APIError: The gateway said no.
         UnexpectedAnswerError: It is not this API, or another task.
     """
-    raw = _unwrap(_read(reply))
+    raw = _unwrap(_read(response))
     if raw is None:
-        raise reply.refusal(errors.TaskNotFoundError, {})
+        raise response.refusal(errors.TaskNotFoundError, {})
     if not _is_task(raw):
-        raise _refused_in_200(reply, raw)
-    return _read_own_task(reply, raw, fill=True)
+        raise _refused_in_200(response, raw)
+    return _read_own_task(response, raw, fill=True)
 
 
 @attrs.frozen
-class Listing:
+class TaskPage:
     """The tasks of one list answer.
 
     Args:
@@ -192,30 +194,30 @@ class Listing:
     bare: bool = False
 
 
-def read_tasks(reply: Reply) -> Listing:
+def parse_list_response(response: APIResponse) -> TaskPage:
     """Read the answer to `list-by-condition`: an array, one task, an envelope, or nothing.
 
     Raises:
         APIError: The gateway said no.
         UnexpectedAnswerError: It is not this API.
     """
-    raw = _unwrap(_read(reply))
+    raw = _unwrap(_read(response))
     if raw is None:
-        return Listing()
+        return TaskPage()
     if _is_task(raw):
-        (task,) = _structure(reply, [raw])
+        (task,) = _structure(response, [raw])
         # Where one id was asked for, a task without one is about it.
-        return Listing((attrs.evolve(task, id=task.id or reply.task_id or ""),), bare=True)
+        return TaskPage((attrs.evolve(task, id=task.id or response.task_id or ""),), bare=True)
     if not isinstance(raw, list):
-        raise _refused_in_200(reply, raw)
+        raise _refused_in_200(response, raw)
     rows = [item for item in raw if item not in (None, {})]
     if not all(map(_is_task, rows)):
-        raise reply.unexpected("json")
+        raise response.unexpected("json")
     del raw  # or the rows would live on in it
-    return Listing(tuple(_structure(reply, rows)))
+    return TaskPage(tuple(_structure(response, rows)))
 
 
-def read_seed(reply: Reply, source: SeedSource) -> ImageSeed:
+def parse_seed_response(response: APIResponse, source: SeedSource) -> ImageSeed:
     """Read the answer to `image-seed`: an envelope, or a task as the documents show it.
 
     Raises:
@@ -225,30 +227,30 @@ def read_seed(reply: Reply, source: SeedSource) -> ImageSeed:
         UnexpectedAnswerError: It is not this API, or another task.
     """
     try:
-        raw = _read(reply)
+        raw = _read(response)
     except errors.APIError as error:
         if type(error) is not errors.APIError or error.code is None:
             raise
         refused = error
     else:
-        return _read_seed(reply, raw, source)
-    raise _no_seed(reply, refused.code, refused.description)
+        return _read_seed(response, raw, source)
+    raise _no_seed(response, refused.code, refused.description)
 
 
-def _read_seed(reply: Reply, raw: Any, source: SeedSource) -> ImageSeed:
+def _read_seed(response: APIResponse, raw: Any, source: SeedSource) -> ImageSeed:
     if raw is None:
-        raise reply.refusal(errors.TaskNotFoundError, {})
-    task_id, raw = reply.task_id or "", _only(raw)
+        raise response.refusal(errors.TaskNotFoundError, {})
+    task_id, raw = response.task_id or "", _only(raw)
     inner = _only(_unwrap(raw))
     if _is_task(inner):
-        task = _read_own_task(reply, inner, fill=source == "image-seed")
+        task = _read_own_task(response, inner, fill=source == "image-seed")
         return ImageSeed(task_id, task.seed, source, task)
     seed = _seed_of_envelope(raw)
     if seed is not None:
         return ImageSeed(task_id, seed, source)
-    refusal = _refused_in_200(reply, raw)
+    refusal = _refused_in_200(response, raw)
     if isinstance(refusal, errors.APIError) and (type(refusal) is errors.APIError or _is_3(raw)):
-        raise _no_seed(reply, refusal.code, refusal.description)
+        raise _no_seed(response, refusal.code, refusal.description)
     raise refusal
 
 
@@ -258,7 +260,7 @@ def _only(raw: Any) -> Any:
 
 def _is_3(raw: Any) -> bool:
     """Whether it is C#'s code 3: with a 200 it means that no account or no seed was found."""
-    return str(code_of(raw)) == "3"
+    return str(refusal_code(raw)) == "3"
 
 
 def _seed_of_envelope(raw: Any) -> str | None:
@@ -271,8 +273,12 @@ def _seed_of_envelope(raw: Any) -> str | None:
     return seed
 
 
-def _no_seed(reply: Reply, code: int | str | None, said: str) -> errors.SeedUnavailableError:
-    return errors.SeedUnavailableError(task_id=reply.task_id or "", code=code, description=said)
+def _no_seed(
+    response: APIResponse, code: int | str | None, refusal_text: str
+) -> errors.SeedUnavailableError:
+    return errors.SeedUnavailableError(
+        task_id=response.task_id or "", code=code, description=refusal_text
+    )
 
 
 def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
@@ -305,6 +311,6 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
         task = None
     if task is not None and task.id:
         return task
-    reply = Reply(body=body)
-    _read(reply)  # which tells a page, and what was cut
-    raise reply.unexpected("json")
+    response = APIResponse(body=body)
+    _read(response)  # which tells a page, and what was cut
+    raise response.unexpected("json")

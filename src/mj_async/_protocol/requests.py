@@ -22,7 +22,7 @@ SCHEMES: tuple[Scheme, ...] = ("bearer", "mj-api-secret", "raw")
 
 
 @attrs.frozen
-class Ask:
+class APIRequest:
     """One request, as far as it is the same for every gateway and key.
 
     Args:
@@ -40,36 +40,36 @@ class Ask:
     task_id: str | None = None
 
 
-def fetch(task_id: str) -> Ask:
+def fetch(task_id: str) -> APIRequest:
     """Ask for one task; nobody documents it otherwise."""
-    return Ask("GET", f"/mj/task/{quote(task_id, safe='')}/fetch", task_id=task_id)
+    return APIRequest("GET", f"/mj/task/{quote(task_id, safe='')}/fetch", task_id=task_id)
 
 
-def list_tasks(task_ids: Sequence[str], encoding: Encoding) -> Ask:
+def list_tasks(task_ids: Sequence[str], encoding: Encoding) -> APIRequest:
     """Ask for tasks by id: JSON as gateways read it, or multipart as documented."""
     path = "/mj/task/list-by-condition"
     only_id = task_ids[0] if len(task_ids) == 1 else None
     if encoding == "multipart":
-        return Ask("POST", path, form=tuple(task_ids), task_id=only_id)
+        return APIRequest("POST", path, form=tuple(task_ids), task_id=only_id)
     # Strings, never numbers: ids may begin with a zero, and C# refuses numbers.
     body = json.dumps({"ids": list(task_ids)}, ensure_ascii=False).encode()
-    return Ask("POST", path, json_body=body, task_id=only_id)
+    return APIRequest("POST", path, json_body=body, task_id=only_id)
 
 
-def image_seed(task_id: str, route: SeedRoute) -> Ask:
+def image_seed(task_id: str, route: SeedRoute) -> APIRequest:
     """Ask for a seed: by path as gateways read it, or by the documented form.
 
     The documents' empty segment is what Apifox makes of an unset path variable, see the
     gateways page, "The image's seed".
     """
     if route == "multipart":
-        return Ask("GET", "/mj/task//image-seed", form=(task_id,), task_id=task_id)
-    return Ask("GET", f"/mj/task/{quote(task_id, safe='')}/image-seed", task_id=task_id)
+        return APIRequest("GET", "/mj/task//image-seed", form=(task_id,), task_id=task_id)
+    return APIRequest("GET", f"/mj/task/{quote(task_id, safe='')}/image-seed", task_id=task_id)
 
 
-def image_seeds(task_ids: Sequence[str]) -> Ask:
+def image_seeds(task_ids: Sequence[str]) -> APIRequest:
     """Ask for several seeds at once, by the documented form."""
-    return Ask("GET", "/mj/task//image-seed", form=tuple(task_ids))
+    return APIRequest("GET", "/mj/task//image-seed", form=tuple(task_ids))
 
 
 def authorization(scheme: Scheme, key: Secret) -> dict[str, str]:

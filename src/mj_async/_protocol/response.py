@@ -22,7 +22,7 @@ _PIECE = 16 * 1024
 
 
 @attrs.frozen(kw_only=True)
-class Reply:
+class APIResponse:
     """An answer that has been read to its end.
 
     Args:
@@ -46,7 +46,7 @@ class Reply:
         """Whether the body is a page for people."""
         return self.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
 
-    def unpacked(self, limit: int) -> Reply:
+    def unpacked(self, limit: int) -> APIResponse:
         """Give the reply with its body unpacked, never past so many bytes.
 
         Raises:
@@ -60,17 +60,17 @@ class Reply:
             return self
         if encoding not in ("gzip", "x-gzip"):  # we ask for gzip and nothing else
             raise attrs.evolve(self, body=b"").unexpected("json")
-        reply, reason = self._gunzipped(limit)
+        response, reason = self._gunzipped(limit)
         if reason is not None:
-            raise reply.unexpected(reason)
-        return reply
+            raise response.unexpected(reason)
+        return response
 
-    def _gunzipped(self, limit: int) -> tuple[Reply, errors.UnexpectedReason | None]:
+    def _gunzipped(self, limit: int) -> tuple[APIResponse, errors.UnexpectedReason | None]:
         # In a frame of its own, for a traceback shows the locals of the one that raises.
         body, reason = _gunzip(self.body, limit)
         return attrs.evolve(self, body=body), reason
 
-    def without_key(self) -> Reply:
+    def without_key(self) -> APIResponse:
         """Give the reply without the key, which a gateway may quote: tracebacks show locals."""
         body = self.key.conceal_in(self.body)
         return self if body is self.body else attrs.evolve(self, body=body)
@@ -88,7 +88,7 @@ class Reply:
 
     def refusal(self, kind: type[errors.APIError], raw: Any = None) -> errors.APIError:
         """Make the error for an answer in which the gateway said no."""
-        description = clean(said(raw) or self._plain_text(raw), self.key)
+        description = clean(refusal_text(raw) or self._plain_text(raw), self.key)
         match = _REQUEST_ID.search(description)
         return kind(
             status_code=self.status,
@@ -108,7 +108,7 @@ class Reply:
         return self.key.conceal_in(self.body)[:longest].decode(errors="replace")
 
     def _code(self, raw: Any) -> int | str | None:
-        code = code_of(raw)
+        code = refusal_code(raw)
         return clean(code, self.key)[:_LONGEST_CODE] if isinstance(code, str) else code
 
     def _header_request_id(self) -> str | None:
@@ -126,7 +126,7 @@ def clean(text: str, key: Secret) -> str:
     return key.conceal(" ".join(printable.split()))
 
 
-def said(raw: Any) -> str:
+def refusal_text(raw: Any) -> str:
     """Find the text of a refusal, "" where there is none: gateways keep it in six places."""
     if isinstance(raw, str):
         return raw
@@ -134,7 +134,7 @@ def said(raw: Any) -> str:
     return next((text for text in texts if isinstance(text, str) and text.strip()), "")
 
 
-def code_of(raw: Any) -> int | str | None:
+def refusal_code(raw: Any) -> int | str | None:
     """Find the gateway's own code in an envelope, or in the `error` inside it."""
     codes = (holder.get("code") for holder in _holders(raw))
     return next((code for code in codes if type(code) in (int, str) and code != ""), None)

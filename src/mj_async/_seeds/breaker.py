@@ -6,7 +6,7 @@ import attrs
 
 
 @attrs.define
-class Pulse:
+class CircuitBreaker:
     """Counts failures in a row, and says when to ask whether the gateway lives.
 
     Args:

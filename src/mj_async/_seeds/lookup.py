@@ -10,19 +10,19 @@ import attrs
 from anyio.lowlevel import checkpoint
 
 from .. import errors
-from .._clock import Bell
+from .._clock import Wakeup
 from .._models import ImageSeed, Task
-from .._outcomes import Landing, Run, SeedOutcome
-from .planner import Ledger, Plan
-from .source import Intake, TaskIds
+from .._outcomes import OutcomeQueue, OutcomeStream, SeedOutcome
+from .planner import SeedOptions, SeedPlanner
+from .source import IdSource, TaskIds
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from .._clock import Clock
-    from .._lifecycle import Life
+    from .._lifecycle import Lifecycle
     from .._models import TaskList
-    from .queues import Entry
+    from .queues import SeedItem
 
 _ENDS_RUN = (
     errors.AuthenticationError,
@@ -53,7 +53,7 @@ class Asked(Protocol):
 
 
 @attrs.define(kw_only=True, eq=False)
-class SeedRun(Run[SeedOutcome]):
+class SeedLookup(OutcomeStream[SeedOutcome]):
     """The seeds of many tasks, as they land: `async with` it, then `async for` over it.
 
     Args:
@@ -61,28 +61,28 @@ class SeedRun(Run[SeedOutcome]):
         gateway: Who is asked.
         plan: How.
         clock: The client's time.
-        life: Ends the run when the client is closed.
+        lifecycle: Ends the run when the client is closed.
     """
 
     call = "image_seeds"
 
     tasks: TaskIds = attrs.field(repr=False)
     gateway: Asked = attrs.field(repr=False)
-    plan: Plan
+    plan: SeedOptions
     clock: Clock = attrs.field(repr=False)
-    life: Life = attrs.field(repr=False)
-    _intake: Intake = attrs.field(init=False, repr=False)
-    _ledger: Ledger = attrs.field(init=False, repr=False)
-    _bell: Bell = attrs.field(init=False, repr=False)
+    lifecycle: Lifecycle = attrs.field(repr=False)
+    _intake: IdSource = attrs.field(init=False, repr=False)
+    _ledger: SeedPlanner = attrs.field(init=False, repr=False)
+    _wakeup: Wakeup = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._intake = Intake(self.tasks)
-        self._landing = Landing(2 * self.plan.concurrency)
-        self._ledger = Ledger(self.plan, self._landing.land)
-        self._bell = Bell(self.clock)
+        self._intake = IdSource(self.tasks)
+        self._landing = OutcomeQueue(2 * self.plan.concurrency)
+        self._ledger = SeedPlanner(self.plan, self._landing.land)
+        self._wakeup = Wakeup(self.clock)
 
     def _end(self) -> None:
-        self.life.check_open()
+        self.lifecycle.check_open()
         if self._intake.error is not None:
             raise self._intake.error
 
@@ -90,7 +90,7 @@ class SeedRun(Run[SeedOutcome]):
 
     async def _work(self) -> None:
         try:
-            with self.life.cut(None):
+            with self.lifecycle.move_on_at(None):
                 async with anyio.create_task_group() as crew:
                     for work in (self._read, self._list, *[self._ask] * self.plan.concurrency):
                         crew.start_soon(self._guard, work, crew)
@@ -111,13 +111,13 @@ class SeedRun(Run[SeedOutcome]):
                 await self._landing.room()
                 wanted = self._ledger.wanted
                 if not wanted:
-                    await self._bell.wait(None)
+                    await self._wakeup.wait(None)
                     continue
                 if self._ledger.add_all(await intake.read(wanted)):
-                    self._bell.ring()
+                    self._wakeup.set()
                 await checkpoint()  # an input of nothing new must not stop all else
         self._ledger.input_ended = True
-        self._bell.ring()
+        self._wakeup.set()
 
     async def _list(self) -> None:
         while await self._is_on():
@@ -136,19 +136,19 @@ class SeedRun(Run[SeedOutcome]):
         task_id = self._ledger.take_pulse(self.clock.now())
         if task_id is not None:
             await self._feel_pulse(task_id)
-            self._bell.ring()
+            self._wakeup.set()
         return not self._ledger.done
 
     async def _do(
         self,
-        entries: list[Entry],
-        ask: Callable[[list[Entry]], Awaitable[None]],
+        entries: list[SeedItem],
+        ask: Callable[[list[SeedItem]], Awaitable[None]],
         due: float | None,
     ) -> None:
         if not entries:
-            await self._bell.wait(due)
+            await self._wakeup.wait(due)
             return
-        self._bell.ring()  # there is room for more of the input
+        self._wakeup.set()  # there is room for more of the input
         try:
             await ask(entries)
         except _ENDS_RUN:
@@ -156,15 +156,15 @@ class SeedRun(Run[SeedOutcome]):
             raise
         except errors.MJError as error:
             self._ledger.failed(entries, error, self.clock.now())
-        self._bell.ring()
+        self._wakeup.set()
 
     # --- what is asked --------------------------------------------------------------------
 
-    async def _list_these(self, entries: list[Entry]) -> None:
+    async def _list_these(self, entries: list[SeedItem]) -> None:
         tasks = await self.gateway.list_once([entry.task_id for entry in entries])
         self._ledger.listed(entries, tasks)
 
-    async def _ask_for_these(self, entries: list[Entry]) -> None:
+    async def _ask_for_these(self, entries: list[SeedItem]) -> None:
         ids = [entry.task_id for entry in entries]
         if len(ids) == 1:
             self._ledger.seeded(entries, [await self.gateway.seed_once(ids[0])])

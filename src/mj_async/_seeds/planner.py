@@ -16,8 +16,8 @@ from .. import errors
 from .._http.retry import Meaning, delay_before_next_ask, meaning_of
 from .._models import ImageSeed, Task
 from .._outcomes import SeedOutcome, classify, seedless
-from .breaker import Pulse
-from .queues import Entry, Queues
+from .breaker import CircuitBreaker
+from .queues import SeedItem, SeedQueues
 
 if TYPE_CHECKING:
     from .._models import TaskList
@@ -32,7 +32,7 @@ _UNREADABLE = (errors.UnsupportedError, errors.UnexpectedAnswerError)
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
+class SeedOptions:
     """How a run asks, as `AsyncMJClient.image_seeds` was told."""
 
     concurrency: int
@@ -41,7 +41,7 @@ class Plan:
     max_asks: int
 
 
-class Ledger:
+class SeedPlanner:
     """All ids of a run that have no outcome yet.
 
     Args:
@@ -49,17 +49,17 @@ class Ledger:
         give: Takes an outcome.
     """
 
-    def __init__(self, plan: Plan, give: Callable[[SeedOutcome], None]) -> None:
+    def __init__(self, plan: SeedOptions, give: Callable[[SeedOutcome], None]) -> None:
         self._plan = plan
         self._give = give
-        self._queues = Queues(plan.concurrency, plan.batch_size)
-        self.pulse = Pulse(plan.concurrency, plan.ask_again_after, plan.max_asks)
+        self._queues = SeedQueues(plan.concurrency, plan.batch_size)
+        self.pulse = CircuitBreaker(plan.concurrency, plan.ask_again_after, plan.max_asks)
         self.input_ended = False
         self.listless = False  # whether the last list could not be read
         self._under_way = 0
         # Failed in a row; the next answer tells whether that counts.
-        self._doubtful: list[Entry] = []
-        self._spent: list[tuple[float, Entry, errors.MJError]] = []  # those with no ask left
+        self._doubtful: list[SeedItem] = []
+        self._spent: list[tuple[float, SeedItem, errors.MJError]] = []  # those with no ask left
         self._failed_id = ""
 
     # --- the input ------------------------------------------------------------------------
@@ -85,9 +85,9 @@ class Ledger:
         for item in items:
             self._under_way += 1
             if isinstance(item, Task):
-                self._sort(Entry(item.id), item)
+                self._sort(SeedItem(item.id), item)
             else:
-                self._queues.add(Entry(item))
+                self._queues.add(SeedItem(item))
         came = self._queues.fresh - before
         return not before or came != len(items) or not self._queues.room
 
@@ -102,7 +102,7 @@ class Ledger:
         """Give an id to find out with whether the gateway lives; None: not now."""
         return self._failed_id if self.pulse.take(now) else None
 
-    def take_list(self, now: float, size: int) -> list[Entry]:
+    def take_list(self, now: float, size: int) -> list[SeedItem]:
         """Give what is to be listed now, so many at most."""
         if self.pulse.held:
             return []
@@ -113,18 +113,18 @@ class Ledger:
         part = None if self.pulse.held else self._queues.part_due(now)
         return min((at for at in (self.due, part) if at is not None), default=None)
 
-    def take_seeds(self, now: float) -> list[Entry]:
+    def take_seeds(self, now: float) -> list[SeedItem]:
         """Give those whose seeds are to be asked for now, in one request."""
         return [] if self.pulse.held else self._begun(self._queues.take_seeds(now))
 
-    def _begun(self, entries: list[Entry]) -> list[Entry]:
+    def _begun(self, entries: list[SeedItem]) -> list[SeedItem]:
         for entry in entries:
             entry.era = self.pulse.era
         return entries
 
     # --- what an answer means -------------------------------------------------------------
 
-    def listed(self, entries: Sequence[Entry], tasks: TaskList) -> None:
+    def listed(self, entries: Sequence[SeedItem], tasks: TaskList) -> None:
         """Take the answer to a list."""
         self._answered()
         self.listless = False
@@ -134,19 +134,19 @@ class Ledger:
             else:
                 self._fail(entry, errors.TaskNotFoundError(task_id=entry.task_id))
 
-    def _sort(self, entry: Entry, task: Task) -> None:
+    def _sort(self, entry: SeedItem, task: Task) -> None:
         outcome = classify(entry.task_id, task)
         if outcome is None:
             self._ask_for_seed(entry, task)
         else:
             self._land(outcome)
 
-    def _ask_for_seed(self, entry: Entry, task: Task | None) -> None:
+    def _ask_for_seed(self, entry: SeedItem, task: Task | None) -> None:
         entry.task, entry.listed = task, True
         entry.asks = entry.doubts = 0
         self._queues.add(entry)
 
-    def seeded(self, entries: Sequence[Entry], seeds: Sequence[ImageSeed]) -> None:
+    def seeded(self, entries: Sequence[SeedItem], seeds: Sequence[ImageSeed]) -> None:
         """Take the answer to a request for seeds; whom it leaves out is asked for alone."""
         self._answered()
         found = {seed.task_id: seed for seed in seeds}
@@ -162,7 +162,7 @@ class Ledger:
                 whole = attrs.evolve(seed, task=seed.task or entry.task)
                 self._land(SeedOutcome(entry.task_id, whole))
 
-    def failed(self, entries: Sequence[Entry], error: errors.MJError, now: float) -> None:
+    def failed(self, entries: Sequence[SeedItem], error: errors.MJError, now: float) -> None:
         """Take what a list, or a request for seeds, failed with."""
         meaning = _meaning_for(entries, error)
         for entry in entries if len(entries) > 1 and meaning != "refused" else ():
@@ -177,7 +177,9 @@ class Ledger:
         if len(self._spent) == self._under_way and not self.pulse.held:
             self.settle()  # nobody is left whose answer could tell
 
-    def _take(self, entry: Entry, error: errors.MJError, meaning: RunMeaning, now: float) -> None:
+    def _take(
+        self, entry: SeedItem, error: errors.MJError, meaning: RunMeaning, now: float
+    ) -> None:
         most = self._plan.max_asks
         if meaning == "directly":
             self._ask_for_seed(entry, None)
@@ -193,18 +195,18 @@ class Ledger:
             self._fail(entry, error)
 
     def _put_back(
-        self, entry: Entry, error: errors.MJError, now: float, *, exhausted: bool
+        self, entry: SeedItem, error: errors.MJError, now: float, *, exhausted: bool
     ) -> None:
         if exhausted:
             self._fail(entry, error)
         else:
             self._queues.put_back(entry, self._due(entry, error, now))
 
-    def _due(self, entry: Entry, error: errors.MJError, now: float) -> float:
+    def _due(self, entry: SeedItem, error: errors.MJError, now: float) -> float:
         wait = self._plan.ask_again_after
         return now + delay_before_next_ask(error, wait, for_seed=entry.listed)
 
-    def _fail(self, entry: Entry, error: errors.MJError) -> None:
+    def _fail(self, entry: SeedItem, error: errors.MJError) -> None:
         own = error if error.task_id == entry.task_id else copy(error)
         own.task_id = entry.task_id
         if isinstance(own, errors.SeedUnavailableError):
@@ -226,7 +228,7 @@ class Ledger:
             self.pulse.lives()
             self.settle()
 
-    def _doubt(self, entries: Sequence[Entry], error: errors.MJError, now: float) -> None:
+    def _doubt(self, entries: Sequence[SeedItem], error: errors.MJError, now: float) -> None:
         """Take a failure that may be the gateway's, and not the ids'."""
         self._failed_id = entries[0].task_id
         known = self.pulse.silences > 0 or entries[0].era != self.pulse.era
@@ -263,7 +265,7 @@ class Ledger:
         self._doubtful, self._spent = [], []
 
 
-def _meaning_for(entries: Sequence[Entry], error: errors.MJError) -> RunMeaning:
+def _meaning_for(entries: Sequence[SeedItem], error: errors.MJError) -> RunMeaning:
     """Tell what an error means for those who were asked for together.
 
     "directly": there is no list to be read, so their seeds are asked for. "singly": a refusal of

@@ -21,7 +21,7 @@ MOMENT = 0.5
 
 
 @attrs.define(eq=False)
-class Entry:
+class SeedItem:
     """One id that has no outcome yet.
 
     Args:
@@ -45,7 +45,7 @@ class Entry:
     era: int = 0
 
 
-class Queues:
+class SeedQueues:
     """Entries in the order in which they are asked.
 
     Args:
@@ -56,10 +56,10 @@ class Queues:
     def __init__(self, concurrency: int, batch_size: int) -> None:
         self._concurrency = concurrency
         self._batch_size = batch_size
-        self._fresh: deque[Entry] = deque()
-        self._stale: deque[Entry] = deque()  # to be listed again
-        self._seeds: deque[Entry] = deque()
-        self._back: list[tuple[float, int, Entry]] = []
+        self._fresh: deque[SeedItem] = deque()
+        self._stale: deque[SeedItem] = deque()  # to be listed again
+        self._seeds: deque[SeedItem] = deque()
+        self._back: list[tuple[float, int, SeedItem]] = []
         self._count = count()
         self._came = 0
         self._silence = -math.inf, 0  # until when, and how many had come when it began
@@ -84,7 +84,7 @@ class Queues:
         """When the first at the back is due."""
         return self._back[0][0] if self._back else None
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: SeedItem) -> None:
         """Have an entry listed, or asked for, in its turn."""
         if entry.listed:
             self._seeds.append(entry)
@@ -92,11 +92,11 @@ class Queues:
             self._came += 1
             self._fresh.append(entry)
 
-    def put_back(self, entry: Entry, due: float) -> None:
+    def put_back(self, entry: SeedItem, due: float) -> None:
         """Have an entry asked again, from that time on."""
         heapq.heappush(self._back, (due, next(self._count), entry))
 
-    def take_list(self, now: float, size: int, *, part: bool) -> list[Entry]:
+    def take_list(self, now: float, size: int, *, part: bool) -> list[SeedItem]:
         """Give what is to be listed now.
 
         Args:
@@ -122,7 +122,7 @@ class Queues:
             self._silence = now + MOMENT, self._came
         return self._silence[0]
 
-    def take_seeds(self, now: float) -> list[Entry]:
+    def take_seeds(self, now: float) -> list[SeedItem]:
         """Give those whose seeds are to be asked for now, in one request."""
         self._ripen(now)
         first = list(islice(self._seeds, self._batch_size))
@@ -135,5 +135,5 @@ class Queues:
             (self._seeds if entry.listed else self._stale).append(entry)
 
 
-def _taken(queue: deque[Entry], most: int) -> list[Entry]:
+def _taken(queue: deque[SeedItem], most: int) -> list[SeedItem]:
     return [queue.popleft() for _ in range(min(most, len(queue)))]

@@ -27,7 +27,7 @@ REMEMBERED = 100_000
 _END = object()
 
 
-class Recent:
+class RecentIds:
     """The last so many ids, to tell a repeated one."""
 
     def __init__(self, size: int = REMEMBERED) -> None:
@@ -49,7 +49,7 @@ class Recent:
         return True
 
 
-class Intake:
+class IdSource:
     """The user's ids and tasks, each checked, repeated ones left out.
 
     No generator of ours: one that is cut off in the middle would be left unfinished.
@@ -73,7 +73,7 @@ class Intake:
         self._tasks = tasks
         self._plain: Iterator[str | Task] = iter(())
         self._asynchronous: AsyncIterator[str | Task] | None = None
-        self._recent = Recent()
+        self._recent = RecentIds()
         self.ended = False
         self.error: BaseException | None = None
 

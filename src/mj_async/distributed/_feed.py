@@ -13,7 +13,7 @@ from mj_async import Task, errors
 from mj_async._id_set import IdSet
 
 if TYPE_CHECKING:
-    from mj_async._seeds.source import Intake
+    from mj_async._seeds.source import IdSource
 
     from ._engine import Publisher
     from ._lock import Lock
@@ -55,7 +55,7 @@ class Feed:
     _count: int = attrs.field(default=0, init=False)
     _digest: hashlib._Hash = attrs.field(factory=hashlib.sha256, init=False)
 
-    async def run(self, tasks: Intake) -> None:
+    async def run(self, tasks: IdSource) -> None:
         """Feed them all, and say so.
 
         Raises:

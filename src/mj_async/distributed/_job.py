@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mj_async import AsyncMJClient, SeedOutcome, errors
 from mj_async._config import above_zero, check_count, check_instance, check_option, zero_or_more
-from mj_async._seeds.source import Intake, TaskIds
+from mj_async._seeds.source import IdSource, TaskIds
 
 from ._chunks import Chunks
 from ._collect import Outcomes, Parts, check_collected, check_directory, collect_into
@@ -82,7 +82,7 @@ class SeedJob:
             ClientStateError: Another process has taken over while this one was stopped.
             TransportError: Redis was away for more than a minute.
         """
-        tasks = Intake(task_ids)  # what can be looked at twice is checked before anything is sent
+        tasks = IdSource(task_ids)  # what can be looked at twice is checked before anything is sent
         async with self._open() as store, Lock(store, "submit") as lock:
             await store.create(self._chunk_size)
             state = await store.state()

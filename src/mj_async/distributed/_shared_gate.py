@@ -19,7 +19,7 @@ from mj_async._config import above_zero, check_count, check_option, none_or
 # same, and hold as long.
 from mj_async._credentials import Secret, find_base_url, find_key
 from mj_async._http.gate import LONGEST_HOLD, MEMORY
-from mj_async._http.retry import stretched
+from mj_async._http.retry import with_jitter
 
 from ._allotment import FIRST_HOLD, HORIZON, Allotment, Look
 from ._brief import BriefRedis
@@ -160,7 +160,7 @@ class SharedGate:
         if self._is_raised(self._trouble):
             raise copy(self._trouble)
         return errors.RateLimitError(
-            retry_after=stretched(self._away_until - now),
+            retry_after=with_jitter(self._away_until - now),
             description=f"the shared gate is closed: {self._trouble}",
         )
 
@@ -215,7 +215,7 @@ class SharedGate:
             allotment.farthest(now),
             wanted,
             allotment.take_news(now),
-            stretched(1.0),
+            with_jitter(1.0),
             FIRST_HOLD,
             LONGEST_HOLD,
             MEMORY,

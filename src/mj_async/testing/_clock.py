@@ -91,7 +91,7 @@ class GatewayClock(Clock):
     def wall_time(self) -> float:
         return self._started_at + self.now()
 
-    def stir(self) -> None:
+    def note_activity(self) -> None:
         """Say that something goes on, so that it is not yet time to jump."""
         self._activity += 1
 
@@ -108,7 +108,7 @@ class GatewayClock(Clock):
             await self._settle()
         finally:
             self._advances.remove(until)
-            self.stir()  # whoever called has its turn before the clock goes on
+            self.note_activity()  # whoever called has its turn before the clock goes on
 
     def _step(self) -> bool:
         """Jump to the next alarm, if it comes before the first of those who advance is back."""
@@ -130,7 +130,7 @@ class GatewayClock(Clock):
                 await (self._park(alarm) if self._driven else self._drive(alarm))
         finally:
             alarm.off = True
-            self.stir()
+            self.note_activity()
             self._promote()
 
     async def _park(self, alarm: _Alarm) -> None:
@@ -171,13 +171,13 @@ class GatewayClock(Clock):
         """Say that something begins that is not seen here, such as a request over TCP."""
         _is_outside.set(True)
         self._outside_until = time.monotonic() + _PATIENCE
-        self.stir()
+        self.note_activity()
 
     def step_inside(self) -> None:
         """Say that it is over."""
         _is_outside.set(False)
         self._outside_until = 0.0
-        self.stir()
+        self.note_activity()
 
     async def idle(self, until: float | None, woken: anyio.Event) -> None:
         """Wait for a time or an event without moving the time, whatever time it is."""
@@ -197,7 +197,7 @@ class GatewayClock(Clock):
         self._count += 1
         alarm = _Alarm(at, kind, ring or _nothing)
         heapq.heappush(self._alarms, (at, kind, self._count, alarm))
-        self.stir()
+        self.note_activity()
         return alarm
 
     def _next_alarm(self) -> float | None:
@@ -216,9 +216,9 @@ class GatewayClock(Clock):
             alarm = heapq.heappop(self._alarms)[-1]
             alarm.off = True
             alarm.ring()
-        self.stir()
+        self.note_activity()
 
-    def cut(self, at: float | None) -> _Cut:
+    def move_on_at(self, at: float | None) -> _Cut:
         return _Cut(self, at)
 
 
@@ -247,5 +247,5 @@ class _Cut:
     ) -> bool | None:
         if self._alarm is not None:
             self._alarm.off = True
-        self._clock.stir()
+        self._clock.note_activity()
         return self._scope.__exit__(kind, error, traceback)

@@ -280,7 +280,7 @@ class FakeGateway:
 
     def _follow(self, mode: Mode) -> None:
         self._clock.follow(mode)
-        self._outbox.stir()
+        self._outbox.note_activity()
 
     def _serving(self, base_url: str | None) -> None:
         self._served_at = base_url
@@ -293,7 +293,7 @@ class FakeGateway:
             return self._answer(method, target, headers, body)
 
     def _answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        self._clock.stir()
+        self._clock.note_activity()
         request = FakeRequest(method, target, headers, body, self.now)
         self._requests.append(request)
         return self._failures.pop(0) if self._failures else self._responder.answer(request)

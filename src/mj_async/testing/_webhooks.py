@@ -60,13 +60,13 @@ class Outbox:
         for age in task.changes(repeats=self._responder.dialect.repeats):
             # Of one time, in the order in which they were added.
             insort(self._changes, _Change(task.added_at + age, age, task), key=_time_of)
-        self.stir()
+        self.note_activity()
 
     def drop(self, task_id: str) -> None:
         """Forget the changes of a task that is replaced."""
         self._changes = [change for change in self._changes if change.task.id != task_id]
 
-    def stir(self) -> None:
+    def note_activity(self) -> None:
         """Let whoever waits look again."""
         self._news.set()
 
@@ -114,7 +114,7 @@ class Webhooks:
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._ends = True
-        self._outbox.stir()
+        self._outbox.note_activity()
         if error is not None:
             self._group.cancel_scope.cancel()
         # Without the body's exception, which the group would wrap into an exception group.
