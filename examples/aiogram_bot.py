@@ -1,10 +1,10 @@
-"""A Telegram bot on aiogram: `/wait ID` shows how a task goes, then its picture and seed.
+"""A Telegram bot with aiogram: `/wait ID` shows a task's progress, then its picture and seed.
 
     python -m pip install mj_async 'aiogram>=3.13'
     export MJ_BASE_URL=https://gateway.example MJ_API_KEY=sk-… TELEGRAM_TOKEN=…
     python aiogram_bot.py
 
-Whoever uses the command has the id of a task that was submitted elsewhere.
+The user of the command has the id of a task that was submitted by another program.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from mj_async import AsyncMJClient, Polling, Task, TaskPoller, errors
 
 _log = logging.getLogger(__name__)
 
-# A task is asked about every 5 to 15 seconds, and so is its message edited at most that often.
+# Each task is polled every 5 to 15 seconds, so its message is edited no more often than that.
 PACE = Polling(interval=5, max_interval=15)
 TIMEOUT = 30 * 60  # seconds
 STOP = InlineKeyboardMarkup(
@@ -46,11 +46,11 @@ STOP = InlineKeyboardMarkup(
 
 
 class Waits(BaseMiddleware):
-    """Knows the running handlers, for aiogram does not wait for them when it stops."""
+    """The running handlers and their scopes: aiogram does not wait for handlers when it stops."""
 
     def __init__(self) -> None:
         self.handlers: set[asyncio.Task[Any]] = set()
-        # By chat and message: what to cancel, and who may do that.
+        # The scope to cancel and the user who may cancel it, by chat id and message id.
         self.scopes: dict[tuple[int, int], tuple[anyio.CancelScope, int]] = {}
 
     async def __call__(
@@ -59,7 +59,7 @@ class Waits(BaseMiddleware):
         event: TelegramObject,
         data: dict[str, Any],
     ) -> Any:
-        """Run a handler."""
+        """Run a handler, and keep its task in the set while it runs."""
         this = asyncio.current_task()
         assert this is not None
         self.handlers.add(this)
@@ -70,7 +70,7 @@ class Waits(BaseMiddleware):
 
 
 class SleepOutLimits(BaseRequestMiddleware):
-    """Sends again what Telegram refuses with 429; a message's newer changes wait meanwhile."""
+    """Repeats requests that Telegram refuses with 429, which aiogram does not do."""
 
     async def __call__(
         self,
@@ -78,7 +78,7 @@ class SleepOutLimits(BaseRequestMiddleware):
         bot: Bot,
         method: TelegramMethod[Any],
     ) -> Response[Any]:
-        """Send a request, up to five times."""
+        """Send a request up to five times, and sleep before each repetition."""
         for _ in range(4):
             try:
                 return await make_request(bot, method)
@@ -88,12 +88,12 @@ class SleepOutLimits(BaseRequestMiddleware):
 
 
 async def start(bot: Bot) -> None:
-    """Tell Telegram which commands there are, before the first update."""
+    """Register the command at Telegram, before the first update."""
     await bot.set_my_commands([BotCommand(command="wait", description="Wait for a task: /wait ID")])
 
 
 async def stop(midjourney: AsyncMJClient, poller: TaskPoller, waits: Waits) -> None:
-    """End all waits, and let them say so while Telegram can still be reached."""
+    """End all waits, so that their handlers send a last message before the session is closed."""
     await poller.aclose()
     await midjourney.aclose()
     if waits.handlers:
@@ -101,43 +101,44 @@ async def stop(midjourney: AsyncMJClient, poller: TaskPoller, waits: Waits) -> N
 
 
 async def wait(
-    asked: Message,
+    message: Message,
     command: CommandObject,
     midjourney: AsyncMJClient,
     poller: TaskPoller,
     waits: Waits,
 ) -> None:
-    """Answer `/wait ID`."""
+    """Handle `/wait ID`."""
     task_id = (command.args or "").strip()
     if not task_id:
-        await asked.answer("Say which task: /wait ID")
+        await message.answer("Send a task id: /wait ID")
         return
-    reply = await asked.answer(f"Waiting for {task_id[:100]}", reply_markup=STOP)
+    reply = await message.answer(f"Waiting for {task_id[:100]}", reply_markup=STOP)
     key = (reply.chat.id, reply.message_id)
     try:
         with anyio.CancelScope() as scope:
-            waits.scopes[key] = (scope, asked.from_user.id if asked.from_user else 0)
+            waits.scopes[key] = (scope, message.from_user.id if message.from_user else 0)
             text = await follow(reply, task_id, midjourney, poller)
     finally:
         del waits.scopes[key]
     if scope.cancelled_caught:
-        text = f"You have stopped waiting for {task_id}. The task itself goes on."
+        text = f"You have stopped waiting for {task_id}. The task itself continues."
     await reply.edit_text(text[:4096])
 
 
 async def follow(
     reply: Message, task_id: str, midjourney: AsyncMJClient, poller: TaskPoller
 ) -> str:
-    """Show how a task goes, and return what is to be said at its end."""
+    """Show the progress of a task, and return the text to show at its end."""
 
     async def show(text: str) -> None:
         try:
             await reply.edit_text(text[:4096], reply_markup=STOP)
-        except AiogramError as error:  # no reason to end the wait
+        except AiogramError as error:  # a failed edit must not end the wait
             _log.warning("could not show the progress of %s: %s", task_id, error)
 
     async def show_progress(task: Task) -> None:
-        # Changes during an edit are skipped but for the newest; the answer comes by itself.
+        # The final task is shown by `follow`. A slow edit does not queue up: the wait skips the
+        # changes that come during it, except the newest.
         if not task.is_final:
             await show(f"{task.id}: {task.status} {task.progress_text or ''}")
 
@@ -147,13 +148,13 @@ async def follow(
         await show(f"{picture}\nLooking up the seed")
         return f"{picture}\n{await find_seed(midjourney, task)}"
     except errors.ClientStateError:
-        return f"The bot is being restarted. Say /wait {task_id} again in a minute."
+        return f"The bot is being restarted. Send /wait {task_id} again in a minute."
     except errors.MJError as error:
         return str(error)
 
 
 async def find_seed(midjourney: AsyncMJClient, task: Task) -> str:
-    """Look up the seed; the picture is worth showing without it."""
+    """Return a text with the seed, or with the reason why there is none."""
     try:
         return f"Seed: {(await midjourney.image_seed(task)).seed}"
     except errors.MJError as error:
@@ -161,22 +162,22 @@ async def find_seed(midjourney: AsyncMJClient, task: Task) -> str:
 
 
 async def stop_waiting(query: CallbackQuery, waits: Waits) -> None:
-    """Answer a press of the button."""
+    """Handle a press of the stop button."""
     message = query.message
     found = waits.scopes.get((message.chat.id, message.message_id)) if message else None
     if found is None:
-        await query.answer("Nobody waits here any more.")
+        await query.answer("This wait has ended.")
         return
     scope, user_id = found
     if query.from_user.id != user_id:
-        await query.answer("Only who has asked can do that.")
+        await query.answer("Only the user who started this wait can stop it.")
         return
     scope.cancel()
     await query.answer()
 
 
 def make_dispatcher(midjourney: AsyncMJClient) -> Dispatcher:
-    """Build the dispatcher; what is given to it by name, handlers take by name."""
+    """Build the dispatcher; its keyword arguments are passed to the handlers by name."""
     waits, router = Waits(), Router()
     router.message.register(wait, Command("wait"))
     router.message.middleware(waits)
@@ -197,7 +198,7 @@ def make_bot(token: str, **options: Any) -> Bot:
 
 
 def main() -> None:
-    """Run until Ctrl-C or SIGTERM."""
+    """Run the bot until Ctrl-C or SIGTERM."""
     logging.basicConfig(level=logging.WARNING)
     make_dispatcher(AsyncMJClient()).run_polling(make_bot(os.environ["TELEGRAM_TOKEN"]))
 

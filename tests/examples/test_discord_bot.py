@@ -16,8 +16,8 @@ from ._turns import until
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left")]
 
 WORKING = [(0, "IN_PROGRESS", "40%")]
-RESTARTED = "The bot is being restarted. Say `/wait 101` again in a minute."
-STOPPED = "You have stopped waiting for 101. The task itself goes on."
+RESTARTED = "The bot is being restarted. Send `/wait 101` again in a minute."
+STOPPED = "You have stopped waiting for 101. The task itself continues."
 
 
 class Stage:
@@ -177,7 +177,7 @@ async def test_the_button_stops_the_wait() -> None:
         asked = len(stage.gateway.requests)
         await stage.gateway.advance(100)
 
-    refused = (4, "Only who has asked can do that.")
+    refused = (4, "Only the user who started this wait can stop it.")
     assert [(5, None), refused, (6, None)] == stage.discord.replies()
     assert asked == len(stage.gateway.requests)
 

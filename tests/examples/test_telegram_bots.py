@@ -22,8 +22,8 @@ RunBot: TypeAlias = Callable[[FakeTelegram, AsyncMJClient], AbstractAsyncContext
 BOTS = pytest.mark.parametrize("run", [RunningTelegramBot, RunningAiogramBot])
 
 WORKING = [(0, "IN_PROGRESS", "40%")]
-RESTARTED = "The bot is being restarted. Say /wait 101 again in a minute."
-STOPPED = "You have stopped waiting for 101. The task itself goes on."
+RESTARTED = "The bot is being restarted. Send /wait 101 again in a minute."
+STOPPED = "You have stopped waiting for 101. The task itself continues."
 
 
 @BOTS
@@ -85,7 +85,7 @@ async def test_edits_keep_their_distance(run: RunBot) -> None:
         ("/wait 102", "task 102: it waits for input"),
         ("/wait 103", "the gateway does not know the task"),
         ("/wait ../../admin", "has a slash"),
-        ("/wait", "Say which task: /wait ID"),
+        ("/wait", "Send a task id: /wait ID"),
     ],
 )
 async def test_errors_are_shown(run: RunBot, text: str, said: str) -> None:
@@ -155,7 +155,7 @@ async def test_the_button_stops_the_wait(run: RunBot) -> None:
         await until(lambda: len(telegram.notices()) == 3)
         await gateway.advance(100)
 
-    refused, over = "Only who has asked can do that.", "Nobody waits here any more."
+    refused, over = "Only the user who started this wait can stop it.", "This wait has ended."
     assert [refused, None, over] == telegram.notices()
     assert asked == len(gateway.requests)
 
