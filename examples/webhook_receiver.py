@@ -52,12 +52,12 @@ def add_webhooks(app: FastAPI, poller: TaskPoller, secret: str) -> None:
 
     @app.post("/webhooks", status_code=202)
     async def receive_hint(request: Request) -> None:
-        """Receive a webhook from anyone, and poll its task at once."""
+        """Receive a webhook from any sender, and poll its task at once."""
         poller.feed(await read_body(request))
 
     @app.post("/webhooks/{given}", status_code=202)
     async def receive_trusted(given: str, request: Request) -> None:
-        """Receive a webhook from a sender who knows the secret, and trust it."""
+        """Receive a webhook from a sender that knows the secret, and trust it."""
         if not secrets.compare_digest(given.encode(), secret.encode()):
             raise HTTPException(404)
         poller.feed(await read_body(request), trusted=True)
