@@ -118,7 +118,7 @@ def test_the_command_line_uses_public_names_only() -> None:
 
 def test_machines_share_pure_rooms_only() -> None:
     """What many machines share uses public names, and of the rest only what does no I/O."""
-    files = (SOURCE / "distributed").glob("*.py")
+    files = (SOURCE / "distributed").rglob("*.py")
     rooms = set().union(*(imported_rooms(path) for path in files))
 
     assert rooms <= {"__init__", "_access", "_checks", "_gate", "_id_set", "_intake", "_retry"} | {

@@ -9,8 +9,8 @@ import pytest
 
 from mj_async import errors
 from mj_async.distributed import SeedJob
+from mj_async.distributed._job.store import check_server
 from mj_async.distributed._redis import place_of
-from mj_async.distributed._store import check_server
 
 from ._redis_server import RedisServer, free_port
 

@@ -1,7 +1,7 @@
 """Many machines: what they share lies in Redis. It needs the extra `distributed`."""
 
-from ._job import SeedJob
-from ._shared_gate import SharedGate
-from ._state import JobProgress
+from ._gate.shared_gate import SharedGate
+from ._job.seed_job import SeedJob
+from ._job.state import JobProgress
 
 __all__ = ["JobProgress", "SeedJob", "SharedGate"]

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from distributed._redis_server import RedisServer
 from mj_async import errors
-from mj_async.distributed._lines import pack
-from mj_async.distributed._store import Begun, Store
-
-from ._redis_server import RedisServer
+from mj_async.distributed._job.jsonl import pack
+from mj_async.distributed._job.store import Begun, Store
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mj_async.distributed._allotment import FIRST_HOLD, FRESH, Allotment, Look
+from mj_async.distributed._gate.slot_allocator import FIRST_HOLD, FRESH, Allotment, Look
 
 NOTHING = Look(held=0.0, first=0.5, at_once=0, paced=0)
 

@@ -15,7 +15,7 @@ from mj_async import errors
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from ._store import Store
+    from .store import Store
 
 _SECONDS = 6.0
 _KEPT_EVERY = 1.0

@@ -1,6 +1,6 @@
-"""The public names of the extra `distributed`, as `names.txt` beside this file has them.
+"""The public names of the extra `distributed`, as `public_names.txt` beside this file has them.
 
-`PYTHONPATH=tests python tests/distributed/test_names.py` writes it anew.
+`PYTHONPATH=tests python tests/distributed/test_distributed_names.py` writes it anew.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import mj_async.distributed
 from test_house import test_all_is_sorted_and_complete as check_all
 from test_public_names import describe
 
-SNAPSHOT = Path(__file__).with_name("names.txt")
+SNAPSHOT = Path(__file__).with_name("public_names.txt")
 
 
 def test_the_public_names_are_as_written_down() -> None:
-    """Who changes what users see changes `names.txt`, too, where the diff shows it."""
+    """Who changes what users see changes `public_names.txt`, too, where the diff shows it."""
     written = SNAPSHOT.read_text(encoding="utf-8").splitlines()
 
     assert written == list(describe(mj_async.distributed))

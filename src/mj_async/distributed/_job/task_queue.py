@@ -14,7 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from streaq import Worker
 from streaq.types import StreamMessage
 
-from ._redis import ANSWER_WITHIN, Patience, ToldPlainly, redis_options
+from .._redis import ANSWER_WITHIN, Patience, ToldPlainly, redis_options
 
 LookUp: TypeAlias = Callable[[int, list[str]], Awaitable[None]]
 

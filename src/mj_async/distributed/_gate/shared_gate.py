@@ -21,9 +21,9 @@ from mj_async._credentials import Secret, find_base_url, find_key
 from mj_async._http.gate import LONGEST_HOLD, MEMORY
 from mj_async._http.retry import with_jitter
 
-from ._allotment import FIRST_HOLD, HORIZON, Allotment, Look
-from ._brief import BriefRedis
-from ._rate_script import SCRIPT, SHA
+from .one_shot_redis import BriefRedis
+from .rate_limit_script import SCRIPT, SHA
+from .slot_allocator import FIRST_HOLD, HORIZON, Allotment, Look
 
 # How long Redis is left alone after a failure.
 _PAUSE = 1.0

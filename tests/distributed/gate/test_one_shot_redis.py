@@ -8,10 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from distributed._redis_server import RedisServer, free_port
 from mj_async import errors
-from mj_async.distributed._brief import BriefRedis
-
-from ._redis_server import RedisServer, free_port
+from mj_async.distributed._gate.one_shot_redis import BriefRedis
 
 pytestmark = pytest.mark.anyio
 

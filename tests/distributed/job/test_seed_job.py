@@ -11,13 +11,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from distributed._redis_server import RedisServer
 from mj_async import AsyncMJClient, SeedOutcome, errors
 from mj_async.distributed import JobProgress, SeedJob
-from mj_async.distributed._feed import has_room
-from mj_async.distributed._state import State
+from mj_async.distributed._job.state import State
+from mj_async.distributed._job.submitter import has_room
 from mj_async.testing import FakeGateway
 
-from ._redis_server import RedisServer
 from ._slow_gateway import SlowGateway
 
 pytestmark = pytest.mark.anyio

@@ -8,14 +8,14 @@ from typing import Any
 import anyio
 import pytest
 
+from distributed._redis_server import RedisServer
 from mj_async import SeedOutcome, Task, errors
 from mj_async.distributed import SeedJob
-from mj_async.distributed._chunks import Chunks, comes_later
-from mj_async.distributed._store import Store
+from mj_async.distributed._job.chunk_processor import Chunks, comes_later
+from mj_async.distributed._job.store import Store
 
-from ._redis_server import RedisServer
 from ._slow_gateway import SlowGateway
-from .test_job import work_on
+from .test_seed_job import work_on
 
 pytestmark = pytest.mark.anyio
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from distributed._redis_server import RedisServer
 from mj_async import Polling, errors
 from mj_async.distributed import SharedGate
 from mj_async.testing import FakeGateway, FakeRequest
-
-from ._redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio
 

@@ -11,12 +11,12 @@ from streaq import StreaqRetry
 
 from mj_async import SeedOutcome, errors
 
-from ._lines import by_id, has_seed, pack, unpack, write_line
+from .jsonl import by_id, has_seed, pack, unpack, write_line
 
 if TYPE_CHECKING:
     from mj_async import AsyncMJClient
 
-    from ._store import Store
+    from .store import Store
 
 _AT_ONCE = 2
 MOST_DELIVERIES = 5

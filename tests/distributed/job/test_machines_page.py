@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from distributed._redis_server import RedisServer, free_port
 from mj_async.cli._app import app
 
-from ._redis_server import RedisServer, free_port
-from ._truth import TruthServer, truth
+from ._reference_gateway import TruthServer, truth
 
-UNITS = Path(__file__).parents[2] / "examples/systemd"
-PAGE = Path(__file__).parents[2] / "docs/howto/machines.md"
+UNITS = Path(__file__).parents[3] / "examples/systemd"
+PAGE = Path(__file__).parents[3] / "docs/howto/machines.md"
 IDS = [str(100_000 + number) for number in range(1000)]
 
 

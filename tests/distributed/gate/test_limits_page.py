@@ -10,13 +10,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from distributed._redis_server import RedisServer
 from mj_async.testing import FakeGateway
-
-from ._redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio
 
-PAGE = Path(__file__).parents[2] / "docs/howto/limits.md"
+PAGE = Path(__file__).parents[3] / "docs/howto/limits.md"
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 

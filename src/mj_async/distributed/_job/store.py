@@ -12,9 +12,9 @@ from coredis import Redis
 
 from mj_async import errors
 
-from . import _scripts
-from ._redis import FORGOTTEN, Patience, ToldPlainly, open_redis, place_of
-from ._state import VERSION, State, read_state
+from .._redis import FORGOTTEN, Patience, ToldPlainly, open_redis, place_of
+from . import lua_scripts
+from .state import VERSION, State, read_state
 
 _OLDEST = 7
 # Where Redis was never seen, its address may be wrong.
@@ -88,7 +88,7 @@ class Store:
         Raises:
             ConfigurationError: It is there, and not such a one.
         """
-        version, size = await self._run(_scripts.CREATE, VERSION, chunk_size)
+        version, size = await self._run(lua_scripts.CREATE, VERSION, chunk_size)
         self._check_version(version)
         if int(size) != chunk_size:
             raise errors.ConfigurationError(
@@ -114,7 +114,7 @@ class Store:
             ConfigurationError: It is another version's.
             ClientStateError: It was there, and is no more.
         """
-        found = await self._run(_scripts.LOOK, worker, round(1000 * lease))
+        found = await self._run(lua_scripts.LOOK, worker, round(1000 * lease))
         if found[0] is not None:
             self._check_version(found[0])
             self._there = True
@@ -138,19 +138,19 @@ class Store:
 
     async def feed(self, before: int, fed: int, fed_ids: int, digest: str) -> bool:
         """Write down that chunks will be published; False where the job stands elsewhere."""
-        return bool(await self._run(_scripts.FEED, before, fed, fed_ids, digest))
+        return bool(await self._run(lua_scripts.FEED, before, fed, fed_ids, digest))
 
     async def complete(self, fed: int) -> bool:
         """Write down that all have been published; False where these are not all."""
-        return bool(await self._run(_scripts.COMPLETE, fed))
+        return bool(await self._run(lua_scripts.COMPLETE, fed))
 
     async def begin(self, number: int) -> Begun:
         """Begin a chunk."""
-        return Begun(*await self._run(_scripts.BEGIN, number))
+        return Begun(*await self._run(lua_scripts.BEGIN, number))
 
     async def finish(self, number: int, part: bytes, count: int, seedless: int) -> None:
         """Hand a chunk's part over."""
-        await self._run(_scripts.FINISH, number, part, count, seedless)
+        await self._run(lua_scripts.FINISH, number, part, count, seedless)
 
     async def release(self, number: int, partial: bytes, *, deliveries: int, asks: int) -> bool:
         """Give a chunk back, with what there is of it; False where others have done it.
@@ -161,11 +161,11 @@ class Store:
             deliveries: What to add to those that it has had.
             asks: What to add to how often all of it was asked for.
         """
-        return bool(await self._run(_scripts.RELEASE, number, partial, deliveries, asks))
+        return bool(await self._run(lua_scripts.RELEASE, number, partial, deliveries, asks))
 
     async def bury(self, number: int, task_ids: Sequence[str]) -> None:
         """Put a chunk among the dead."""
-        await self._run(_scripts.BURY, number, json.dumps(list(task_ids)), len(task_ids))
+        await self._run(lua_scripts.BURY, number, json.dumps(list(task_ids)), len(task_ids))
 
     async def dead(self) -> dict[int, list[str]]:
         """Give the ids of each dead chunk."""
@@ -175,7 +175,7 @@ class Store:
 
     async def revive(self, number: int, count: int) -> None:
         """Take a chunk from the dead; it has been published again."""
-        await self._run(_scripts.REVIVE, number, count)
+        await self._run(lua_scripts.REVIVE, number, count)
 
     async def parts(self) -> list[int]:
         """Name the chunks whose parts wait to be collected, in order."""
@@ -189,7 +189,7 @@ class Store:
 
     async def collect(self, number: int, count: int) -> None:
         """Write down that a part lies where it belongs."""
-        await self._run(_scripts.COLLECT, number, count)
+        await self._run(lua_scripts.COLLECT, number, count)
 
     async def collected(self) -> bytes:
         """Give the map of the chunks that were collected, a bit for each."""
@@ -198,7 +198,7 @@ class Store:
 
     async def lock(self, what: str, owner: str, seconds: float) -> bool:
         """Take or keep a lock; False where it is another's."""
-        kept = await self._run(_scripts.LOCK, owner, round(1000 * seconds), key=f":lock:{what}")
+        kept = await self._run(lua_scripts.LOCK, owner, round(1000 * seconds), key=f":lock:{what}")
         return bool(kept)
 
     async def unlock(self, what: str, owner: str) -> None:
@@ -206,7 +206,7 @@ class Store:
         # By a connection of its own: if this task is cancelled, those of the job are cut.
         redis = open_redis(self.redis_url, Patience(0.0))
         async with ToldPlainly(self.redis_url), redis:
-            await redis.eval(_scripts.UNLOCK, [f"{self.key}:lock:{what}"], [owner])
+            await redis.eval(lua_scripts.UNLOCK, [f"{self.key}:lock:{what}"], [owner])
 
 
 def check_server(found: dict[str, Any], redis_url: str) -> None:

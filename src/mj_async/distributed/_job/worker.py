@@ -12,12 +12,12 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from mj_async import errors
 
-from ._chunks import Chunks
-from ._engine import Engine, make_engine, register
-from ._redis import LOST, ToldPlainly, first_of
+from .._redis import LOST, ToldPlainly, first_of
+from .chunk_processor import Chunks
+from .task_queue import Engine, make_engine, register
 
 if TYPE_CHECKING:
-    from ._store import Store
+    from .store import Store
 
 _LOOK_EVERY = 0.5
 # Seconds that a process counts as a worker after it was heard of.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mj_async import ImageSeed, SeedOutcome, Task, errors
-from mj_async.distributed._lines import by_id, has_seed, pack, read_outcomes, unpack, write_line
+from mj_async.distributed._job.jsonl import by_id, has_seed, pack, read_outcomes, unpack, write_line
 
 # All at which some reader ends a line, half a character, and what ends a line of ours.
 ODD = 'a\u2028b\x85c\u2029d\x0be\x0cf\x1cg\r\nh\ud800i\udfffj"error": null}\n'

@@ -15,10 +15,10 @@ from mj_async._id_set import IdSet
 if TYPE_CHECKING:
     from mj_async._seeds.source import IdSource
 
-    from ._engine import Publisher
-    from ._lock import Lock
-    from ._state import State
-    from ._store import Store
+    from .lock import Lock
+    from .state import State
+    from .store import Store
+    from .task_queue import Publisher
 
 # What may lie in Redis: ids that nobody has worked on, and bytes of outcomes to be collected.
 _IDS_AHEAD = 200_000

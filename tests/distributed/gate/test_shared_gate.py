@@ -15,10 +15,9 @@ import anyio
 import pytest
 from coredis import Redis
 
+from distributed._redis_server import RedisServer, free_port
 from mj_async import Gate, errors
 from mj_async.distributed import SharedGate
-
-from ._redis_server import RedisServer, free_port
 
 pytestmark = pytest.mark.anyio
 

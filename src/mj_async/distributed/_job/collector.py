@@ -16,11 +16,11 @@ from anyio import to_thread
 
 from mj_async import SeedOutcome, errors
 
-from ._lines import read_outcomes, unpack
-from ._lock import Lock
+from .jsonl import read_outcomes, unpack
+from .lock import Lock
 
 if TYPE_CHECKING:
-    from ._store import Store
+    from .store import Store
 
 _LOOK_EVERY = 0.3
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from distributed._redis_server import RedisServer, free_port
+
 from ._cluster import Cluster
-from ._redis_server import RedisServer, free_port
-from ._truth import TruthServer, asked_for, truth
+from ._reference_gateway import TruthServer, asked_for, truth
 
 RUNS = int(os.environ.get("MJ_KILL_RUNS", "3"))
 IDS = [str(100_000 + number) for number in range(20_000)]

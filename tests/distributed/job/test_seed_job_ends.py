@@ -11,17 +11,17 @@ from pathlib import Path
 import anyio
 import pytest
 
+from distributed._redis_server import RedisServer
 from mj_async import errors
 from mj_async.distributed import SeedJob
-from mj_async.distributed._chunks import Chunks
-from mj_async.distributed._collect import Parts
-from mj_async.distributed._lines import pack
-from mj_async.distributed._lock import Lock
-from mj_async.distributed._store import Store
+from mj_async.distributed._job.chunk_processor import Chunks
+from mj_async.distributed._job.collector import Parts
+from mj_async.distributed._job.jsonl import pack
+from mj_async.distributed._job.lock import Lock
+from mj_async.distributed._job.store import Store
 
-from ._redis_server import RedisServer
 from ._slow_gateway import SlowGateway
-from .test_job import IDS, lines_of, work_on
+from .test_seed_job import IDS, lines_of, work_on
 
 pytestmark = pytest.mark.anyio
 

@@ -1,6 +1,6 @@
 """A gateway in a process of its own that knows what becomes of each id, and counts who asks.
 
-It shares nothing with the library. `python _truth.py PORT LIMIT SECONDS` serves it.
+It shares nothing with the library. `python _reference_gateway.py PORT LIMIT SECONDS` serves it.
 """
 
 from __future__ import annotations

@@ -12,15 +12,15 @@ from mj_async import AsyncMJClient, SeedOutcome, errors
 from mj_async._config import above_zero, check_count, check_instance, check_option, zero_or_more
 from mj_async._seeds.source import IdSource, TaskIds
 
-from ._chunks import Chunks
-from ._collect import Outcomes, Parts, check_collected, check_directory, collect_into
-from ._engine import Publisher
-from ._feed import Feed
-from ._lock import Lock
-from ._redis import check_redis_url
-from ._state import JobProgress
-from ._store import Store
-from ._work import Work
+from .._redis import check_redis_url
+from .chunk_processor import Chunks
+from .collector import Outcomes, Parts, check_collected, check_directory, collect_into
+from .lock import Lock
+from .state import JobProgress
+from .store import Store
+from .submitter import Feed
+from .task_queue import Publisher
+from .worker import Work
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

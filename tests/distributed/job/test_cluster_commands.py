@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from _commands import Ended, on_terminal
+from distributed._redis_server import RedisServer, free_port
 from mj_async.cli._cluster_view import ClusterView, counts_of, rows_of, speed_of, total_of
 from mj_async.distributed import JobProgress
 from mj_async.testing import FakeGateway
 
 from ._cluster import Cluster
-from ._redis_server import RedisServer, free_port
-from .test_job import lines_of
+from .test_seed_job import lines_of
 
 Call = Callable[..., Ended]
 DONE = [(0, "SUCCESS", "100%")]

@@ -26,7 +26,7 @@ from mj_async import errors
 # It keeps the client's key out of what is printed, and does the same for Redis' password.
 from mj_async._credentials import Secret
 
-from ._redis import ToldPlainly, check_redis_url, place_of
+from .._redis import ToldPlainly, check_redis_url, place_of
 
 # Seconds for a connection, and for an answer.
 _PATIENCE = 2.0

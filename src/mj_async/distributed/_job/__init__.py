@@ -1,0 +1,1 @@
+"""A job on many machines: ids are submitted, looked up and collected by way of Redis."""

@@ -1,0 +1,1 @@
+"""The shared gate: `src/mj_async/distributed/_gate`."""

@@ -1,0 +1,1 @@
+"""Jobs: `src/mj_async/distributed/_job`, and the command `mj-async cluster`."""
