@@ -13,8 +13,8 @@ from _desk import Desk, collect, down, later, seed, seeds_of
 from _fakes import Wire, client_on
 from mj_async import DOCUMENTED, Dialect, ImageSeed, Task, errors
 from mj_async.testing import FakeGateway
-from mj_async.testing._bodies import read_form
-from mj_async.testing._parts import FakeRequest
+from mj_async.testing._models import FakeRequest
+from mj_async.testing._responder import read_form
 
 pytestmark = pytest.mark.anyio
 

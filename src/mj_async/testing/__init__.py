@@ -1,6 +1,6 @@
 """A gateway for tests: in process on a clock of its own, or on real TCP."""
 
 from ._gateway import FakeGateway
-from ._parts import FakeRequest, FakeWebhook
+from ._models import FakeRequest, FakeWebhook
 
 __all__ = ["FakeGateway", "FakeRequest", "FakeWebhook"]

@@ -14,7 +14,7 @@ import attrs
 from anyio.lowlevel import checkpoint
 
 from .._clock import Clock
-from ._parts import STARTED_AT
+from ._models import STARTED_AT
 
 if TYPE_CHECKING:
     from types import TracebackType

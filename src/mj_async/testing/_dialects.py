@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ._answers import (
+from ._models import Answer, as_json
+from ._responses import (
     ANSWERS,
     PAGE,
     PLAIN,
@@ -18,11 +19,10 @@ from ._answers import (
     spring_error,
     upstream_error,
 )
-from ._parts import Answer, as_json
-from ._writers import write_csharp, write_documented, write_java, write_newapi
+from ._serializers import write_csharp, write_documented, write_java, write_newapi
 
 if TYPE_CHECKING:
-    from ._parts import Moment
+    from ._models import Moment
 
 _LIST = "/mj/task/list-by-condition"
 _MODES = r"mj-(?:fast|turbo|relax)"

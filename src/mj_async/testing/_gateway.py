@@ -12,10 +12,9 @@ import httpx
 from .._client import AsyncMJClient
 from .._config import check_count, check_instance, check_option, zero_or_more
 from ..errors import ConfigurationError
-from ._answers import AnswerName
 from ._clock import GatewayClock, Mode
 from ._dialects import DIALECTS
-from ._parts import (
+from ._models import (
     DEFAULT_TIMELINE,
     STARTED_AT,
     Answer,
@@ -25,8 +24,8 @@ from ._parts import (
     check_timeline,
 )
 from ._responder import Responder
-from ._server import Server
-from ._transport import Transport
+from ._responses import AnswerName
+from ._transports import Server, Transport
 from ._webhooks import Outbox, Webhooks
 
 if TYPE_CHECKING:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any
 from urllib.parse import unquote
 
 import attrs
 
-from ._answers import upstream_error
-from ._bodies import MalformedError, NotUnderstoodError, read_form, read_json
 from ._dialects import GatewayDialect
-from ._parts import Answer, FakeRequest, FakeTask, Moment, as_json
+from ._models import Answer, FakeRequest, FakeTask, Moment, as_json
+from ._responses import upstream_error
 
 _SLASHED = ("/fetch/", "/image-seed/", "/list-by-condition/")
+
+
+class NotUnderstoodError(Exception):
+    """Raised when ids are in another encoding than the gateway reads."""
+
+
+class MalformedError(Exception):
+    """Raised when ids are no list of ids."""
 
 
 @attrs.frozen
@@ -139,3 +149,45 @@ def _redirect(method: str, path: str) -> Answer:
     page = f'<a href="{path}">{words}</a>.\n\n'.encode()
     headers = {"location": path, "content-type": "text/html; charset=utf-8"}
     return Answer(status, page, headers)
+
+
+def read_form(request: FakeRequest) -> list[str]:
+    """Read the fields `ids` of a multipart form.
+
+    Raises:
+        NotUnderstoodError: It is none.
+    """
+    content_type = request.headers.get("content-type", "")
+    if not content_type.startswith("multipart/form-data"):
+        raise NotUnderstoodError
+    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+    parts: Iterable[Any] = BytesParser(policy=HTTP).parsebytes(head + request.body).iter_parts()
+    return [
+        part.get_payload(decode=True).decode()
+        for part in parts
+        if part.get_param("name", header="content-disposition") == "ids"
+    ]
+
+
+def read_json(request: FakeRequest, *, any_type: bool, numbers_are_ids: bool) -> list[str]:
+    """Read `{"ids": […]}`; without ids, it is a list of none.
+
+    Args:
+        request: The request.
+        any_type: Whether the Content-Type does not matter.
+        numbers_are_ids: Whether numbers are taken for ids.
+
+    Raises:
+        NotUnderstoodError: The Content-Type is another.
+        MalformedError: There is no JSON, or what it has are no ids.
+    """
+    if not (any_type or "json" in request.headers.get("content-type", "")):
+        raise NotUnderstoodError
+    try:
+        ids = json.loads(request.body).get("ids") or []
+    except (ValueError, AttributeError):
+        raise MalformedError from None
+    kinds = (str, int) if numbers_are_ids else str
+    if not (isinstance(ids, list) and all(isinstance(one, kinds) for one in ids)):
+        raise MalformedError
+    return list(map(str, ids))

@@ -11,7 +11,7 @@ import attrs
 import httpx
 from anyio.lowlevel import checkpoint
 
-from ._parts import FakeTask, FakeWebhook
+from ._models import FakeTask, FakeWebhook
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup

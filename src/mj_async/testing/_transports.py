@@ -1,4 +1,4 @@
-"""A fake gateway on real TCP: starlette and uvicorn, in a thread of its own."""
+"""The two ways to a fake gateway: a transport of httpx in process, and a server on real TCP."""
 
 from __future__ import annotations
 
@@ -8,14 +8,40 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import httpx
 from anyio import CancelScope, to_thread
+from anyio.lowlevel import checkpoint
 
-from ._parts import Answer
+from ._models import Answer
 
 if TYPE_CHECKING:
     import uvicorn
 
 Answering: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], Answer]
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Hands each request to whoever answers.
+
+    Args:
+        answer: Answers a method, target, headers and body.
+    """
+
+    def __init__(self, answer: Answering) -> None:
+        self._answer = answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        await checkpoint()  # a socket lets others run, too
+        answer = self._answer(
+            request.method,
+            request.url.raw_path.decode("ascii"),
+            {name.lower(): value for name, value in request.headers.items()},
+            await request.aread(),
+        )
+        # As a stream, so that the client reads it the way it reads a socket.
+        stream = httpx.ByteStream(answer.body)
+        return httpx.Response(answer.status, headers=dict(answer.headers), stream=stream)
 
 
 class Server:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from ._parts import Answer, as_json
+from ._models import Answer, as_json
 
 AnswerName: TypeAlias = Literal[
     "bad gateway",

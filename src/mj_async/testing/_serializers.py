@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._parts import Moment
+    from ._models import Moment
 
 # Links to Discord's CDN die after a day.
 _LINKS_LAST = 86_400
