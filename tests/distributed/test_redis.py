@@ -10,7 +10,7 @@ import pytest
 from mj_async import errors
 from mj_async.distributed import SeedJob
 from mj_async.distributed._job.store import check_server
-from mj_async.distributed._redis import place_of
+from mj_async.distributed._redis import server_address
 
 from ._redis_server import RedisServer, free_port
 
@@ -59,7 +59,7 @@ def test_no_address(redis_url: str) -> None:
 )
 def test_place(place: str, redis_url: str) -> None:
     """A Redis is called by its place; user and password are not told."""
-    assert place == place_of(redis_url)
+    assert place == server_address(redis_url)
 
 
 async def test_absent() -> None:

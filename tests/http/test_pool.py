@@ -188,7 +188,7 @@ async def test_a_body_that_fails_costs_its_lane(when: str) -> None:
 
 @pytest.mark.parametrize("read", [True, False])
 async def test_a_deadline_that_passes_at_the_end_takes_no_answer(*, read: bool) -> None:
-    """What has been read to its end is closed in order; what has not is cut, and costs its connection."""
+    """An answer read to its end is closed in order; one that is cut costs its connection."""
     maker = Maker()
     pool = ConnectionPool(maker)
     response = await pool.handle_async_request(httpx.Request("GET", URL))

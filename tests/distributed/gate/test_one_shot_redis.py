@@ -10,7 +10,7 @@ import pytest
 
 from distributed._redis_server import RedisServer, free_port
 from mj_async import errors
-from mj_async.distributed._gate.one_shot_redis import BriefRedis
+from mj_async.distributed._gate.one_shot_redis import OneShotRedis
 
 pytestmark = pytest.mark.anyio
 
@@ -18,14 +18,14 @@ ECHO = "return {tonumber(ARGV[1])}"
 SHA = "0" * 40
 
 
-async def run(redis: BriefRedis, script: str = ECHO) -> list[int]:
+async def run(redis: OneShotRedis, script: str = ECHO) -> list[int]:
     """Run a script that Redis does not know yet."""
-    return await redis.run(script, SHA, "key", [1.0])
+    return await redis.run_script(script, SHA, "key", [1.0])
 
 
 async def test_a_script_that_redis_has_forgotten_is_sent(redis_server: RedisServer) -> None:
     """So it is on the first question, and when Redis was started anew."""
-    assert [1] == await run(BriefRedis(redis_server.url))
+    assert [1] == await run(OneShotRedis(redis_server.url))
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,15 @@ async def test_a_script_that_redis_has_forgotten_is_sent(redis_server: RedisServ
 def test_what_is_no_address_is_refused(redis_url: str) -> None:
     """It is said before anything is asked, and without the text, which may hold a password."""
     with pytest.raises(errors.ConfigurationError, match="redis_url") as caught:
-        BriefRedis(redis_url)
+        OneShotRedis(redis_url)
 
     assert "hush" not in str(caught.value)
 
 
 def test_the_place_has_no_password() -> None:
     """It is what errors and logs show."""
-    assert "host:7000" == BriefRedis("redis://me:hush-hush@host:7000/0?db=1").place
-    assert "/run/redis.sock" == BriefRedis("unix://:hush-hush@/run/redis.sock").place
+    assert "host:7000" == OneShotRedis("redis://me:hush-hush@host:7000/0?db=1").address
+    assert "/run/redis.sock" == OneShotRedis("unix://:hush-hush@/run/redis.sock").address
 
 
 @pytest.mark.parametrize("user", ["", ":wrong-password@", "nobody:wrong-password@"])
@@ -61,7 +61,7 @@ async def test_a_wrong_password_is_said_plainly(tmp_path: Path, user: str) -> No
     try:
         url = server.url.replace("//", f"//{user}")
         with pytest.raises(errors.ConfigurationError, match="refuses the user") as caught:
-            await run(BriefRedis(url))
+            await run(OneShotRedis(url))
     finally:
         server.kill()
 
@@ -75,7 +75,7 @@ async def test_a_password_may_be_quoted(tmp_path: Path) -> None:
     server.start()
     try:
         url = server.url.replace("//", "//:hush%40hush%2F@")
-        assert [1] == await run(BriefRedis(url))
+        assert [1] == await run(OneShotRedis(url))
     finally:
         server.kill()
 
@@ -83,7 +83,7 @@ async def test_a_password_may_be_quoted(tmp_path: Path) -> None:
 async def test_what_redis_cannot_do_is_said_plainly(redis_server: RedisServer) -> None:
     """A script that fails is nothing that passes."""
     with pytest.raises(errors.ConfigurationError, match="cannot do what is needed"):
-        await run(BriefRedis(redis_server.url), "return redis.call('NOTHING')")
+        await run(OneShotRedis(redis_server.url), "return redis.call('NOTHING')")
 
 
 async def test_a_redis_that_is_away_is_said_plainly(caplog: pytest.LogCaptureFixture) -> None:
@@ -91,7 +91,7 @@ async def test_a_redis_that_is_away_is_said_plainly(caplog: pytest.LogCaptureFix
     caplog.set_level(logging.DEBUG, "coredis")
     port = free_port()
     with pytest.raises(errors.TransportError, match=f"127.0.0.1:{port} cannot be reached"):
-        await run(BriefRedis(f"redis://127.0.0.1:{port}/0"))
+        await run(OneShotRedis(f"redis://127.0.0.1:{port}/0"))
 
     assert [] == caplog.records
 
@@ -101,7 +101,7 @@ async def test_a_question_may_be_cut_off_anywhere(
 ) -> None:
     """It is a cancellation and no error, and leaves neither warnings nor lines in the log."""
     caplog.set_level(logging.DEBUG, "coredis")
-    redis = BriefRedis(redis_server.url)
+    redis = OneShotRedis(redis_server.url)
     cut = 0
     for number in range(150):
         with anyio.move_on_after(number / 40_000) as scope:
@@ -118,7 +118,7 @@ async def test_others_may_still_log(
 ) -> None:
     """Only what coredis says of our question is kept out, not what it says to a user's own."""
     caplog.set_level(logging.INFO, "coredis")
-    await run(BriefRedis(redis_server.url))
+    await run(OneShotRedis(redis_server.url))
     logging.getLogger("coredis").info("of a user's own")
 
     assert ["of a user's own"] == caplog.messages

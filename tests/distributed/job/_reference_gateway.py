@@ -34,7 +34,7 @@ def kind_of(task_id: str) -> str:
     return KINDS[int(task_id) * 7 % 10]
 
 
-def truth(task_id: str) -> tuple[str | None, str | None]:
+def expected_outcome(task_id: str) -> tuple[str | None, str | None]:
     """Give the seed and the error's class that an id ends with."""
     kind = kind_of(task_id)
     return (None, ERRORS[kind]) if kind in ERRORS else (f"7{task_id}", None)
@@ -45,7 +45,7 @@ def asked_for(ids: list[str]) -> int:
     return sum(kind_of(one) in ("asked", "seedless") for one in ids)
 
 
-class Truth:
+class ReferenceGateway:
     """What the gateway says, and what it has said.
 
     Args:
@@ -70,7 +70,7 @@ class Truth:
             return 429, {}
         if path.endswith("/list-by-condition"):
             self.counts["lists"] += 1
-            return 200, [self._row(one) for one in json.loads(body)["ids"] if _known(one)]
+            return 200, [self._row(one) for one in json.loads(body)["ids"] if _is_known(one)]
         task_id = path.split("/")[-2]
         self.counts["seeds"] += 1
         self.asked[task_id] += 1
@@ -92,14 +92,14 @@ class Truth:
         return {"id": task_id, "status": STATUSES.get(kind, "SUCCESS"), "prompt": "小猪", **seed}
 
 
-def _known(task_id: str) -> bool:
+def _is_known(task_id: str) -> bool:
     return kind_of(task_id) != "missing"
 
 
 class Connection(asyncio.Protocol):
     """One connection: a request at a time, and its answer."""
 
-    def __init__(self, gateway: Truth) -> None:
+    def __init__(self, gateway: ReferenceGateway) -> None:
         self._gateway = gateway
         self._received = b""
 
@@ -133,13 +133,13 @@ class Connection(asyncio.Protocol):
 
 async def serve(port: int, limit: float, seconds: float) -> None:
     """Serve it until it is killed."""
-    gateway = Truth(limit, seconds)
+    gateway = ReferenceGateway(limit, seconds)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(gateway), "127.0.0.1", port)
     await server.serve_forever()
 
 
-class TruthServer:
+class ReferenceServer:
     """The gateway, started and killed as the tests like.
 
     Args:

@@ -11,10 +11,10 @@ import pytest
 from distributed._redis_server import RedisServer
 from mj_async import SeedOutcome, Task, errors
 from mj_async.distributed import SeedJob
-from mj_async.distributed._job.chunk_processor import Chunks, comes_later
-from mj_async.distributed._job.store import Store
+from mj_async.distributed._job.chunk_processor import ChunkProcessor, is_retryable
+from mj_async.distributed._job.store import JobStore
 
-from ._slow_gateway import SlowGateway
+from ._scripted_gateway import ScriptedGateway
 from .test_seed_job import work_on
 
 pytestmark = pytest.mark.anyio
@@ -33,8 +33,8 @@ async def outcomes_of(job: SeedJob) -> dict[str, SeedOutcome]:
 @pytest.mark.parametrize(("lacking", "asked"), [(1, 2), (2, 3), (9, 3)])
 async def test_three_asks(make_job: MakeJob, lacking: int, asked: int) -> None:
     """What the gateway had no luck with is asked for three times at most, and nothing else is."""
-    job, gateway = make_job(), SlowGateway()
-    gateway.lacks["3"] = lacking
+    job, gateway = make_job(), ScriptedGateway()
+    gateway.missing_seeds["3"] = lacking
     await job.submit(IDS)
     await work_on(job, gateway, **SOON)
 
@@ -48,11 +48,11 @@ async def test_three_asks(make_job: MakeJob, lacking: int, asked: int) -> None:
 
 async def test_delivered_when_it_is_done(make_job: MakeJob, redis: RedisServer) -> None:
     """A chunk that others have done meanwhile is not asked for, and not put back."""
-    job, gateway = make_job(), SlowGateway()
+    job, gateway = make_job(), ScriptedGateway()
     await job.submit(IDS)
     await work_on(job, gateway)
-    async with Store(redis.url, job.name) as store, gateway.client() as client:
-        await Chunks(store, client, 4, 30.0).look_up(0, IDS[:10])
+    async with JobStore(redis.url, job.name) as store, gateway.client() as client:
+        await ChunkProcessor(store, client, 4, 30.0).look_up(0, IDS[:10])
 
     assert dict.fromkeys(IDS, 1) == gateway.asked
     assert 12 == (await job.progress()).done
@@ -60,9 +60,9 @@ async def test_delivered_when_it_is_done(make_job: MakeJob, redis: RedisServer) 
 
 async def test_others_go_on(make_job: MakeJob) -> None:
     """A chunk that waits for later keeps no other from being worked on."""
-    job, gateway = make_job(chunk_size=2), SlowGateway()
+    job, gateway = make_job(chunk_size=2), ScriptedGateway()
     for task_id in IDS[:6]:
-        gateway.lacks[task_id] = 1
+        gateway.missing_seeds[task_id] = 1
     await job.submit(IDS)
     with anyio.move_on_after(20):
         async with anyio.create_task_group() as group:
@@ -81,7 +81,7 @@ async def test_others_go_on(make_job: MakeJob) -> None:
 
 async def test_a_gateway_that_is_away_for_a_while(make_job: MakeJob) -> None:
     """It is waited for, and its chunks are not delivered in vain."""
-    job, gateway = make_job(chunk_size=4), SlowGateway()
+    job, gateway = make_job(chunk_size=4), ScriptedGateway()
     gateway.is_away = True
     await job.submit(IDS)
 
@@ -100,7 +100,7 @@ async def test_a_gateway_that_is_away_for_a_while(make_job: MakeJob) -> None:
 
 async def test_a_gateway_that_stays_away(make_job: MakeJob) -> None:
     """It ends the work with what it failed with, and says nothing against any chunk."""
-    job, gateway = make_job(chunk_size=4), SlowGateway()
+    job, gateway = make_job(chunk_size=4), ScriptedGateway()
     gateway.is_away = True
     await job.submit(IDS)
     for _ in range(3):
@@ -117,7 +117,7 @@ async def test_a_gateway_that_stays_away(make_job: MakeJob) -> None:
 @pytest.mark.parametrize("lists", [True, False])
 async def test_ids_that_always_fail(make_job: MakeJob, lists: bool) -> None:  # noqa: FBT001
     """A few ids that a gateway always fails at, while it lives, are no reason to wait for it."""
-    job, gateway = make_job(), SlowGateway()
+    job, gateway = make_job(), ScriptedGateway()
     gateway.fails, gateway.lists = set(IDS[:2]), lists
     await job.submit(IDS)
     await work_on(job, gateway, **SOON)
@@ -139,4 +139,4 @@ async def test_ids_that_always_fail(make_job: MakeJob, lists: bool) -> None:  # 
 )
 def test_what_comes_later(error: Any, later: bool) -> None:  # noqa: FBT001
     """A gateway in trouble may answer soon; a task that has not ended will not."""
-    assert later == comes_later(SeedOutcome("1", error=error))
+    assert later == is_retryable(SeedOutcome("1", error=error))

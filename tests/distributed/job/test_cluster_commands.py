@@ -20,7 +20,7 @@ from mj_async.cli._cluster_view import ClusterView, counts_of, rows_of, speed_of
 from mj_async.distributed import JobProgress
 from mj_async.testing import FakeGateway
 
-from ._cluster import Cluster
+from ._cluster_commands import ClusterCommands
 from .test_seed_job import lines_of
 
 Call = Callable[..., Ended]
@@ -73,9 +73,11 @@ def name(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def night(name: str, gateway: FakeGateway, redis: RedisServer, tmp_path: Path) -> Cluster:
+def commands(
+    name: str, gateway: FakeGateway, redis: RedisServer, tmp_path: Path
+) -> ClusterCommands:
     """Give the commands of a job, each in a process of its own."""
-    return Cluster(name, redis.url, gateway.base_url, tmp_path, gateway.api_key)
+    return ClusterCommands(name, redis.url, gateway.base_url, tmp_path, gateway.api_key)
 
 
 @pytest.mark.usefixtures("gateway")
@@ -231,32 +233,34 @@ def looks(redis: RedisServer) -> int:
     ],
 )
 def test_interrupted(
-    night: Cluster, redis: RedisServer, command: str, number: signal.Signals
+    commands: ClusterCommands, redis: RedisServer, command: str, number: signal.Signals
 ) -> None:
     """Ctrl-C and SIGTERM end each command with 130 and one line."""
     arguments = {
         "submit": ["--from", "-"],
         "work": [],
-        "collect": [str(night.output)],
+        "collect": [str(commands.output)],
         "status": ["--watch"],
     }
-    assert 0 == night.run("submit", night.name, *IDS).code
-    redis.ask("hset", f"mj_async:job:{night.name}", "complete", "0", "waiting", str(2**25))
-    redis.ask("hset", f"mj_async:job:{night.name}", *("fed", "0") * (command == "submit"), "x", "x")
+    assert 0 == commands.run("submit", commands.name, *IDS).code
+    redis.ask("hset", f"mj_async:job:{commands.name}", "complete", "0", "waiting", str(2**25))
+    redis.ask(
+        "hset", f"mj_async:job:{commands.name}", *("fed", "0") * (command == "submit"), "x", "x"
+    )
     reading, writing = os.pipe()
     before = looks(redis)
-    process = night.start(command, *arguments[command], stdin=reading)
+    process = commands.start(command, *arguments[command], stdin=reading)
     os.write(writing, "\n".join([*IDS, *(f"more-{one}" for one in range(500))]).encode())
     while looks(redis) < before + 4 and process.poll() is None:
         time.sleep(0.05)
     time.sleep(0.3)
-    assert None is process.poll(), night.said()
+    assert None is process.poll(), commands.output_text()
     process.send_signal(number)
-    assert 130 == process.wait(timeout=20), night.said()
+    assert 130 == process.wait(timeout=20), commands.output_text()
     os.close(reading)
     os.close(writing)
 
-    said = night.said()
+    said = commands.output_text()
     assert "interrupted: 0 of 12+, 0.0/s" in said or "interrupted: 12 of 12+" in said
     assert "Traceback" not in said
     assert "Exception ignored" not in said
@@ -306,17 +310,17 @@ def test_without_the_extra(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "next: python -m pip install 'mj_async[cli,distributed]'" in ended.err
 
 
-def test_on_a_terminal(call: Call, night: Cluster, redis: RedisServer) -> None:
+def test_on_a_terminal(call: Call, commands: ClusterCommands, redis: RedisServer) -> None:
     """On a terminal a bar is drawn, with the counts below."""
-    assert 0 == call("cluster", "submit", night.name, *IDS).code
-    assert 0 == call("cluster", "work", night.name).code
-    redis.ask("hset", f"mj_async:job:{night.name}", "collected_ids", "0")
+    assert 0 == call("cluster", "submit", commands.name, *IDS).code
+    assert 0 == call("cluster", "work", commands.name).code
+    redis.ask("hset", f"mj_async:job:{commands.name}", "collected_ids", "0")
 
     def act(seen: str, terminal: int) -> None:
         if "12/12" in seen:
             os.write(terminal, b"\x03")
 
-    shown = on_terminal("cluster", "status", night.name, "--watch", act=act)
+    shown = on_terminal("cluster", "status", commands.name, "--watch", act=act)
 
     assert 130 == shown.code
     assert "12/12" in shown.text

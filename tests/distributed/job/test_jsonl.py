@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from mj_async import ImageSeed, SeedOutcome, Task, errors
-from mj_async.distributed._job.jsonl import by_id, has_seed, pack, read_outcomes, unpack, write_line
+from mj_async.distributed._job.jsonl import (
+    has_seed,
+    lines_by_id,
+    pack,
+    read_outcomes,
+    unpack,
+    write_line,
+)
 
 # All at which some reader ends a line, half a character, and what ends a line of ours.
 ODD = 'a\u2028b\x85c\u2029d\x0be\x0cf\x1cg\r\nh\ud800i\udfffj"error": null}\n'
@@ -20,7 +27,7 @@ def test_odd_prompts_stay_within_their_line() -> None:
     """Whatever a prompt holds, its line is one line, and comes back as it was."""
     lines = pack([write_line(_seed("1", TASK)), write_line(_seed("2"))])
 
-    assert ["1", "2"] == list(by_id(unpack(lines)))
+    assert ["1", "2"] == list(lines_by_id(unpack(lines)))
     first, second = read_outcomes(unpack(lines))
     assert first.seed is not None
     assert first.seed.task is not None
@@ -33,7 +40,7 @@ def test_odd_ids() -> None:
     ids = ["x" * 256, "猪" * 85, "🐖", "a b", "\"'\\{}", "0"]
     lines = unpack(pack(write_line(_seed(one)) for one in ids))
 
-    assert ids == list(by_id(lines))
+    assert ids == list(lines_by_id(lines))
     assert ids == [outcome.task_id for outcome in read_outcomes(lines)]
 
 
@@ -48,7 +55,7 @@ def test_a_seed_is_told_from_an_error_that_quotes_one() -> None:
 def test_nothing() -> None:
     """No lines are no outcomes, be they packed or not there at all."""
     assert b"" == unpack(pack([])) == unpack(b"")
-    assert {} == by_id(b"")
+    assert {} == lines_by_id(b"")
     assert [] == list(read_outcomes(b""))
 
 

@@ -17,28 +17,28 @@ import pytest
 
 from distributed._redis_server import RedisServer, free_port
 
-from ._cluster import Cluster
-from ._reference_gateway import TruthServer, asked_for, truth
+from ._cluster_commands import ClusterCommands
+from ._reference_gateway import ReferenceServer, asked_for, expected_outcome
 
 RUNS = int(os.environ.get("MJ_KILL_RUNS", "3"))
 IDS = [str(100_000 + number) for number in range(20_000)]
 CHUNK, CHUNKS_AT_ONCE, WORKERS = 250, 2, 3
 LIMIT, RATE = 1500, 1300
 LEASE = 3
-PATIENCE = 150.0
+TIMEOUT = 150.0
 
 Process = subprocess.Popen[bytes]
 
 
 @pytest.fixture
-def gateway() -> Iterator[TruthServer]:
+def gateway() -> Iterator[ReferenceServer]:
     """Give a gateway that knows the truth, and refuses more than so many requests a second."""
-    server = TruthServer(free_port(), limit=LIMIT)
+    server = ReferenceServer(free_port(), limit=LIMIT)
     yield server
     server.kill()
 
 
-class Night:
+class JobProcesses:
     """All processes of one run; who is killed is started again.
 
     Args:
@@ -49,7 +49,7 @@ class Night:
     """
 
     def __init__(
-        self, cluster: Cluster, redis: RedisServer, ids: Path, *, rate: float = RATE
+        self, cluster: ClusterCommands, redis: RedisServer, ids: Path, *, rate: float = RATE
     ) -> None:
         self.cluster, self.redis = cluster, redis
         work = ("--rate", str(rate), "--lease", str(LEASE), "--concurrency", "32")
@@ -74,7 +74,7 @@ class Night:
 
     def wait(self) -> dict[str, int]:
         """Wait until all have ended, and give their exit codes."""
-        give_up = time.monotonic() + PATIENCE
+        give_up = time.monotonic() + TIMEOUT
         for name, process in self.running.items():
             self.codes[name] = process.wait(max(1, give_up - time.monotonic()))
         return self.codes
@@ -88,28 +88,28 @@ class Night:
 
 @pytest.mark.parametrize("run", range(RUNS))
 def test_kills_lose_nothing(
-    run: int, gateway: TruthServer, redis_server: RedisServer, tmp_path: Path
+    run: int, gateway: ReferenceServer, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     """Each id has the line of the truth, and no more is asked twice than was under way."""
     (tmp_path / "ids").write_text("\n".join(IDS))
-    cluster = Cluster(f"night-{run}", redis_server.url, gateway.base_url, tmp_path)
-    night = Night(cluster, redis_server, tmp_path / "ids")
-    dice = random.Random()
-    victims = ["submit", "collect", "redis", *(f"work {one}" for one in range(WORKERS))]
-    dice.shuffle(victims)
+    cluster = ClusterCommands(f"kills-{run}", redis_server.url, gateway.base_url, tmp_path)
+    processes = JobProcesses(cluster, redis_server, tmp_path / "ids")
+    rng = random.Random()
+    targets = ["submit", "collect", "redis", *(f"work {one}" for one in range(WORKERS))]
+    rng.shuffle(targets)
     began = time.monotonic()
     try:
-        for victim in victims:
-            time.sleep(dice.uniform(0.3, 2.5))
-            night.kill(victim)
-        codes = night.wait()
+        for target in targets:
+            time.sleep(rng.uniform(0.3, 2.5))
+            processes.kill(target)
+        codes = processes.wait()
     except subprocess.TimeoutExpired:
-        pytest.fail(cluster.said())
+        pytest.fail(cluster.output_text())
     finally:
-        night.end()
+        processes.end()
 
     took, counts = time.monotonic() - began, gateway.counts()
-    print(f"run {run}: {took:.0f} s, killed {', '.join(victims)}: {counts}")  # noqa: T201
+    print(f"run {run}: {took:.0f} s, killed {', '.join(targets)}: {counts}")  # noqa: T201
     check(cluster, codes, IDS)
     # Of one worker's kill, what it had under way; of Redis', what all had.
     at_most = (WORKERS + WORKERS) * CHUNKS_AT_ONCE * CHUNK
@@ -117,33 +117,33 @@ def test_kills_lose_nothing(
     assert 0 == counts.get("refused", 0)
 
 
-def check(cluster: Cluster, codes: dict[str, int], ids: list[str]) -> None:
+def check(cluster: ClusterCommands, codes: dict[str, int], ids: list[str]) -> None:
     """Each id has the line of the truth, in the order of the ids, and each part ended well."""
-    assert {**dict.fromkeys(codes, 0), "collect": 1} == codes, cluster.said()
+    assert {**dict.fromkeys(codes, 0), "collect": 1} == codes, cluster.output_text()
     found = [
         (line["task_id"], line["seed"], (line["error"] or {}).get("type"))
         for line in cluster.lines()
     ]
-    assert [(one, *truth(one)) for one in ids] == found
+    assert [(one, *expected_outcome(one)) for one in ids] == found
 
 
 def test_a_worker_that_was_stopped(
-    gateway: TruthServer, redis_server: RedisServer, tmp_path: Path
+    gateway: ReferenceServer, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     """A worker that is stopped for longer than its lease, and goes on, harms nothing."""
     ids = IDS[:6000]
     (tmp_path / "ids").write_text("\n".join(ids))
-    cluster = Cluster("stopped", redis_server.url, gateway.base_url, tmp_path)
-    night = Night(cluster, redis_server, tmp_path / "ids", rate=400)
+    cluster = ClusterCommands("stopped", redis_server.url, gateway.base_url, tmp_path)
+    processes = JobProcesses(cluster, redis_server, tmp_path / "ids", rate=400)
     try:
         while gateway.counts().get("seeds", 0) < 500:
             time.sleep(0.05)
-        night.running["work 0"].send_signal(signal.SIGSTOP)
+        processes.running["work 0"].send_signal(signal.SIGSTOP)
         time.sleep(2 * LEASE + 1)
-        night.running["work 0"].send_signal(signal.SIGCONT)
-        codes = night.wait()
+        processes.running["work 0"].send_signal(signal.SIGCONT)
+        codes = processes.wait()
     finally:
-        night.end()
+        processes.end()
 
     check(cluster, codes, ids)
     at_most = CHUNKS_AT_ONCE * CHUNK

@@ -19,7 +19,7 @@ import pytest
 from distributed._redis_server import RedisServer, free_port
 from mj_async.cli._app import app
 
-from ._reference_gateway import TruthServer, truth
+from ._reference_gateway import ReferenceServer, expected_outcome
 
 UNITS = Path(__file__).parents[3] / "examples/systemd"
 PAGE = Path(__file__).parents[3] / "docs/howto/machines.md"
@@ -40,7 +40,7 @@ def surroundings(redis_server: RedisServer, tmp_path: Path) -> Iterator[dict[str
         f'#!/bin/sh\nexec {sys.executable} -c "from mj_async.cli import main; main()" "$@"\n'
     )
     (tmp_path / "mj-async").chmod(0o755)
-    gateway = TruthServer(free_port())
+    gateway = ReferenceServer(free_port())
     yield {
         **os.environ,
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
@@ -68,7 +68,9 @@ def test_the_commands(surroundings: dict[str, str], tmp_path: Path) -> None:
     assert 1 == watched.returncode
     lines = "".join(path.read_text() for path in sorted((tmp_path / "seeds").iterdir()))
     found = [json.loads(line) for line in lines.splitlines()]
-    assert [(one, truth(one)[0]) for one in IDS] == [(one["task_id"], one["seed"]) for one in found]
+    assert [(one, expected_outcome(one)[0]) for one in IDS] == [
+        (one["task_id"], one["seed"]) for one in found
+    ]
     assert set(json.loads(blocks("json")[0])) == set(found[0])
 
 

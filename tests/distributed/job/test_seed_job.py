@@ -14,11 +14,11 @@ import pytest
 from distributed._redis_server import RedisServer
 from mj_async import AsyncMJClient, SeedOutcome, errors
 from mj_async.distributed import JobProgress, SeedJob
-from mj_async.distributed._job.state import State
+from mj_async.distributed._job.state import JobState
 from mj_async.distributed._job.submitter import has_room
 from mj_async.testing import FakeGateway
 
-from ._slow_gateway import SlowGateway
+from ._scripted_gateway import ScriptedGateway
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ def lines_of(directory: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for part in parts for line in part.splitlines()]
 
 
-async def work_on(job: SeedJob, gateway: SlowGateway, **options: Any) -> None:
+async def work_on(job: SeedJob, gateway: ScriptedGateway, **options: Any) -> None:
     """Work on a job with a client of its own."""
     async with gateway.client() as client:
         await job.work(client, **options)
@@ -77,7 +77,7 @@ async def test_every_kind_of_outcome(make_job: MakeJob, tmp_path: Path) -> None:
 
 async def test_outcomes(make_job: MakeJob) -> None:
     """The outcomes come into a process as well, in order; a part is collected with the next."""
-    job, gateway = make_job(), SlowGateway(prompt="a\u2028b\x85c")
+    job, gateway = make_job(), ScriptedGateway(prompt="a\u2028b\x85c")
     await job.submit(IDS)
     await work_on(job, gateway)
     seen: list[SeedOutcome] = []
@@ -118,7 +118,7 @@ async def test_hardly_anything(make_job: MakeJob, ids: Any, tmp_path: Path) -> N
     """A job without ids, or with one, comes to its end like any other."""
     job, count = make_job(chunk_size=1), len(ids) if isinstance(ids, list) else 0
     await job.submit(ids)
-    await work_on(job, SlowGateway(), concurrency=1)
+    await work_on(job, ScriptedGateway(), concurrency=1)
     await job.collect(str(tmp_path / "out"))
 
     assert count == len(lines_of(tmp_path / "out"))
@@ -127,7 +127,7 @@ async def test_hardly_anything(make_job: MakeJob, ids: Any, tmp_path: Path) -> N
 
 async def test_submitted_again(make_job: MakeJob, tmp_path: Path) -> None:
     """The same ids again add nothing, before, while and after they are worked on."""
-    job, gateway = make_job(), SlowGateway()
+    job, gateway = make_job(), ScriptedGateway()
 
     async def asynchronous() -> AsyncIterator[str]:
         for one in IDS:
@@ -188,7 +188,7 @@ class Broken:
 @pytest.mark.parametrize("error", [OSError(5, "no"), TimeoutError(), ValueError("x"), KeyError(1)])
 async def test_a_source_that_breaks(make_job: MakeJob, error: Exception, tmp_path: Path) -> None:
     """What the caller's iterable raises reaches the caller as it is, and the job goes on later."""
-    job, gateway = make_job(), SlowGateway()
+    job, gateway = make_job(), ScriptedGateway()
     with pytest.raises(type(error)) as raised:
         await job.submit(Broken(12, error))
     assert error is raised.value
@@ -215,7 +215,7 @@ async def test_killed_before_the_queue_had_it(redis: RedisServer, make_job: Make
     ]
     redis.ask("xdel", f"{queue}:queues:normal", last)
     redis.ask("del", f"{queue}:task:data:000001")
-    gateway = SlowGateway()
+    gateway = ScriptedGateway()
     await job.submit(IDS[:20])
     await work_on(job, gateway)
 
@@ -259,7 +259,7 @@ async def test_bad_work(make_job: MakeJob) -> None:
     not_a_client: Any = "client"
     with pytest.raises(errors.ConfigurationError, match="client"):
         await make_job().work(not_a_client)
-    async with SlowGateway().client() as client:
+    async with ScriptedGateway().client() as client:
         with pytest.raises(errors.ConfigurationError, match="concurrency"):
             await make_job().work(client, concurrency=0)
 
@@ -274,7 +274,7 @@ async def test_repr(make_job: MakeJob) -> None:
 async def test_jobs_do_not_touch(make_job: MakeJob, tmp_path: Path, redis: RedisServer) -> None:
     """Two jobs in one Redis, worked on at once with two keys, know nothing of each other."""
     one, other = make_job(), SeedJob(redis.url, f"{make_job().name}.other", chunk_size=3)
-    gateways = SlowGateway(), SlowGateway()
+    gateways = ScriptedGateway(), ScriptedGateway()
     await one.submit(IDS)
     await other.submit(IDS[5:9])
     async with anyio.create_task_group() as group:
@@ -291,7 +291,7 @@ async def test_jobs_do_not_touch(make_job: MakeJob, tmp_path: Path, redis: Redis
 @pytest.mark.parametrize("concurrency", [1, 2, 5, 8])
 async def test_concurrency(make_job: MakeJob, concurrency: int) -> None:
     """No more seeds are asked for at once than was said."""
-    job, gateway = make_job(), SlowGateway()
+    job, gateway = make_job(), ScriptedGateway()
     await job.submit(IDS)
     await work_on(job, gateway, concurrency=concurrency)
 
@@ -300,7 +300,7 @@ async def test_concurrency(make_job: MakeJob, concurrency: int) -> None:
 
 async def test_progress_on_the_way(make_job: MakeJob) -> None:
     """While a job is worked on, its progress tells what is running, and who works."""
-    job, gateway = make_job(), SlowGateway(IDS[0], IDS[24])
+    job, gateway = make_job(), ScriptedGateway(IDS[0], IDS[24])
     await job.submit(IDS)
     progress = await job.progress()
     assert (25, 0, 0, 0.0) == (
@@ -315,7 +315,7 @@ async def test_progress_on_the_way(make_job: MakeJob) -> None:
         progress = await job.progress()
         while progress.done < 10:
             progress = await job.progress()
-        gateway.let_go()
+        gateway.release()
 
     assert (10, 15, 1) == (progress.done, progress.running, progress.workers)
     assert not progress.finished
@@ -325,7 +325,7 @@ async def test_progress_on_the_way(make_job: MakeJob) -> None:
 
 async def test_everybody_waits_for_the_submission(make_job: MakeJob, tmp_path: Path) -> None:
     """Workers and collector may begin before the job is there."""
-    job, gateway = make_job(), SlowGateway()
+    job, gateway = make_job(), ScriptedGateway()
     async with anyio.create_task_group() as group:
         group.start_soon(work_on, job, gateway)
         group.start_soon(job.collect, tmp_path)
@@ -347,7 +347,7 @@ async def test_another_version(redis: RedisServer, make_job: MakeJob, tmp_path: 
     job = make_job()
     await job.submit(IDS)
     redis.ask("hset", f"mj_async:job:{job.name}", "version", "0")
-    gateway = SlowGateway()
+    gateway = ScriptedGateway()
 
     for part in (job.submit(IDS), work_on(job, gateway), job.collect(tmp_path), job.send_again()):
         with pytest.raises(errors.ConfigurationError, match="made by another version"):
@@ -355,7 +355,7 @@ async def test_another_version(redis: RedisServer, make_job: MakeJob, tmp_path: 
     assert not gateway.asked
 
 
-def _state(settled: int, waiting: int, chunk_size: int) -> State:
+def _state(ended_chunks: int, waiting_bytes: int, chunk_size: int) -> JobState:
     progress = JobProgress(
         total=0,
         complete=False,
@@ -367,8 +367,13 @@ def _state(settled: int, waiting: int, chunk_size: int) -> State:
         workers=0,
         per_second=0.0,
     )
-    return State(
-        chunk_size=chunk_size, digest="", fed=0, settled=settled, waiting=waiting, progress=progress
+    return JobState(
+        chunk_size=chunk_size,
+        digest="",
+        submitted_chunks=0,
+        ended_chunks=ended_chunks,
+        waiting_bytes=waiting_bytes,
+        progress=progress,
     )
 
 
@@ -400,7 +405,7 @@ async def test_fed_in_a_window(redis: RedisServer, make_job: MakeJob) -> None:
 
 async def test_a_closed_client(make_job: MakeJob) -> None:
     """A closed client ends the work with its own error, and the ids are there for others."""
-    job, gateway = make_job(), SlowGateway()
+    job, gateway = make_job(), ScriptedGateway()
     await job.submit(IDS)
     client: AsyncMJClient = gateway.client()
     await client.aclose()

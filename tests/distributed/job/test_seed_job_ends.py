@@ -14,13 +14,13 @@ import pytest
 from distributed._redis_server import RedisServer
 from mj_async import errors
 from mj_async.distributed import SeedJob
-from mj_async.distributed._job.chunk_processor import Chunks
-from mj_async.distributed._job.collector import Parts
+from mj_async.distributed._job.chunk_processor import ChunkProcessor
+from mj_async.distributed._job.collector import PartConsumer
 from mj_async.distributed._job.jsonl import pack
-from mj_async.distributed._job.lock import Lock
-from mj_async.distributed._job.store import Store
+from mj_async.distributed._job.lock import JobLock
+from mj_async.distributed._job.store import JobStore
 
-from ._slow_gateway import SlowGateway
+from ._scripted_gateway import ScriptedGateway
 from .test_seed_job import IDS, lines_of, work_on
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 MakeJob = Callable[..., SeedJob]
 
 
-async def begun(job: SeedJob, gateway: SlowGateway, *task_ids: str) -> None:
+async def begun(job: SeedJob, gateway: ScriptedGateway, *task_ids: str) -> None:
     """Work on a job until these have been asked for and all others told; then cancel it."""
     async with anyio.create_task_group() as group:
         group.start_soon(work_on, job, gateway)
@@ -39,12 +39,12 @@ async def begun(job: SeedJob, gateway: SlowGateway, *task_ids: str) -> None:
 
 async def test_cancelled_work(make_job: MakeJob, tmp_path: Path) -> None:
     """Work that is cancelled gives back what it has, at once, and none of it is asked again."""
-    job, gateway = make_job(), SlowGateway(IDS[7])
+    job, gateway = make_job(), ScriptedGateway(IDS[7])
     await job.submit(IDS)
     await begun(job, gateway, *IDS[:20])
     progress = await job.progress()
     assert (0, 0) == (progress.running, progress.workers)
-    gateway.let_go()
+    gateway.release()
     with anyio.fail_after(10):  # the lease is longer
         await work_on(job, gateway)
     await job.collect(tmp_path)
@@ -55,7 +55,7 @@ async def test_cancelled_work(make_job: MakeJob, tmp_path: Path) -> None:
 
 async def test_cancelled_at_any_moment(make_job: MakeJob, tmp_path: Path) -> None:
     """Whenever the parts of a job are cancelled, nothing else is raised, and each goes on later."""
-    job, gateway = make_job(lease=0.3), SlowGateway()
+    job, gateway = make_job(lease=0.3), ScriptedGateway()
     parts = (
         partial(job.submit, IDS),
         partial(work_on, job, gateway),
@@ -91,7 +91,7 @@ async def test_outcomes_that_are_cut(make_job: MakeJob) -> None:
 @pytest.mark.parametrize("mine", [KeyError("mine"), RuntimeError("mine")])
 async def test_a_client_that_breaks(make_job: MakeJob, mine: Exception) -> None:
     """What a client raises that is none of ours reaches the caller as it is, and counts."""
-    job, gateway = make_job(chunk_size=25), SlowGateway()
+    job, gateway = make_job(chunk_size=25), ScriptedGateway()
     await job.submit(IDS)
     for _ in range(5):
         gateway.raises = mine
@@ -114,7 +114,7 @@ async def test_a_client_that_breaks(make_job: MakeJob, mine: Exception) -> None:
 
 async def test_a_refused_key(make_job: MakeJob) -> None:
     """A refused key ends the work, says nothing against the chunk, and what was told is kept."""
-    job, gateway = make_job(), SlowGateway()
+    job, gateway = make_job(), ScriptedGateway()
     await job.submit(IDS[:10])
     gateway.refuses = {IDS[9]}
     for _ in range(7):
@@ -131,10 +131,10 @@ async def test_a_refused_key(make_job: MakeJob) -> None:
 async def test_another_in_the_way(make_job: MakeJob, redis: RedisServer) -> None:
     """Of two who submit, the second waits for the first, and says so when that lives on."""
     job = make_job()
-    async with Store(redis.url, job.name) as store, Lock(store, "submit", seconds=60):
-        async with Store(redis.url, job.name) as other:
+    async with JobStore(redis.url, job.name) as store, JobLock(store, "submit", ttl=60):
+        async with JobStore(redis.url, job.name) as other:
             with pytest.raises(errors.ConfigurationError, match="another process is about to subm"):
-                async with Lock(other, "submit", seconds=0.1):
+                async with JobLock(other, "submit", ttl=0.1):
                     pass
     with anyio.fail_after(3):
         await job.submit(IDS)
@@ -142,7 +142,7 @@ async def test_another_in_the_way(make_job: MakeJob, redis: RedisServer) -> None
 
 async def test_two_submit(make_job: MakeJob, tmp_path: Path) -> None:
     """Two who submit the same at once submit it once."""
-    job, gateway = make_job(), SlowGateway()
+    job, gateway = make_job(), ScriptedGateway()
     async with anyio.create_task_group() as group:
         group.start_soon(job.submit, IDS)
         group.start_soon(job.submit, IDS)
@@ -154,14 +154,14 @@ async def test_two_submit(make_job: MakeJob, tmp_path: Path) -> None:
 
 async def test_a_lock_is_kept(redis: RedisServer) -> None:
     """A lock is kept for as long as its owner works; one that was lost is noticed."""
-    async with Store(redis.url, "locked") as store, Lock(store, "collect", seconds=2) as lock:
+    async with JobStore(redis.url, "locked") as store, JobLock(store, "collect", ttl=2) as lock:
         await anyio.sleep(2.5)
-        await lock.check()
+        await lock.verify()
         redis.ask("set", f"{store.key}:lock:collect", "another's")
         await anyio.sleep(1.1)
 
         with pytest.raises(errors.ClientStateError, match="another process has gone on to collect"):
-            await lock.check()
+            await lock.verify()
     redis.ask("del", f"{store.key}:lock:collect")
 
 
@@ -196,19 +196,19 @@ async def test_completed_by_another(make_job: MakeJob, redis: RedisServer) -> No
 
 async def test_a_silent_worker(make_job: MakeJob, redis: RedisServer, tmp_path: Path) -> None:
     """A chunk whose worker is silent goes to another; its late answer changes nothing."""
-    job, quick = make_job(), SlowGateway()
+    job, quick = make_job(), ScriptedGateway()
     await job.submit(IDS[:10])
 
     def stopped() -> None:
         # Its event loop stands still for longer than its lease, as after SIGSTOP.
         async def work() -> None:
-            silent = SlowGateway(*IDS)
+            silent = ScriptedGateway(*IDS)
             async with anyio.create_task_group() as group:
                 group.start_soon(work_on, SeedJob(redis.url, job.name, lease=0.5), silent)
                 await silent.until_asked(*IDS[:10])
                 is_asked.set()
                 go_on.wait()
-                silent.let_go()
+                silent.release()
 
         anyio.run(work)
 
@@ -232,7 +232,7 @@ async def test_a_silent_worker(make_job: MakeJob, redis: RedisServer, tmp_path: 
 async def test_redis_comes_back(redis_server: RedisServer, tmp_path: Path) -> None:
     """While all are at work Redis is killed and started again; nobody is disturbed."""
     job = SeedJob(redis_server.url, "job", chunk_size=10, lease=1)
-    gateway, seen = SlowGateway(*IDS[20:]), []
+    gateway, seen = ScriptedGateway(*IDS[20:]), []
 
     async def ids() -> AsyncIterator[str]:
         for one in IDS:
@@ -253,7 +253,7 @@ async def test_redis_comes_back(redis_server: RedisServer, tmp_path: Path) -> No
             await anyio.sleep(0.3)
             redis_server.start()
             await anyio.sleep(0.3)
-            gateway.let_go()
+            gateway.release()
 
     assert IDS == sorted(seen)
 
@@ -261,7 +261,7 @@ async def test_redis_comes_back(redis_server: RedisServer, tmp_path: Path) -> No
 async def test_redis_forgets(redis_server: RedisServer, tmp_path: Path) -> None:
     """Where Redis comes back without the job, all end and say so; the job can be done anew."""
     job = SeedJob(redis_server.url, "job", chunk_size=10)
-    gateway = SlowGateway(*IDS[10:])
+    gateway = ScriptedGateway(*IDS[10:])
     raised: list[errors.MJError] = []
 
     async def ends(part: Callable[[], Awaitable[None]]) -> None:
@@ -280,7 +280,7 @@ async def test_redis_forgets(redis_server: RedisServer, tmp_path: Path) -> None:
             redis_server.ask("flushall")
     assert {errors.ClientStateError} == {type(error) for error in raised}
     assert all("has forgotten the job; next: submit it again" in str(one) for one in raised)
-    gateway.let_go()
+    gateway.release()
     await job.submit(IDS)
     await work_on(job, gateway)
     await job.collect(tmp_path / "out")
@@ -290,7 +290,7 @@ async def test_redis_forgets(redis_server: RedisServer, tmp_path: Path) -> None:
 
 async def test_redis_without_room(redis_server: RedisServer, tmp_path: Path) -> None:
     """Where Redis has no room the work ends, and says so; no chunk is lost."""
-    job, gateway = SeedJob(redis_server.url, "job", chunk_size=10, lease=0.5), SlowGateway()
+    job, gateway = SeedJob(redis_server.url, "job", chunk_size=10, lease=0.5), ScriptedGateway()
     await job.submit(IDS)
     redis_server.ask("config", "set", "maxmemory", "1")
     with pytest.raises(errors.ConfigurationError, match="used memory > 'maxmemory'"):
@@ -305,7 +305,7 @@ async def test_redis_without_room(redis_server: RedisServer, tmp_path: Path) -> 
 
 async def test_redis_stays_away(redis_server: RedisServer) -> None:
     """While Redis is away, who is cancelled ends soon."""
-    job, gateway = SeedJob(redis_server.url, "job", chunk_size=10), SlowGateway(*IDS)
+    job, gateway = SeedJob(redis_server.url, "job", chunk_size=10), ScriptedGateway(*IDS)
     await job.submit(IDS[:10])
     async with anyio.create_task_group() as group:
         group.start_soon(work_on, job, gateway)
@@ -326,7 +326,7 @@ async def test_directories(make_job: MakeJob, redis: RedisServer, tmp_path: Path
         await job.collect(tmp_path / "file")
     for one in (job, other):
         await one.submit(IDS if one is job else IDS[::-1])
-        await work_on(one, SlowGateway())
+        await work_on(one, ScriptedGateway())
     await job.collect(tmp_path / "a")
     with pytest.raises(errors.ConfigurationError, match=r"3 parts .* not in .*part-000000"):
         await job.collect(tmp_path / "b")
@@ -344,11 +344,11 @@ async def test_killed_between_file_and_note(
     """A part that was written, but not noted, is written again; a draft is no part."""
     job = make_job()
     await job.submit(IDS)
-    await work_on(job, SlowGateway())
+    await work_on(job, ScriptedGateway())
     await job.collect(tmp_path)
     before = lines_of(tmp_path)
     key = f"mj_async:job:{job.name}"
-    async with Store(redis.url, job.name) as store:
+    async with JobStore(redis.url, job.name) as store:
         redis.ask("setbit", f"{key}:collected", "1", "0")
         redis.ask("hincrby", key, "done", "-1")
         lines = (tmp_path / "part-000001.jsonl").read_bytes().splitlines(keepends=True)
@@ -364,11 +364,11 @@ async def test_a_part_gone_meanwhile(make_job: MakeJob, redis: RedisServer) -> N
     """A part that another has taken after it was named is passed over."""
     job = make_job()
     await job.submit(IDS)
-    await work_on(job, SlowGateway())
-    async with Store(redis.url, job.name) as store, Lock(store, "collect") as lock:
-        parts = Parts(store, lock)
+    await work_on(job, ScriptedGateway())
+    async with JobStore(redis.url, job.name) as store, JobLock(store, "collect") as lock:
+        parts = PartConsumer(store, lock)
         assert 0 == (await parts.next() or (None,))[0]
-        await store.collect(1, 10)
+        await store.mark_collected(1, 10)
 
         assert 2 == (await parts.next() or (None,))[0]
 
@@ -376,7 +376,7 @@ async def test_a_part_gone_meanwhile(make_job: MakeJob, redis: RedisServer) -> N
 async def test_outcomes_in_the_way(make_job: MakeJob, redis: RedisServer) -> None:
     """Outcomes that are cancelled while another collects leave nothing behind."""
     job = make_job()
-    async with Store(redis.url, job.name) as store, Lock(store, "collect"):
+    async with JobStore(redis.url, job.name) as store, JobLock(store, "collect"):
         with anyio.move_on_after(0.2) as scope:
             async with job.outcomes():
                 pass
@@ -390,7 +390,7 @@ async def test_the_queue_is_gone(make_job: MakeJob, redis: RedisServer) -> None:
 
     async def work() -> None:
         try:
-            await work_on(job, SlowGateway())
+            await work_on(job, ScriptedGateway())
         except errors.ClientStateError as error:
             raised.append(str(error))
 
@@ -416,12 +416,12 @@ async def test_an_id_repeated_far_behind(make_job: MakeJob) -> None:
 
 async def test_stopped_while_a_chunk_begins(make_job: MakeJob, redis: RedisServer) -> None:
     """Work that is told to stop while a chunk is begun asks for none of it."""
-    job, gateway = make_job(), SlowGateway()
+    job, gateway = make_job(), ScriptedGateway()
     await job.submit(IDS)
-    async with Store(redis.url, job.name) as store, gateway.client() as client:
-        chunks = Chunks(store, client, 4, 30.0)
+    async with JobStore(redis.url, job.name) as store, gateway.client() as client:
+        chunks = ChunkProcessor(store, client, 4, 30.0)
         chunks.stop()
 
-        assert 0.0 == await chunks._settle(0, IDS[:10])
-        assert 0 == (await store.state()).progress.running
+        assert 0.0 == await chunks._process(0, IDS[:10])
+        assert 0 == (await store.require_state()).progress.running
     assert not gateway.asked

@@ -10,7 +10,7 @@ import pytest
 from distributed._redis_server import RedisServer
 from mj_async import errors
 from mj_async.distributed._job.jsonl import pack
-from mj_async.distributed._job.store import Begun, Store
+from mj_async.distributed._job.store import Delivery, JobStore
 
 pytestmark = pytest.mark.anyio
 
@@ -18,33 +18,33 @@ PART = pack([b"line\n"] * 10)
 
 
 @pytest.fixture
-async def store(redis: RedisServer) -> AsyncIterator[Store]:
+async def store(redis: RedisServer) -> AsyncIterator[JobStore]:
     """Give a job of two chunks, all submitted."""
-    async with Store(redis.url, f"store.{uuid.uuid4().hex}") as opened:
+    async with JobStore(redis.url, f"store.{uuid.uuid4().hex}") as opened:
         await opened.create(10)
-        assert await opened.feed(0, 2, 15, "digest")
+        assert await opened.submit(0, 2, 15, "digest")
         assert await opened.complete(2)
         yield opened
 
 
-async def test_each_step_twice(store: Store) -> None:
+async def test_each_step_twice(store: JobStore) -> None:
     """A chunk goes through all steps, each made twice, and is counted once."""
     for _ in range(2):
         await store.create(10)
-        assert await store.feed(0, 2, 15, "digest")
+        assert await store.submit(0, 2, 15, "digest")
         assert await store.complete(2)
-    assert Begun(1, 0, b"") == await store.begin(0)
+    assert Delivery(1, 0, b"") == await store.begin(0)
     for _ in range(2):
         await store.finish(0, PART, 10, 3)
-    state = await store.state()
-    assert (2, 1, len(PART)) == (state.fed, state.settled, state.waiting)
-    assert [0] == await store.parts()
-    assert PART == await store.part(0)
+    state = await store.require_state()
+    assert (2, 1, len(PART)) == (state.submitted_chunks, state.ended_chunks, state.waiting_bytes)
+    assert [0] == await store.part_numbers()
+    assert PART == await store.read_part(0)
     for _ in range(2):
-        await store.collect(0, 10)
+        await store.mark_collected(0, 10)
 
-    state = await store.state()
-    assert 0 == state.waiting
+    state = await store.require_state()
+    assert 0 == state.waiting_bytes
     progress = state.progress
     assert (15, 10, 3, 10, 0, 0) == (
         progress.total,
@@ -54,62 +54,62 @@ async def test_each_step_twice(store: Store) -> None:
         progress.running,
         progress.dead,
     )
-    assert b"\x80" == await store.collected()
-    assert [] == await store.parts()
-    assert None is await store.part(0)
+    assert b"\x80" == await store.collected_bitmap()
+    assert [] == await store.part_numbers()
+    assert None is await store.read_part(0)
 
 
-async def test_what_is_done_is_not_begun_again(store: Store) -> None:
+async def test_what_is_done_is_not_begun_again(store: JobStore) -> None:
     """A chunk that is delivered again after its end is left alone, collected or not."""
     await store.begin(0)
     await store.finish(0, PART, 10, 0)
-    assert Begun(0, 0, b"") == await store.begin(0)
-    assert not await store.release(0, b"", deliveries=0, asks=0)
-    await store.collect(0, 10)
+    assert Delivery(0, 0, b"") == await store.begin(0)
+    assert not await store.release(0, b"", deliveries=0, lookups=0)
+    await store.mark_collected(0, 10)
 
-    assert Begun(0, 0, b"") == await store.begin(0)
-    assert not await store.release(0, b"", deliveries=0, asks=0)
+    assert Delivery(0, 0, b"") == await store.begin(0)
+    assert not await store.release(0, b"", deliveries=0, lookups=0)
     await store.finish(0, PART, 10, 0)
-    assert [] == await store.parts()
+    assert [] == await store.part_numbers()
 
 
-async def test_a_chunk_given_back(store: Store) -> None:
+async def test_a_chunk_given_back(store: JobStore) -> None:
     """What there is of a chunk is kept, and its delivery counts only if it shall."""
-    assert Begun(1, 0, b"") == await store.begin(0)
-    assert 10 == (await store.state()).progress.running
-    assert await store.release(0, b"some", deliveries=-1, asks=1)
-    assert 0 == (await store.state()).progress.running
-    assert Begun(1, 1, b"some") == await store.begin(0)
-    assert await store.release(0, b"more", deliveries=0, asks=0)
+    assert Delivery(1, 0, b"") == await store.begin(0)
+    assert 10 == (await store.require_state()).progress.running
+    assert await store.release(0, b"some", deliveries=-1, lookups=1)
+    assert 0 == (await store.require_state()).progress.running
+    assert Delivery(1, 1, b"some") == await store.begin(0)
+    assert await store.release(0, b"more", deliveries=0, lookups=0)
 
-    assert Begun(2, 1, b"more") == await store.begin(0)
+    assert Delivery(2, 1, b"more") == await store.begin(0)
 
 
-async def test_the_dead(store: Store) -> None:
+async def test_the_dead(store: JobStore) -> None:
     """A dead chunk is counted once, and no more when it is done or sent again."""
     for _ in range(2):
-        await store.bury(0, ["猪", "2"])
-        await store.bury(1, ["3"])
+        await store.mark_dead(0, ["猪", "2"])
+        await store.mark_dead(1, ["3"])
     assert {0: ["猪", "2"], 1: ["3"]} == await store.dead()
-    state = await store.state()
-    assert (2, 3) == (state.settled, state.progress.dead)
+    state = await store.require_state()
+    assert (2, 3) == (state.ended_chunks, state.progress.dead)
     await store.finish(0, PART, 2, 0)
     for _ in range(2):
-        await store.revive(1, 1)
+        await store.unmark_dead(1, 1)
 
     assert {} == await store.dead()
-    assert 0 == (await store.state()).progress.dead
-    assert Begun(1, 0, b"") == await store.begin(1)
+    assert 0 == (await store.require_state()).progress.dead
+    assert Delivery(1, 0, b"") == await store.begin(1)
 
 
-async def test_fed_by_another(store: Store) -> None:
+async def test_fed_by_another(store: JobStore) -> None:
     """Who believes that the job stands elsewhere feeds nothing, and does not complete it."""
-    assert not await store.feed(0, 1, 10, "digest")
-    assert not await store.feed(1, 2, 15, "other digest")
+    assert not await store.submit(0, 1, 10, "digest")
+    assert not await store.submit(1, 2, 15, "other digest")
     assert not await store.complete(1)
 
 
-async def test_locks(store: Store) -> None:
+async def test_locks(store: JobStore) -> None:
     """A lock is one owner's until it is given back, and only by its owner."""
     assert await store.lock("submit", "one", 60)
     assert await store.lock("submit", "one", 60)
@@ -121,34 +121,34 @@ async def test_locks(store: Store) -> None:
     assert await store.lock("submit", "two", 60)
 
 
-async def test_workers_are_counted(redis: RedisServer, store: Store) -> None:
+async def test_workers_are_counted(redis: RedisServer, store: JobStore) -> None:
     """A worker counts until it leaves or is silent; then nothing is left of it."""
-    await store.look("one", 60)
-    await store.look("two", 60)
-    assert 2 == (await store.state()).progress.workers
-    await store.look("one", 0)
+    await store.read_state("one", 60)
+    await store.read_state("two", 60)
+    assert 2 == (await store.require_state()).progress.workers
+    await store.read_state("one", 0)
 
-    assert 1 == (await store.state()).progress.workers
+    assert 1 == (await store.require_state()).progress.workers
     assert 1 <= int(redis.ask("ttl", f"{store.key}:workers")[0]) <= 60
 
 
-async def test_a_job_that_is_gone(redis: RedisServer, store: Store) -> None:
+async def test_a_job_that_is_gone(redis: RedisServer, store: JobStore) -> None:
     """Of a job that Redis has forgotten no step makes anything anew."""
-    await store.state()
+    await store.require_state()
     redis.ask("del", store.key)
 
-    assert Begun(0, 0, b"") == await store.begin(0)
+    assert Delivery(0, 0, b"") == await store.begin(0)
     await store.finish(0, PART, 10, 0)
-    assert not await store.release(0, b"", deliveries=0, asks=0)
-    await store.collect(0, 10)
-    assert not await store.feed(0, 1, 10, "")
+    assert not await store.release(0, b"", deliveries=0, lookups=0)
+    await store.mark_collected(0, 10)
+    assert not await store.submit(0, 1, 10, "")
     assert not await store.complete(0)
     assert [""] == redis.ask("keys", f"{store.key}*")
     with pytest.raises(errors.ClientStateError, match="has forgotten the job; next: submit it"):
-        await store.look()
+        await store.read_state()
 
 
-async def test_other_chunk_size(store: Store) -> None:
+async def test_other_chunk_size(store: JobStore) -> None:
     """The chunks of a job have one size from its first submission on."""
     with pytest.raises(errors.ConfigurationError, match=r"has chunks of 10 ids, not of 20; next:"):
         await store.create(20)
@@ -159,7 +159,7 @@ async def test_another_version(redis: RedisServer, made: tuple[str, str]) -> Non
     """A job of another version, or what looks like one, is not touched."""
     name = f"store.{uuid.uuid4().hex}"
     redis.ask("hset", f"mj_async:job:{name}", *made)
-    async with Store(redis.url, name) as store:
+    async with JobStore(redis.url, name) as store:
         with pytest.raises(errors.ConfigurationError, match="by another version of mj_async; next"):
             await store.create(10)
 
@@ -168,8 +168,8 @@ async def test_another_thing_of_that_name(redis: RedisServer) -> None:
     """A key of that name which is no job at all is told as Redis tells it."""
     name = f"store.{uuid.uuid4().hex}"
     redis.ask("set", f"mj_async:job:{name}", "something")
-    async with Store(redis.url, name) as store:
+    async with JobStore(redis.url, name) as store:
         with pytest.raises(
             errors.ConfigurationError, match=r"cannot do what is needed: .*wrong kind"
         ):
-            await store.look()
+            await store.read_state()

@@ -26,20 +26,20 @@ from mj_async import errors
 # It keeps the client's key out of what is printed, and does the same for Redis' password.
 from mj_async._credentials import Secret
 
-from .._redis import ToldPlainly, check_redis_url, place_of
+from .._redis import check_redis_url, server_address, translate_redis_errors
 
 # Seconds for a connection, and for an answer.
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 
 
-class BriefRedis:
+class OneShotRedis:
     """An address of Redis that can be asked, at any time and in any task.
 
     Args:
         redis_url: The address.
 
     Attributes:
-        place: The same without user and password.
+        address: The same without user and password.
 
     Raises:
         ConfigurationError: It is none. Its text is not shown.
@@ -49,10 +49,12 @@ class BriefRedis:
         self._url, redis_url = Secret(check_redis_url(redis_url)), ""
         parts = urlsplit(self._url.reveal())
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")
-        self._address = bare.geturl()
-        self.place = place_of(self._address)
+        self._url_without_password = bare.geturl()
+        self.address = server_address(self._url_without_password)
 
-    async def run(self, script: str, sha: str, key: str, arguments: list[float | str]) -> list[int]:
+    async def run_script(
+        self, script: str, sha: str, key: str, arguments: list[float | str]
+    ) -> list[int]:
         """Run a script on one key.
 
         Returns:
@@ -64,8 +66,11 @@ class BriefRedis:
         """
         opened: list[BaseConnection] = []
         try:
-            with _without_its_log():
-                async with ToldPlainly(self._address), self._open(opened) as redis:
+            with _mute_coredis_log():
+                async with (
+                    translate_redis_errors(self._url_without_password),
+                    self._open(opened) as redis,
+                ):
                     return await _run(redis, script, sha, key, arguments)
         except errors.MJError:
             await checkpoint()  # coredis makes an error of it if a call is cut off
@@ -77,8 +82,8 @@ class BriefRedis:
     def _open(self, opened: list[BaseConnection]) -> Redis[bytes]:
         pool: ConnectionPool[Any] = ConnectionPool.from_url(
             self._url.reveal(),
-            connect_timeout=_PATIENCE,
-            stream_timeout=_PATIENCE,
+            connect_timeout=_TIMEOUT,
+            stream_timeout=_TIMEOUT,
             decode_components=True,
         )
         kind = pool.connection_class
@@ -111,19 +116,19 @@ def _close_streams(connection: BaseConnection) -> None:
 
 # --- coredis tells the log of each connection that is cut off, with a traceback ---------------
 
-_is_quiet = ContextVar("mj_async.distributed quiet", default=False)
+_is_muted = ContextVar("mj_async.distributed muted", default=False)
 
 
-def _is_wanted(_record: logging.LogRecord) -> bool:
-    return not _is_quiet.get()
+def _is_not_muted(_record: logging.LogRecord) -> bool:
+    return not _is_muted.get()
 
 
 @contextmanager
-def _without_its_log() -> Iterator[None]:
+def _mute_coredis_log() -> Iterator[None]:
     """Keep what it tells of this one question out of the log; an error is raised instead."""
-    logging.getLogger("coredis").addFilter(_is_wanted)  # a second time does nothing
-    token = _is_quiet.set(True)
+    logging.getLogger("coredis").addFilter(_is_not_muted)  # a second time does nothing
+    token = _is_muted.set(True)
     try:
         yield
     finally:
-        _is_quiet.reset(token)
+        _is_muted.reset(token)

@@ -21,12 +21,12 @@ from mj_async._credentials import Secret, find_base_url, find_key
 from mj_async._http.gate import LONGEST_HOLD, MEMORY
 from mj_async._http.retry import with_jitter
 
-from .one_shot_redis import BriefRedis
+from .one_shot_redis import OneShotRedis
 from .rate_limit_script import SCRIPT, SHA
-from .slot_allocator import FIRST_HOLD, HORIZON, Allotment, Look
+from .slot_allocator import FIRST_HOLD, HORIZON, SlotAllocator, SlotGrant
 
 # How long Redis is left alone after a failure.
-_PAUSE = 1.0
+_PAUSE_AFTER_FAILURE = 1.0
 
 _logger = logging.getLogger("mj_async")
 
@@ -78,25 +78,25 @@ class SharedGate:
         # First of all, so that no traceback with locals shows the key or the password.
         key, api_key = api_key, None
         secret, problem = find_key(key, "auto", os.environ)
-        self._redis, redis_url, key = BriefRedis(redis_url), "", None
+        self._redis, redis_url, key = OneShotRedis(redis_url), "", None
         if problem is not None:
             raise errors.ConfigurationError(problem)
         address = find_base_url(base_url, os.environ)
         check_option("rate", rate, none_or(_rate_problem))
         check_count("burst", burst)
-        self._allotment = Allotment(rate, burst)
-        self._name = name_of(address, secret)
+        self._allocator = SlotAllocator(rate, burst)
+        self._redis_key = redis_key(address, secret)
         self._base_url = address
-        self._looking: anyio.Event | None = None
+        self._refresh_ended: anyio.Event | None = None
         self._waiting = 0
-        self._trouble: errors.MJError | None = None
-        self._away_until = -math.inf
-        self._has_worked = False
+        self._failure: errors.MJError | None = None
+        self._retry_at = -math.inf
+        self._was_usable = False
 
     def __repr__(self) -> str:
-        rate = self._allotment.rate
+        rate = self._allocator.rate
         limit = "" if rate is None else f", rate={rate:g}"
-        return f"<SharedGate({self._base_url!r} by Redis at {self._redis.place}{limit})>"
+        return f"<SharedGate({self._base_url!r} by Redis at {self._redis.address}{limit})>"
 
     def __reduce__(self) -> str:
         raise TypeError("a SharedGate is not pickled; make one in each process")
@@ -113,7 +113,7 @@ class SharedGate:
                 `retry_after` says when to ask again.
             ConfigurationError: Redis refuses the password, or is of no use.
         """
-        while (refusal := await self._ask()) is not None:
+        while (refusal := await self._try_acquire()) is not None:
             seconds = refusal.retry_after or 0.0
             if deadline is not None and anyio.current_time() + seconds > deadline:
                 raise refusal
@@ -129,110 +129,115 @@ class SharedGate:
         Raises:
             ConfigurationError: Redis refuses the password, or is of no use, and always did.
         """
-        self._allotment.hold(seconds, time.monotonic())
+        self._allocator.hold(seconds, time.monotonic())
         # What cannot be told now is told at the next look.
-        while self._allotment.news is not None and self._pause(time.monotonic()) is None:
-            await self._look_or_wait()
+        while (
+            self._allocator.pending_hold is not None
+            and self._refuse_after_failure(time.monotonic()) is None
+        ):
+            await self._refresh_together()
 
     # --- what a caller is told --------------------------------------------------------------
 
-    async def _ask(self) -> errors.RateLimitError | None:
-        again = False
+    async def _try_acquire(self) -> errors.RateLimitError | None:
+        retried = False
         while True:
             now = time.monotonic()
-            pause = self._pause(now)
-            if pause is not None:
-                return pause
-            seconds = self._allotment.ask(now, again=again)
+            refusal = self._refuse_after_failure(now)
+            if refusal is not None:
+                return refusal
+            seconds = self._allocator.try_acquire(now, retried=retried)
             if seconds is not None:
-                return _not_yet(seconds) if seconds else None
-            await self._look_or_wait()
-            again = True
+                return _rate_refusal(seconds) if seconds else None
+            await self._refresh_together()
+            retried = True
 
-    def _pause(self, now: float) -> errors.RateLimitError | None:
+    def _refuse_after_failure(self, now: float) -> errors.RateLimitError | None:
         """Leave Redis alone for a moment after it has failed.
 
         Raises:
             ConfigurationError: It is of no use, and never was.
         """
-        if self._trouble is None or now >= self._away_until:
+        if self._failure is None or now >= self._retry_at:
             return None
-        if self._is_raised(self._trouble):
-            raise copy(self._trouble)
+        if self._is_fatal(self._failure):
+            raise copy(self._failure)
         return errors.RateLimitError(
-            retry_after=with_jitter(self._away_until - now),
-            description=f"the shared gate is closed: {self._trouble}",
+            retry_after=with_jitter(self._retry_at - now),
+            description=f"the shared gate is closed: {self._failure}",
         )
 
-    def _is_raised(self, trouble: errors.MJError | None) -> bool:
+    def _is_fatal(self, failure: errors.MJError | None) -> bool:
         """Whether it is the caller's fault; what has worked once will work again."""
-        return isinstance(trouble, errors.ConfigurationError) and not self._has_worked
+        return isinstance(failure, errors.ConfigurationError) and not self._was_usable
 
     # --- looking at Redis -------------------------------------------------------------------
 
-    async def _look_or_wait(self) -> None:
+    async def _refresh_together(self) -> None:
         """Look, or wait for whoever does; if he is cancelled, one of the others does it."""
-        looking = self._looking
+        refresh_ended = self._refresh_ended
         self._waiting += 1
         try:
-            if looking is not None:
-                await looking.wait()
+            if refresh_ended is not None:
+                await refresh_ended.wait()
                 return
-            self._looking = anyio.Event()
+            self._refresh_ended = anyio.Event()
             try:
-                await self._look_once()
+                await self._refresh_and_record()
             finally:
-                self._looking.set()
-                self._looking = None
+                self._refresh_ended.set()
+                self._refresh_ended = None
         finally:
             self._waiting -= 1
 
-    async def _look_once(self) -> None:
+    async def _refresh_and_record(self) -> None:
         await checkpoint()  # whoever comes at the same instant is looked for, too
         try:
-            await self._look()
+            await self._refresh()
         except errors.MJError as error:
-            self._note(error)
+            self._record(error)
         else:
-            self._note(None)
+            self._record(None)
 
-    def _note(self, trouble: errors.MJError | None) -> None:
-        has_changed = (self._trouble is None) != (trouble is None)
-        if has_changed and not self._is_raised(trouble):
-            what = f"is closed: {trouble}" if trouble else f"can ask {self._redis.place} again"
+    def _record(self, failure: errors.MJError | None) -> None:
+        has_changed = (self._failure is None) != (failure is None)
+        if has_changed and not self._is_fatal(failure):
+            what = f"is closed: {failure}" if failure else f"can ask {self._redis.address} again"
             _logger.warning("the shared gate %s", what)
-        self._trouble = trouble
-        self._has_worked = self._has_worked or trouble is None
-        self._away_until = time.monotonic() + _PAUSE
+        self._failure = failure
+        self._was_usable = self._was_usable or failure is None
+        self._retry_at = time.monotonic() + _PAUSE_AFTER_FAILURE
 
-    async def _look(self) -> None:
-        allotment, now = self._allotment, time.monotonic()
-        news, wanted = allotment.news, allotment.wanted(self._waiting, now)
+    async def _refresh(self) -> None:
+        allocator, now = self._allocator, time.monotonic()
+        pending_hold, wanted = allocator.pending_hold, allocator.slots_wanted(self._waiting, now)
         arguments: list[float | str] = [
-            allotment.interval,
-            allotment.most_at_once,
+            allocator.interval,
+            allocator.burst_limit,
             HORIZON,
-            allotment.farthest(now),
+            allocator.single_slot_horizon(now),
             wanted,
-            allotment.take_news(now),
+            allocator.hold_argument(now),
             with_jitter(1.0),
             FIRST_HOLD,
             LONGEST_HOLD,
             MEMORY,
         ]
-        held, first, at_once, paced = await self._redis.run(SCRIPT, SHA, self._name, arguments)
-        look = Look(held / 1e6, first / 1e6, at_once, paced)
-        allotment.take_in(look, wanted, time.monotonic())
-        allotment.told(news)
+        held, first, immediate, paced = await self._redis.run_script(
+            SCRIPT, SHA, self._redis_key, arguments
+        )
+        grant = SlotGrant(held / 1e6, first / 1e6, immediate, paced)
+        allocator.apply_grant(grant, wanted, time.monotonic())
+        allocator.confirm_hold(pending_hold)
 
 
-def name_of(base_url: str, key: Secret) -> str:
+def redis_key(base_url: str, key: Secret) -> str:
     """PURE: name the hash in Redis, by nothing that gives away the key or the address."""
     digest = sha256(f"{base_url}\n{key.reveal_bare()}".encode()).hexdigest()
     return f"mj_async:gate:{digest}"
 
 
-def _not_yet(seconds: float) -> errors.RateLimitError:
+def _rate_refusal(seconds: float) -> errors.RateLimitError:
     return errors.RateLimitError(
         retry_after=seconds, description="the shared gate says that it is not yet time"
     )

@@ -14,38 +14,38 @@ import attrs
 
 # How long a look is good for: a hold set elsewhere is obeyed after this time, and a slot that
 # nobody has used by then lapses.
-FRESH = 0.1
+GRANT_LIFETIME = 0.1
 # Slots are had so far ahead, so that none is lost between two looks; and one so far, and an
 # interval, by whoever has none.
 HORIZON = 0.2
-_FARTHEST = 1.0
+_FAR_HORIZON = 1.0
 # A sleeper may wake a little early, as clocks go.
-_EARLY = 0.001
+_TIMER_SLACK = 0.001
 # A hold that nobody has heard of yet, and that had no Retry-After; Redis says how long it is.
 FIRST_HOLD = 0.5
 # Thirty years: what is longer would not fit into what Redis counts.
-_ENDLESS = 1e9
+_LONGEST_TIME = 1e9
 
 
 @attrs.frozen
-class Look:
+class SlotGrant:
     """What Redis has answered, in seconds from now.
 
     Args:
         held: What is left of the hold.
         first: Until the first of the paced slots.
-        at_once: How many requests may be sent now.
+        immediate: How many requests may be sent now.
         paced: How many may follow, one at a time.
     """
 
     held: float
     first: float
-    at_once: int
+    immediate: int
     paced: int
 
 
 @attrs.define
-class News:
+class PendingHold:
     """A 429 of which Redis has to be told.
 
     Args:
@@ -58,7 +58,7 @@ class News:
 
 
 @attrs.define(eq=False)
-class Allotment:
+class SlotAllocator:
     """The slots that a process has, and its queue.
 
     Args:
@@ -68,36 +68,36 @@ class Allotment:
 
     rate: float | None
     burst: int
-    news: News | None = attrs.field(default=None, init=False)
+    pending_hold: PendingHold | None = attrs.field(default=None, init=False)
     _held_until: float = attrs.field(default=-math.inf, init=False)
-    _fresh_until: float = attrs.field(default=-math.inf, init=False)
+    _grant_expires_at: float = attrs.field(default=-math.inf, init=False)
     _slots: deque[float] = attrs.field(factory=deque, init=False)
     # The first of them are promised to callers, who come again when it is time.
-    _promised: int = attrs.field(default=0, init=False)
+    _reserved: int = attrs.field(default=0, init=False)
     # When those come again who could be promised none.
-    _turns: list[float] = attrs.field(factory=list, init=False)
-    _free_at: float = attrs.field(default=-math.inf, init=False)
-    _scarce: bool = attrs.field(default=False, init=False)
-    _used: int = attrs.field(default=0, init=False)
+    _retry_times: list[float] = attrs.field(factory=list, init=False)
+    _next_slot_at: float = attrs.field(default=-math.inf, init=False)
+    _is_scarce: bool = attrs.field(default=False, init=False)
+    _used_slots: int = attrs.field(default=0, init=False)
 
     # --- what Redis is asked ----------------------------------------------------------------
 
     @property
     def interval(self) -> float:
         """Seconds from one request to the next."""
-        return min(_ENDLESS, 1.0 / self.rate) if self.rate else 0.0
+        return min(_LONGEST_TIME, 1.0 / self.rate) if self.rate else 0.0
 
     @property
-    def most_at_once(self) -> int:
+    def burst_limit(self) -> int:
         """How many requests may be sent at once: never more than a second's worth."""
         return max(1, min(self.burst, math.floor(self.rate or 1.0)))
 
-    def farthest(self, now: float) -> float:
+    def single_slot_horizon(self, now: float) -> float:
         """Say in how many seconds a slot may be, if it is the only one to come."""
-        has_more = bool(self._slots) and self._slots[-1] > now + _EARLY
-        return HORIZON if has_more else _FARTHEST + self.interval
+        has_more = bool(self._slots) and self._slots[-1] > now + _TIMER_SLACK
+        return HORIZON if has_more else _FAR_HORIZON + self.interval
 
-    def wanted(self, waiting: int, now: float) -> int:
+    def slots_wanted(self, waiting: int, now: float) -> int:
         """Say how many slots to ask for.
 
         Args:
@@ -106,106 +106,108 @@ class Allotment:
         """
         if self.rate is None:
             return 0
-        self._forget(now)
-        coming = sum(turn <= now + HORIZON for turn in self._turns)
-        here = sum(slot <= now + _EARLY for slot in self._slots)
-        unpromised = len(self._slots) - max(self._promised, here)
-        return max(0, max(0, waiting - here) + coming + self._spare(now) - unpromised)
+        self._drop_expired(now)
+        coming = sum(turn <= now + HORIZON for turn in self._retry_times)
+        here = sum(slot <= now + _TIMER_SLACK for slot in self._slots)
+        unpromised = len(self._slots) - max(self._reserved, here)
+        return max(0, max(0, waiting - here) + coming + self._prefetch(now) - unpromised)
 
-    def _spare(self, now: float) -> int:
+    def _prefetch(self, now: float) -> int:
         """Say how many more are likely to be used until the next look, where there are enough."""
-        if self._scarce or self._turns:
+        if self._is_scarce or self._retry_times:
             return 0
-        likely = self._used if now >= self._fresh_until else 2 * self._used
-        return min(likely, math.floor(FRESH * (self.rate or 0.0)))
+        likely = self._used_slots if now >= self._grant_expires_at else 2 * self._used_slots
+        return min(likely, math.floor(GRANT_LIFETIME * (self.rate or 0.0)))
 
-    def take_in(self, look: Look, wanted: int, now: float) -> None:
+    def apply_grant(self, grant: SlotGrant, wanted: int, now: float) -> None:
         """Take in what Redis has answered."""
-        self._scarce = look.at_once + look.paced < wanted
+        self._is_scarce = grant.immediate + grant.paced < wanted
         # Where many look for few slots, whoever looks always just behind another has none.
-        self._fresh_until = now + FRESH * (random.uniform(0.5, 1.0) if self._scarce else 1.0)
-        self._held_until = now + look.held if look.held else -math.inf
-        self._used = 0
-        if look.held:
+        self._grant_expires_at = now + GRANT_LIFETIME * (
+            random.uniform(0.5, 1.0) if self._is_scarce else 1.0
+        )
+        self._held_until = now + grant.held if grant.held else -math.inf
+        self._used_slots = 0
+        if grant.held:
             self._slots.clear()
-            self._promised = 0
+            self._reserved = 0
             return
-        first, interval = now + look.first, self.interval
-        paced = [first + number * interval for number in range(look.paced)]
-        self._slots = deque(sorted([*self._slots, *[now] * look.at_once, *paced]))
-        self._free_at = first + look.paced * interval
+        first, interval = now + grant.first, self.interval
+        paced = [first + number * interval for number in range(grant.paced)]
+        self._slots = deque(sorted([*self._slots, *[now] * grant.immediate, *paced]))
+        self._next_slot_at = first + grant.paced * interval
 
     # --- what a caller is told --------------------------------------------------------------
 
-    def ask(self, now: float, *, again: bool = False) -> float | None:
+    def try_acquire(self, now: float, *, retried: bool = False) -> float | None:
         """Take a slot for a request.
 
         Args:
             now: The time.
-            again: Whether the same caller has asked just before, and has waited for a look.
+            retried: Whether the same caller has asked just before, and has waited for a look.
 
         Returns:
             0 if it may be sent now; else in how many seconds to come again; None if Redis has
             to be looked at first.
         """
-        if not again and self._turns and self._turns[0] <= now + _EARLY:
-            heapq.heappop(self._turns)  # it is theirs, or as good as theirs
-        if self.news is None and now < self._held_until:
+        if not retried and self._retry_times and self._retry_times[0] <= now + _TIMER_SLACK:
+            heapq.heappop(self._retry_times)  # it is theirs, or as good as theirs
+        if self.pending_hold is None and now < self._held_until:
             return self._held_until - now
-        if self.news is not None or now >= self._fresh_until:
+        if self.pending_hold is not None or now >= self._grant_expires_at:
             return None
-        return 0.0 if self.rate is None else self._take_slot(now)
+        return 0.0 if self.rate is None else self._acquire_slot(now)
 
-    def _take_slot(self, now: float) -> float | None:
-        self._forget(now)
-        if self._slots and self._slots[0] <= now + _EARLY:
-            self._drop_slot()
-            self._used += 1
+    def _acquire_slot(self, now: float) -> float | None:
+        self._drop_expired(now)
+        if self._slots and self._slots[0] <= now + _TIMER_SLACK:
+            self._pop_slot()
+            self._used_slots += 1
             return 0.0
-        if self._promised < len(self._slots):
-            self._promised += 1
-            return self._slots[self._promised - 1] - now
-        return self._send_away(now) if self._scarce else None
+        if self._reserved < len(self._slots):
+            self._reserved += 1
+            return self._slots[self._reserved - 1] - now
+        return self._estimate_wait(now) if self._is_scarce else None
 
-    def _send_away(self, now: float) -> float:
+    def _estimate_wait(self, now: float) -> float:
         """Guess when there may be a slot for a caller, behind those who were sent away before."""
-        turn = self._free_at + len(self._turns) * self.interval
-        turn = max(turn, self._fresh_until)  # before it, nobody will look
-        heapq.heappush(self._turns, turn)
+        turn = self._next_slot_at + len(self._retry_times) * self.interval
+        turn = max(turn, self._grant_expires_at)  # before it, nobody will look
+        heapq.heappush(self._retry_times, turn)
         return turn - now
 
-    def _drop_slot(self) -> None:
+    def _pop_slot(self) -> None:
         self._slots.popleft()
-        self._promised = max(0, self._promised - 1)
+        self._reserved = max(0, self._reserved - 1)
 
-    def _forget(self, now: float) -> None:
+    def _drop_expired(self, now: float) -> None:
         """Drop slots that have lapsed, and the turns of callers who have not come."""
         # Used late, they come close to those behind them; where all are used, that is too many.
-        lapse = FRESH / 2 if self._scarce else FRESH
+        lapse = GRANT_LIFETIME / 2 if self._is_scarce else GRANT_LIFETIME
         while self._slots and self._slots[0] + lapse <= now:
-            self._drop_slot()
-        while self._turns and self._turns[0] + FRESH <= now:
-            heapq.heappop(self._turns)
+            self._pop_slot()
+        while self._retry_times and self._retry_times[0] + GRANT_LIFETIME <= now:
+            heapq.heappop(self._retry_times)
 
     # --- a 429 --------------------------------------------------------------------------------
 
     def hold(self, seconds: float | None, now: float) -> None:
         """Hold back the requests to come, and note what Redis has to be told."""
-        seconds = seconds if seconds is None else min(seconds, _ENDLESS)
+        seconds = seconds if seconds is None else min(seconds, _LONGEST_TIME)
         until = now + (FIRST_HOLD if seconds is None else seconds)
         if now < self._held_until and (seconds is None or until <= self._held_until):
             return  # it answers a request that was under way already
-        self.news = News(seconds, until)
+        self.pending_hold = PendingHold(seconds, until)
         self._held_until = max(self._held_until, until)
 
-    def take_news(self, now: float) -> str:
-        """Give what Redis is to be told, in its words; it is news until `told`."""
-        news = self.news
-        if news is None or now >= news.until:
+    def hold_argument(self, now: float) -> str:
+        """Give what Redis is to be told, in its words; it is news until `confirm_hold`."""
+        pending_hold = self.pending_hold
+        if pending_hold is None or now >= pending_hold.until:
             return ""
-        return "none" if news.seconds is None else repr(news.until - now)
+        return "none" if pending_hold.seconds is None else repr(pending_hold.until - now)
 
-    def told(self, news: News | None) -> None:
+    def confirm_hold(self, pending_hold: PendingHold | None) -> None:
         """Forget what Redis has been told, but not what has happened meanwhile."""
-        if self.news is news:
-            self.news = None
+        if self.pending_hold is pending_hold:
+            self.pending_hold = None

@@ -11,23 +11,23 @@ from streaq import StreaqRetry
 
 from mj_async import SeedOutcome, errors
 
-from .jsonl import by_id, has_seed, pack, unpack, write_line
+from .jsonl import has_seed, lines_by_id, pack, unpack, write_line
 
 if TYPE_CHECKING:
     from mj_async import AsyncMJClient
 
-    from .store import Store
+    from .store import JobStore
 
-_AT_ONCE = 2
-MOST_DELIVERIES = 5
-MOST_ASKS = 3
+_CHUNKS_AT_ONCE = 2
+MAX_DELIVERIES = 5
+MAX_LOOKUPS = 3
 # Within one go, an id is asked for again only where a 429 sent nothing; the gate holds anyhow.
-_AFTER_A_HOLD = 2.0
-_AWAY = (errors.TransportError, errors.ServerError)
-_ANSWERS = (errors.UnsupportedError, errors.UnexpectedAnswerError, errors.RateLimitError)
+_RETRY_AFTER_429 = 2.0
+_OUTAGE_ERRORS = (errors.TransportError, errors.ServerError)
+_GATEWAY_ERRORS = (errors.UnsupportedError, errors.UnexpectedAnswerError, errors.RateLimitError)
 
 
-def comes_later(outcome: SeedOutcome) -> bool:
+def is_retryable(outcome: SeedOutcome) -> bool:
     """PURE: tell whether asking again soon may help; it does not before a task has ended."""
     if outcome.error is None:
         return False
@@ -42,34 +42,34 @@ class Chunk:
     Args:
         number: Its own.
         task_ids: Its ids.
-        settled: The lines that asking again would not change, by id.
-        later: The others that are there.
+        final_lines: The lines that asking again would not change, by id.
+        retryable_lines: The others that are there.
     """
 
     number: int
     task_ids: list[str]
-    settled: dict[str, bytes]
-    later: dict[str, bytes] = attrs.field(factory=dict, init=False)
+    final_lines: dict[str, bytes]
+    retryable_lines: dict[str, bytes] = attrs.field(factory=dict, init=False)
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether each id has a line."""
-        return len(self.settled) + len(self.later) == len(self.task_ids)
+        return len(self.final_lines) + len(self.retryable_lines) == len(self.task_ids)
 
     @property
-    def missing(self) -> list[str]:
+    def unsettled_ids(self) -> list[str]:
         """The ids to be asked for."""
-        return [task_id for task_id in self.task_ids if task_id not in self.settled]
+        return [task_id for task_id in self.task_ids if task_id not in self.final_lines]
 
     @property
     def lines(self) -> list[bytes]:
         """The lines, in the order of the ids."""
-        found = self.later | self.settled
+        found = self.retryable_lines | self.final_lines
         return [found[task_id] for task_id in self.task_ids]
 
 
 @attrs.define
-class Chunks:
+class ChunkProcessor:
     """The chunks that one process works on.
 
     Args:
@@ -80,27 +80,27 @@ class Chunks:
             is in the queue, and keeps nobody busy.
 
     Attributes:
-        over: Is set when the work is to end, and by what ends it.
+        stopped: Is set when the work is to end, and by what ends it.
         failure: What has ended it before its time.
     """
 
-    store: Store
+    store: JobStore
     client: AsyncMJClient
     concurrency: int
     ask_again_after: float
-    over: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    stopped: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     failure: Exception | None = attrs.field(default=None, init=False)
     _scopes: set[anyio.CancelScope] = attrs.field(factory=set, init=False)
-    _away: int = attrs.field(default=0, init=False)
+    _outages: int = attrs.field(default=0, init=False)
 
     @property
-    def at_once(self) -> int:
+    def chunks_at_once(self) -> int:
         """How many are worked on at once: while the last seeds of one are slow, another is."""
-        return min(_AT_ONCE, self.concurrency)
+        return min(_CHUNKS_AT_ONCE, self.concurrency)
 
     def stop(self) -> None:
         """Cut what is under way; it goes back to the queue with what was received."""
-        self.over.set()
+        self.stopped.set()
         for scope in self._scopes:
             scope.cancel()
 
@@ -112,74 +112,74 @@ class Chunks:
         """
         delay: float | None = 0.0
         try:
-            if not self.over.is_set():
-                delay = await self._settle(number, task_ids)
-        except Exception as error:  # noqa: BLE001  # raised by whoever works
-            self.end_with(error)
+            if not self.stopped.is_set():
+                delay = await self._process(number, task_ids)
+        except Exception as error:  # noqa: BLE001  # raised by JobWorker.run
+            self.fail(error)
         if delay is not None:
             raise StreaqRetry(delay=timedelta(seconds=delay))
 
-    def end_with(self, failure: Exception) -> None:
+    def fail(self, failure: Exception) -> None:
         """End the work by what has gone wrong; the first of these is raised."""
         self.failure = self.failure or failure
-        self.over.set()
+        self.stopped.set()
 
-    async def _settle(self, number: int, task_ids: list[str]) -> float | None:
+    async def _process(self, number: int, task_ids: list[str]) -> float | None:
         """Look up a chunk, or bury it; the seconds until it is to be gone on with, or None."""
-        begun = await self.store.begin(number)
-        if not begun.deliveries:
+        delivery = await self.store.begin(number)
+        if not delivery.deliveries:
             return None
-        if begun.deliveries > MOST_DELIVERIES:
-            await self.store.bury(number, task_ids)
+        if delivery.deliveries > MAX_DELIVERIES:
+            await self.store.mark_dead(number, task_ids)
             return None
-        chunk = Chunk(number, task_ids, by_id(unpack(begun.partial)))
-        failure = await self._ask(chunk)
-        if chunk.is_whole and (begun.asks + 1 >= MOST_ASKS or not chunk.later):
+        chunk = Chunk(number, task_ids, lines_by_id(unpack(delivery.partial)))
+        failure = await self._look_up(chunk)
+        if chunk.is_complete and (delivery.lookups + 1 >= MAX_LOOKUPS or not chunk.retryable_lines):
             await self._finish(chunk)
             return None
-        return await self._give_back(chunk, failure)
+        return await self._release(chunk, failure)
 
-    async def _ask(self, chunk: Chunk) -> Exception | None:
+    async def _look_up(self, chunk: Chunk) -> Exception | None:
         """Ask for what is missing, and give what has ended that before its time."""
         with anyio.CancelScope() as scope:
             self._scopes.add(scope)
-            if self.over.is_set():
+            if self.stopped.is_set():
                 scope.cancel()
             try:
-                await self._ask_for(chunk)
-                self._away = 0
-            except _AWAY as error:
-                return await self._hold(error)
-            except Exception as error:  # noqa: BLE001  # raised by whoever works
-                self.end_with(error)
+                await self._request_seeds(chunk)
+                self._outages = 0
+            except _OUTAGE_ERRORS as error:
+                return await self._back_off(error)
+            except Exception as error:  # noqa: BLE001  # raised by JobWorker.run
+                self.fail(error)
                 return error
             finally:
                 self._scopes.discard(scope)
         return None
 
-    async def _hold(self, error: Exception) -> Exception:
+    async def _back_off(self, error: Exception) -> Exception:
         """Hold here, so that a gateway that is away is not asked for chunk after chunk."""
-        self._away += 1
-        if self._away >= MOST_ASKS * self.at_once:
-            self.end_with(error)
+        self._outages += 1
+        if self._outages >= MAX_LOOKUPS * self.chunks_at_once:
+            self.fail(error)
         else:
             await anyio.sleep(self.ask_again_after)
         return error
 
-    async def _ask_for(self, chunk: Chunk) -> None:
+    async def _request_seeds(self, chunk: Chunk) -> None:
         run = self.client.image_seeds(
-            chunk.missing,
-            concurrency=self.concurrency // self.at_once,
-            ask_again_after=_AFTER_A_HOLD,
+            chunk.unsettled_ids,
+            concurrency=self.concurrency // self.chunks_at_once,
+            ask_again_after=_RETRY_AFTER_429,
             max_asks=1,
         )
-        is_silent = True
+        only_outages = True
         async with run as outcomes:
             async for outcome in outcomes:
-                is_silent = is_silent and isinstance(outcome.error, _AWAY)
-                lines = chunk.later if comes_later(outcome) else chunk.settled
+                only_outages = only_outages and isinstance(outcome.error, _OUTAGE_ERRORS)
+                lines = chunk.retryable_lines if is_retryable(outcome) else chunk.final_lines
                 lines[outcome.task_id] = write_line(outcome)
-        if is_silent and chunk.later:
+        if only_outages and chunk.retryable_lines:
             await self._check_gateway(chunk)
 
     async def _check_gateway(self, chunk: Chunk) -> None:
@@ -190,11 +190,11 @@ class Chunks:
             ServerError: The same.
         """
         try:
-            await self.client.list_tasks(chunk.missing[:1])
-        except _AWAY:
-            chunk.later.clear()
+            await self.client.list_tasks(chunk.unsettled_ids[:1])
+        except _OUTAGE_ERRORS:
+            chunk.retryable_lines.clear()
             raise
-        except _ANSWERS:
+        except _GATEWAY_ERRORS:
             pass
 
     async def _finish(self, chunk: Chunk) -> None:
@@ -202,17 +202,17 @@ class Chunks:
         seedless = sum(not has_seed(line) for line in lines)
         await self.store.finish(chunk.number, pack(lines), len(lines), seedless)
 
-    async def _give_back(self, chunk: Chunk, failure: Exception | None) -> float | None:
+    async def _release(self, chunk: Chunk, failure: Exception | None) -> float | None:
         """Give a chunk back with what was received, so that only the rest is asked for again."""
         # What a gateway says, or fails to say, says nothing against the chunk; nor does our end.
-        is_cut = failure is None and self.over.is_set()
-        is_at_fault = not (chunk.is_whole or is_cut or isinstance(failure, errors.MJError))
-        goes_on = await self.store.release(
+        is_cut = failure is None and self.stopped.is_set()
+        counts = not (chunk.is_complete or is_cut or isinstance(failure, errors.MJError))
+        is_released = await self.store.release(
             chunk.number,
-            pack(chunk.settled.values()),
-            deliveries=0 if is_at_fault else -1,
-            asks=int(chunk.is_whole),
+            pack(chunk.final_lines.values()),
+            deliveries=0 if counts else -1,
+            lookups=int(chunk.is_complete),
         )
-        if not goes_on:
+        if not is_released:
             return None
-        return self.ask_again_after if chunk.is_whole else 0.0
+        return self.ask_again_after if chunk.is_complete else 0.0

@@ -17,16 +17,16 @@ from anyio import to_thread
 from mj_async import SeedOutcome, errors
 
 from .jsonl import read_outcomes, unpack
-from .lock import Lock
+from .lock import JobLock
 
 if TYPE_CHECKING:
-    from .store import Store
+    from .store import JobStore
 
-_LOOK_EVERY = 0.3
+_POLL_INTERVAL = 0.3
 
 
 @attrs.define
-class Parts:
+class PartConsumer:
     """The parts of a job as they come, until all that was submitted has been collected.
 
     Args:
@@ -34,8 +34,8 @@ class Parts:
         lock: Nobody else collects meanwhile.
     """
 
-    store: Store
-    lock: Lock
+    store: JobStore
+    lock: JobLock
     _ready: deque[int] = attrs.field(factory=deque, init=False)
 
     async def next(self) -> tuple[int, bytes] | None:
@@ -47,23 +47,23 @@ class Parts:
         while True:
             while self._ready:
                 number = self._ready.popleft()
-                await self.lock.check()
-                part = await self.store.part(number)
+                await self.lock.verify()
+                part = await self.store.read_part(number)
                 if part is not None:
                     return number, unpack(part)
-            state = await self.store.look()
-            self._ready.extend(await self.store.parts())
+            state = await self.store.read_state()
+            self._ready.extend(await self.store.part_numbers())
             if not self._ready:
                 if state is not None and state.progress.all_collected:
                     return None
-                await anyio.sleep(_LOOK_EVERY)
+                await anyio.sleep(_POLL_INTERVAL)
 
-    async def collected(self, number: int, lines: bytes) -> None:
+    async def acknowledge(self, number: int, lines: bytes) -> None:
         """Write down that a chunk's lines are where they belong."""
-        await self.store.collect(number, lines.count(b"\n"))
+        await self.store.mark_collected(number, lines.count(b"\n"))
 
 
-def file_of(number: int) -> str:
+def part_file_name(number: int) -> str:
     """PURE: name the file of a chunk."""
     return f"part-{number:06d}.jsonl"
 
@@ -84,14 +84,18 @@ def check_directory(directory: Path) -> None:
         ) from None
 
 
-def check_collected(directory: Path, collected: bytes) -> None:
+def check_collected_parts(directory: Path, collected: bytes) -> None:
     """Make sure that what was collected before lies in the directory.
 
     Raises:
         ConfigurationError: It does not.
     """
     there = {path.name for path in directory.iterdir()}
-    missing = [file_of(number) for number in _bits(collected) if file_of(number) not in there]
+    missing = [
+        part_file_name(number)
+        for number in _set_bits(collected)
+        if part_file_name(number) not in there
+    ]
     if missing:
         raise errors.ConfigurationError(
             f"{len(missing)} parts that were collected before are not in {directory}, as"
@@ -99,7 +103,7 @@ def check_collected(directory: Path, collected: bytes) -> None:
         )
 
 
-def _bits(found: bytes) -> Iterator[int]:
+def _set_bits(found: bytes) -> Iterator[int]:
     for place, byte in enumerate(found):
         for bit in range(8):
             if byte & (128 >> bit):
@@ -112,8 +116,8 @@ def write_part(directory: Path, number: int, lines: bytes) -> None:
     Raises:
         ConfigurationError: There is one already, of other ids.
     """
-    path = directory / file_of(number)
-    if path.exists() and not _begins_like(path, lines):
+    path = directory / part_file_name(number)
+    if path.exists() and not _starts_with_same_id(path, lines):
         raise errors.ConfigurationError(
             f"{path} is another job's; next: give another directory, or move it away"
         )
@@ -123,17 +127,17 @@ def write_part(directory: Path, number: int, lines: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    _sync_directory(directory)
+    _fsync_directory(directory)
 
 
-def _begins_like(path: Path, lines: bytes) -> bool:
+def _starts_with_same_id(path: Path, lines: bytes) -> bool:
     """Tell whether the first lines of both are of one id; our lines begin with it."""
     begin = lines.partition(b",")[0]
     with path.open("rb") as file:
         return file.read(len(begin) + 1) == begin + b","
 
 
-def _sync_directory(directory: Path) -> None:
+def _fsync_directory(directory: Path) -> None:
     with suppress(PermissionError):  # on Windows, where a directory cannot be opened
         opened = os.open(directory, os.O_RDONLY)
         try:
@@ -142,7 +146,7 @@ def _sync_directory(directory: Path) -> None:
             os.close(opened)
 
 
-async def collect_into(directory: Path, parts: Parts) -> None:
+async def collect_into(directory: Path, parts: PartConsumer) -> None:
     """Write all parts into a directory.
 
     Raises:
@@ -151,11 +155,11 @@ async def collect_into(directory: Path, parts: Parts) -> None:
     while (found := await parts.next()) is not None:
         number, lines = found
         await to_thread.run_sync(write_part, directory, number, lines)
-        await parts.collected(number, lines)
+        await parts.acknowledge(number, lines)
 
 
 @attrs.define
-class Outcomes:
+class JobOutcomes:
     """The outcomes of a job: `async with` it, then `async for` over it.
 
     A chunk is collected once the first outcome of the next one is asked for, so that a process
@@ -165,19 +169,19 @@ class Outcomes:
         store: The job's.
     """
 
-    store: Store
+    store: JobStore
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
-    _parts: Parts | None = attrs.field(default=None, init=False)
-    _given: tuple[int, bytes] | None = attrs.field(default=None, init=False)
-    _rest: Iterator[SeedOutcome] = attrs.field(factory=lambda: iter(()), init=False)
+    _parts: PartConsumer | None = attrs.field(default=None, init=False)
+    _current: tuple[int, bytes] | None = attrs.field(default=None, init=False)
+    _remaining: Iterator[SeedOutcome] = attrs.field(factory=lambda: iter(()), init=False)
 
     async def __aenter__(self) -> AsyncIterator[SeedOutcome]:
         """Connect, and keep others from collecting."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.store)
-            lock = await stack.enter_async_context(Lock(self.store, "collect"))
+            lock = await stack.enter_async_context(JobLock(self.store, "collect"))
             self._stack = stack.pop_all()
-        self._parts = Parts(self.store, lock)
+        self._parts = PartConsumer(self.store, lock)
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
@@ -197,11 +201,11 @@ class Outcomes:
         if self._parts is None:
             raise errors.ClientStateError("use it as: async with job.outcomes() as outcomes")
         while True:
-            for outcome in self._rest:
+            for outcome in self._remaining:
                 return outcome
-            if self._given is not None:
-                await self._parts.collected(*self._given)
-            self._given = await self._parts.next()
-            if self._given is None:
+            if self._current is not None:
+                await self._parts.acknowledge(*self._current)
+            self._current = await self._parts.next()
+            if self._current is None:
                 raise StopAsyncIteration
-            self._rest = read_outcomes(self._given[1])
+            self._remaining = read_outcomes(self._current[1])

@@ -12,12 +12,12 @@ from typing import Any
 from mj_async import ImageSeed, SeedOutcome, Task, errors, parse_task
 
 # Text of many lines that are alike: more effort would cost more time than memory.
-_EFFORT = 1
+_COMPRESSION_LEVEL = 1
 
 
 def pack(lines: Iterable[bytes]) -> bytes:
     """Make a part of lines, for Redis."""
-    return zlib.compress(b"".join(lines), _EFFORT)
+    return zlib.compress(b"".join(lines), _COMPRESSION_LEVEL)
 
 
 def unpack(part: bytes) -> bytes:
@@ -46,7 +46,7 @@ def has_seed(line: bytes) -> bool:
     return line.endswith(b'"error":null}\n')
 
 
-def by_id(lines: bytes) -> dict[str, bytes]:
+def lines_by_id(lines: bytes) -> dict[str, bytes]:
     """Tell the lines of a part apart."""
     return {str(json.loads(line)["task_id"]): line for line in lines.splitlines(keepends=True)}
 
@@ -71,7 +71,7 @@ def _read_task(line: dict[str, Any]) -> Task | None:
 
 
 # What a line does not say of an error, and how it is then.
-_UNSAID: Mapping[type[errors.MJError], dict[str, Any]] = {
+_NOT_STORED: Mapping[type[errors.MJError], dict[str, Any]] = {
     errors.TransportError: {"temporary": True},
     errors.UnexpectedAnswerError: {
         "reason": "json",
@@ -84,14 +84,14 @@ _UNSAID: Mapping[type[errors.MJError], dict[str, Any]] = {
 }
 
 
-def _read_error(said: dict[str, Any], task_id: str, task: Task | None) -> errors.MJError:
+def _read_error(stored: dict[str, Any], task_id: str, task: Task | None) -> errors.MJError:
     """Make an error as unpickling does: what `__init__` takes, its message is made of already."""
-    kind: type[errors.MJError] = getattr(errors, said["type"], errors.MJError)
-    message = said["message"]
+    kind: type[errors.MJError] = getattr(errors, stored["type"], errors.MJError)
+    message = stored["message"]
     error = kind.__new__(kind, message)
     error.args = (message,)  # which that of some leaves to `__init__`
-    for base, unsaid in _UNSAID.items():
+    for base, defaults in _NOT_STORED.items():
         if issubclass(kind, base):
-            vars(error).update(unsaid)
-    vars(error).update(task_id=task_id, task=task, code=said.get("code"), description=message)
+            vars(error).update(defaults)
+    vars(error).update(task_id=task_id, task=task, code=stored.get("code"), description=message)
     return error

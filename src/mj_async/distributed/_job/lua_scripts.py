@@ -16,7 +16,7 @@ return redis.call('HMGET', KEYS[1], 'version', 'chunk_size')
 """
 
 # fed before, fed now, ids fed now, digest of those -> whether the job stands there now.
-FEED = """
+SUBMIT = """
 local fed = redis.call('HGET', KEYS[1], 'fed')
 if fed == ARGV[1] then
   redis.call('HSET', KEYS[1], 'fed', ARGV[2], 'fed_ids', ARGV[3], 'digest', ARGV[4])
@@ -88,7 +88,7 @@ return 1
 """
 
 # chunk, its ids as JSON, how many -> nothing.
-BURY = """
+MARK_DEAD = """
 redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
 redis.call('HDEL', KEYS[1] .. ':deliveries', ARGV[1])
 if redis.call('HSETNX', KEYS[1] .. ':dead', ARGV[1], ARGV[2]) == 1 then
@@ -109,7 +109,7 @@ return 1
 """
 
 # worker, milliseconds that it is believed to live -> how the job stands.
-LOOK = """
+STATE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local workers = KEYS[1] .. ':workers'
@@ -148,7 +148,7 @@ return 1
 """
 
 # chunk, its ids -> nothing.
-REVIVE = """
+UNMARK_DEAD = """
 if redis.call('HDEL', KEYS[1] .. ':dead', ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[1], 'dead_ids', -ARGV[2])
 end

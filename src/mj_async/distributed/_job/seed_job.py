@@ -13,14 +13,20 @@ from mj_async._config import above_zero, check_count, check_instance, check_opti
 from mj_async._seeds.source import IdSource, TaskIds
 
 from .._redis import check_redis_url
-from .chunk_processor import Chunks
-from .collector import Outcomes, Parts, check_collected, check_directory, collect_into
-from .lock import Lock
+from .chunk_processor import ChunkProcessor
+from .collector import (
+    JobOutcomes,
+    PartConsumer,
+    check_collected_parts,
+    check_directory,
+    collect_into,
+)
+from .lock import JobLock
 from .state import JobProgress
-from .store import Store
-from .submitter import Feed
+from .store import JobStore
+from .submitter import Submitter
 from .task_queue import Publisher
-from .worker import Work
+from .worker import JobWorker
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -64,8 +70,8 @@ class SeedJob:
     def __repr__(self) -> str:
         return f"SeedJob(name={self.name!r}, chunk_size={self._chunk_size})"
 
-    def _open(self) -> Store:
-        return Store(self._redis_url, self.name)
+    def _open(self) -> JobStore:
+        return JobStore(self._redis_url, self.name)
 
     async def submit(self, task_ids: TaskIds) -> None:
         """Hand in the ids, no more at once than a part of Redis' memory takes.
@@ -83,11 +89,11 @@ class SeedJob:
             TransportError: Redis was away for more than a minute.
         """
         tasks = IdSource(task_ids)  # what can be looked at twice is checked before anything is sent
-        async with self._open() as store, Lock(store, "submit") as lock:
+        async with self._open() as store, JobLock(store, "submit") as lock:
             await store.create(self._chunk_size)
-            state = await store.state()
+            state = await store.require_state()
             async with Publisher(self._redis_url, self.name) as publisher:
-                await Feed(store, publisher, lock, state).run(tasks)
+                await Submitter(store, publisher, lock, state).run(tasks)
 
     async def work(
         self, client: AsyncMJClient, *, concurrency: int = 32, ask_again_after: float = 30.0
@@ -114,10 +120,10 @@ class SeedJob:
         check_count("concurrency", concurrency)
         check_option("ask_again_after", ask_again_after, zero_or_more)
         async with self._open() as store:
-            await store.look()  # no chunk of another version's is touched
+            await store.read_state()  # no chunk of another version's is touched
         store = self._open()
-        chunks = Chunks(store, client, concurrency, ask_again_after)
-        await Work(store, chunks, self._lease).run()
+        chunks = ChunkProcessor(store, client, concurrency, ask_again_after)
+        await JobWorker(store, chunks, self._lease).run()
 
     async def collect(self, directory: str | PathLike[str]) -> None:
         """Write the outcomes into files, until all that was submitted has been collected.
@@ -138,9 +144,9 @@ class SeedJob:
         """
         path = Path(directory)
         check_directory(path)
-        async with self._open() as store, Lock(store, "collect") as lock:
-            check_collected(path, await store.collected())
-            await collect_into(path, Parts(store, lock))
+        async with self._open() as store, JobLock(store, "collect") as lock:
+            check_collected_parts(path, await store.collected_bitmap())
+            await collect_into(path, PartConsumer(store, lock))
 
     def outcomes(self) -> AbstractAsyncContextManager[AsyncIterator[SeedOutcome]]:
         """Take the outcomes into this process, in place of `collect`.
@@ -157,7 +163,7 @@ class SeedJob:
             ConfigurationError: On entering: another process is collecting.
             MJError: While iterating: Redis was lost, or another process has taken over.
         """
-        return Outcomes(self._open())
+        return JobOutcomes(self._open())
 
     async def progress(self) -> JobProgress:
         """Tell how far the job has come.
@@ -166,7 +172,7 @@ class SeedJob:
             ConfigurationError: There is no such job.
         """
         async with self._open() as store:
-            return (await store.state()).progress
+            return (await store.require_state()).progress
 
     async def dead(self) -> dict[int, list[str]]:
         """Give the ids of each chunk that was delivered five times without an answer.
@@ -178,7 +184,7 @@ class SeedJob:
             ConfigurationError: There is no such job.
         """
         async with self._open() as store:
-            await store.state()
+            await store.require_state()
             return await store.dead()
 
     async def send_again(self) -> int:
@@ -191,9 +197,9 @@ class SeedJob:
             ConfigurationError: There is no such job.
         """
         async with self._open() as store, Publisher(self._redis_url, self.name) as publisher:
-            await store.state()
+            await store.require_state()
             dead = await store.dead()
             for number, task_ids in dead.items():
                 await publisher.publish(number, task_ids)
-                await store.revive(number, len(task_ids))
+                await store.unmark_dead(number, len(task_ids))
         return sum(map(len, dead.values()))

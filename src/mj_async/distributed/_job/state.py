@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import attrs
 
 # Another number means other keys, or others in them.
-VERSION = "1"
+FORMAT_VERSION = "1"
 
 
 @attrs.frozen(kw_only=True)
@@ -48,38 +48,38 @@ class JobProgress:
 
 
 @attrs.frozen(kw_only=True)
-class State:
+class JobState:
     """How a job stands, in chunks.
 
     Args:
         chunk_size: Ids in each chunk but the last.
         digest: Of the ids submitted so far, in their order.
-        fed: Chunks submitted.
-        settled: Chunks with an outcome, or dead.
-        waiting: Bytes of outcomes that wait to be collected.
+        submitted_chunks: Chunks submitted.
+        ended_chunks: Chunks with an outcome, or dead.
+        waiting_bytes: Bytes of outcomes that wait to be collected.
         progress: The same in ids.
     """
 
     chunk_size: int
     digest: str
-    fed: int
-    settled: int
-    waiting: int
+    submitted_chunks: int
+    ended_chunks: int
+    waiting_bytes: int
     progress: JobProgress
 
 
-def read_state(found: Sequence[bytes | int]) -> State:
-    """Read what the script LOOK gives."""
+def parse_state(found: Sequence[bytes | int]) -> JobState:
+    """Read what the script STATE gives."""
     chunk_size, fed, fed_ids, complete, done, done_ids, seedless, dead_ids, *rest = (
         int(value) for place, value in enumerate(found) if place not in (0, 2)
     )
     collected_ids, waiting, dead, running, workers, ids, milliseconds = rest
-    return State(
+    return JobState(
         chunk_size=chunk_size,
         digest=bytes(found[2]).decode(),
-        fed=fed,
-        settled=done + dead,
-        waiting=waiting,
+        submitted_chunks=fed,
+        ended_chunks=done + dead,
+        waiting_bytes=waiting,
         progress=JobProgress(
             total=fed_ids,
             complete=bool(complete),

@@ -12,32 +12,33 @@ from coredis import Redis
 
 from mj_async import errors
 
-from .._redis import FORGOTTEN, Patience, ToldPlainly, open_redis, place_of
+from .._redis import JOB_LOST, server_address, translate_redis_errors
 from . import lua_scripts
-from .state import VERSION, State, read_state
+from .connection import ReconnectPolicy, open_redis
+from .state import FORMAT_VERSION, JobState, parse_state
 
-_OLDEST = 7
+_OLDEST_REDIS = 7
 # Where Redis was never seen, its address may be wrong.
-_FIRST_PATIENCE = 3.0
+_FIRST_TIMEOUT = 3.0
 
 
 @attrs.frozen
-class Begun:
+class Delivery:
     """A chunk as it is delivered.
 
     Args:
         deliveries: How often it was delivered, this time included; 0: it is done.
-        asks: How often all of it was asked for.
+        lookups: How often all of it was asked for.
         partial: What is there of it.
     """
 
     deliveries: int
-    asks: int
+    lookups: int
     partial: bytes
 
 
 @attrs.define
-class Store:
+class JobStore:
     """One job in Redis, to be entered and left in one task.
 
     Args:
@@ -47,8 +48,8 @@ class Store:
 
     redis_url: str
     name: str
-    patience: Patience = attrs.field(factory=Patience, init=False)
-    _there: bool = attrs.field(default=False, init=False)
+    reconnect: ReconnectPolicy = attrs.field(factory=ReconnectPolicy, init=False)
+    _was_seen: bool = attrs.field(default=False, init=False)
     _redis: Redis[bytes] = attrs.field(init=False)
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
 
@@ -63,10 +64,10 @@ class Store:
         Raises:
             ConfigurationError: Redis cannot be reached, refuses us, or may forget what it keeps.
         """
-        self._redis = open_redis(self.redis_url, self.patience)
+        self._redis = open_redis(self.redis_url, self.reconnect)
         try:
-            probe = open_redis(self.redis_url, Patience(_FIRST_PATIENCE))
-            async with ToldPlainly(self.redis_url), probe:
+            probe = open_redis(self.redis_url, ReconnectPolicy(_FIRST_TIMEOUT))
+            async with translate_redis_errors(self.redis_url), probe:
                 found = await probe.info()
         except errors.TransportError as error:  # nothing has begun: it is a wrong address
             raise errors.ConfigurationError(str(error)) from None
@@ -79,7 +80,7 @@ class Store:
         await self._stack.aclose()
 
     async def _run(self, script: str, *arguments: str | bytes | int, key: str = "") -> Any:
-        async with ToldPlainly(self.redis_url):
+        async with translate_redis_errors(self.redis_url):
             return await self._redis.eval(script, [self.key + key], arguments)
 
     async def create(self, chunk_size: int) -> None:
@@ -88,7 +89,7 @@ class Store:
         Raises:
             ConfigurationError: It is there, and not such a one.
         """
-        version, size = await self._run(lua_scripts.CREATE, VERSION, chunk_size)
+        version, size = await self._run(lua_scripts.CREATE, FORMAT_VERSION, chunk_size)
         self._check_version(version)
         if int(size) != chunk_size:
             raise errors.ConfigurationError(
@@ -97,13 +98,13 @@ class Store:
             )
 
     def _check_version(self, version: bytes | None) -> None:
-        if version != VERSION.encode():
+        if version != FORMAT_VERSION.encode():
             raise errors.ConfigurationError(
                 f"the job {self.name!r} was made by another version of mj_async;"
                 " next: finish it there, or give another name"
             )
 
-    async def look(self, worker: str = "", lease: float = 0.0) -> State | None:
+    async def read_state(self, worker: str = "", lease: float = 0.0) -> JobState | None:
         """Tell how the job stands; None where there is none.
 
         Args:
@@ -114,99 +115,101 @@ class Store:
             ConfigurationError: It is another version's.
             ClientStateError: It was there, and is no more.
         """
-        found = await self._run(lua_scripts.LOOK, worker, round(1000 * lease))
+        found = await self._run(lua_scripts.STATE, worker, round(1000 * lease))
         if found[0] is not None:
             self._check_version(found[0])
-            self._there = True
-            return read_state(found)
-        if self._there:
-            raise errors.ClientStateError(f"Redis at {place_of(self.redis_url)} {FORGOTTEN}")
+            self._was_seen = True
+            return parse_state(found)
+        if self._was_seen:
+            raise errors.ClientStateError(f"Redis at {server_address(self.redis_url)} {JOB_LOST}")
         return None
 
-    async def state(self) -> State:
+    async def require_state(self) -> JobState:
         """Tell how the job stands.
 
         Raises:
             ConfigurationError: There is none.
         """
-        state = await self.look()
+        state = await self.read_state()
         if state is None:
             raise errors.ConfigurationError(
                 f"there is no job {self.name!r} in this Redis; next: submit it, or correct the name"
             )
         return state
 
-    async def feed(self, before: int, fed: int, fed_ids: int, digest: str) -> bool:
+    async def submit(self, before: int, chunks: int, ids: int, digest: str) -> bool:
         """Write down that chunks will be published; False where the job stands elsewhere."""
-        return bool(await self._run(lua_scripts.FEED, before, fed, fed_ids, digest))
+        return bool(await self._run(lua_scripts.SUBMIT, before, chunks, ids, digest))
 
-    async def complete(self, fed: int) -> bool:
+    async def complete(self, chunks: int) -> bool:
         """Write down that all have been published; False where these are not all."""
-        return bool(await self._run(lua_scripts.COMPLETE, fed))
+        return bool(await self._run(lua_scripts.COMPLETE, chunks))
 
-    async def begin(self, number: int) -> Begun:
+    async def begin(self, number: int) -> Delivery:
         """Begin a chunk."""
-        return Begun(*await self._run(lua_scripts.BEGIN, number))
+        return Delivery(*await self._run(lua_scripts.BEGIN, number))
 
     async def finish(self, number: int, part: bytes, count: int, seedless: int) -> None:
         """Hand a chunk's part over."""
         await self._run(lua_scripts.FINISH, number, part, count, seedless)
 
-    async def release(self, number: int, partial: bytes, *, deliveries: int, asks: int) -> bool:
+    async def release(self, number: int, partial: bytes, *, deliveries: int, lookups: int) -> bool:
         """Give a chunk back, with what there is of it; False where others have done it.
 
         Args:
             number: The chunk's.
             partial: What there is of it.
             deliveries: What to add to those that it has had.
-            asks: What to add to how often all of it was asked for.
+            lookups: What to add to how often all of it was asked for.
         """
-        return bool(await self._run(lua_scripts.RELEASE, number, partial, deliveries, asks))
+        return bool(await self._run(lua_scripts.RELEASE, number, partial, deliveries, lookups))
 
-    async def bury(self, number: int, task_ids: Sequence[str]) -> None:
+    async def mark_dead(self, number: int, task_ids: Sequence[str]) -> None:
         """Put a chunk among the dead."""
-        await self._run(lua_scripts.BURY, number, json.dumps(list(task_ids)), len(task_ids))
+        await self._run(lua_scripts.MARK_DEAD, number, json.dumps(list(task_ids)), len(task_ids))
 
     async def dead(self) -> dict[int, list[str]]:
         """Give the ids of each dead chunk."""
-        async with ToldPlainly(self.redis_url):
+        async with translate_redis_errors(self.redis_url):
             found = await self._redis.hgetall(f"{self.key}:dead")
         return {int(number): json.loads(ids) for number, ids in sorted(found.items())}
 
-    async def revive(self, number: int, count: int) -> None:
+    async def unmark_dead(self, number: int, count: int) -> None:
         """Take a chunk from the dead; it has been published again."""
-        await self._run(lua_scripts.REVIVE, number, count)
+        await self._run(lua_scripts.UNMARK_DEAD, number, count)
 
-    async def parts(self) -> list[int]:
+    async def part_numbers(self) -> list[int]:
         """Name the chunks whose parts wait to be collected, in order."""
-        async with ToldPlainly(self.redis_url):
+        async with translate_redis_errors(self.redis_url):
             return sorted(int(number) for number in await self._redis.hkeys(f"{self.key}:parts"))
 
-    async def part(self, number: int) -> bytes | None:
+    async def read_part(self, number: int) -> bytes | None:
         """Give a part; None where somebody else has collected it."""
-        async with ToldPlainly(self.redis_url):
+        async with translate_redis_errors(self.redis_url):
             return await self._redis.hget(f"{self.key}:parts", str(number))
 
-    async def collect(self, number: int, count: int) -> None:
+    async def mark_collected(self, number: int, count: int) -> None:
         """Write down that a part lies where it belongs."""
         await self._run(lua_scripts.COLLECT, number, count)
 
-    async def collected(self) -> bytes:
+    async def collected_bitmap(self) -> bytes:
         """Give the map of the chunks that were collected, a bit for each."""
-        async with ToldPlainly(self.redis_url):
+        async with translate_redis_errors(self.redis_url):
             return await self._redis.get(f"{self.key}:collected") or b""
 
-    async def lock(self, what: str, owner: str, seconds: float) -> bool:
+    async def lock(self, purpose: str, owner: str, ttl: float) -> bool:
         """Take or keep a lock; False where it is another's."""
-        kept = await self._run(lua_scripts.LOCK, owner, round(1000 * seconds), key=f":lock:{what}")
-        return bool(kept)
+        is_owned = await self._run(
+            lua_scripts.LOCK, owner, round(1000 * ttl), key=f":lock:{purpose}"
+        )
+        return bool(is_owned)
 
-    async def unlock(self, what: str, owner: str) -> None:
+    async def unlock(self, purpose: str, owner: str) -> None:
         """Give a lock back."""
         # By a connection of its own: if this task is cancelled, those of the job are cut.
-        redis = open_redis(self.redis_url, Patience(0.0))
-        async with ToldPlainly(self.redis_url), redis:
-            await redis.eval(lua_scripts.UNLOCK, [f"{self.key}:lock:{what}"], [owner])
+        redis = open_redis(self.redis_url, ReconnectPolicy(0.0))
+        async with translate_redis_errors(self.redis_url), redis:
+            await redis.eval(lua_scripts.UNLOCK, [f"{self.key}:lock:{purpose}"], [owner])
 
 
 def check_server(found: dict[str, Any], redis_url: str) -> None:
@@ -215,14 +218,15 @@ def check_server(found: dict[str, Any], redis_url: str) -> None:
     Raises:
         ConfigurationError: It cannot.
     """
+    address = server_address(redis_url)
     policy = found.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise errors.ConfigurationError(
-            f"Redis at {place_of(redis_url)} may forget a job: its maxmemory-policy is {policy};"
+            f"Redis at {address} may forget a job: its maxmemory-policy is {policy};"
             " next: set it to noeviction"
         )
-    version = str(found.get("redis_version", _OLDEST))
-    if int(version.partition(".")[0]) < _OLDEST:
+    version = str(found.get("redis_version", _OLDEST_REDIS))
+    if int(version.partition(".")[0]) < _OLDEST_REDIS:
         raise errors.ConfigurationError(
-            f"Redis at {place_of(redis_url)} is {version}; next: use one from {_OLDEST}.0 on"
+            f"Redis at {address} is {version}; next: use one from {_OLDEST_REDIS}.0 on"
         )

@@ -15,27 +15,27 @@ from mj_async._id_set import IdSet
 if TYPE_CHECKING:
     from mj_async._seeds.source import IdSource
 
-    from .lock import Lock
-    from .state import State
-    from .store import Store
+    from .lock import JobLock
+    from .state import JobState
+    from .store import JobStore
     from .task_queue import Publisher
 
 # What may lie in Redis: ids that nobody has worked on, and bytes of outcomes to be collected.
-_IDS_AHEAD = 200_000
-_FEWEST_CHUNKS_AHEAD = 20
-_BYTES_WAITING = 2**25
-_LOOK_AGAIN = 0.2
-_READ_AT_ONCE = 1000
+_MAX_IDS_AHEAD = 200_000
+_MIN_CHUNKS_AHEAD = 20
+_MAX_BYTES_WAITING = 2**25
+_POLL_INTERVAL = 0.2
+_READ_SIZE = 1000
 
 
-def has_room(state: State, fed: int) -> bool:
+def has_room(state: JobState, chunks: int) -> bool:
     """PURE: tell whether one more chunk may be fed."""
-    most = max(_FEWEST_CHUNKS_AHEAD, _IDS_AHEAD // state.chunk_size)
-    return fed - state.settled < most and state.waiting < _BYTES_WAITING
+    most = max(_MIN_CHUNKS_AHEAD, _MAX_IDS_AHEAD // state.chunk_size)
+    return chunks - state.ended_chunks < most and state.waiting_bytes < _MAX_BYTES_WAITING
 
 
 @attrs.define
-class Feed:
+class Submitter:
     """One run over the input of a job, from its beginning: what was fed before is only compared.
 
     Args:
@@ -45,10 +45,10 @@ class Feed:
         state: How the job stands.
     """
 
-    store: Store
+    store: JobStore
     publisher: Publisher
-    lock: Lock
-    state: State
+    lock: JobLock
+    state: JobState
     _seen: IdSet = attrs.field(factory=IdSet, init=False)
     _chunk: list[str] = attrs.field(factory=list, init=False)
     _number: int = attrs.field(default=0, init=False)
@@ -63,70 +63,72 @@ class Feed:
         """
         async with tasks:
             while not tasks.ended:
-                for task in await tasks.read(_READ_AT_ONCE):
-                    await self._take(task.id if isinstance(task, Task) else task)
+                for task in await tasks.read(_READ_SIZE):
+                    await self._add_id(task.id if isinstance(task, Task) else task)
             if tasks.error is not None:
                 raise tasks.error
         if self._chunk:
-            await self._feed()
-        if self._number < self.state.fed:
-            raise self._other_ids()
+            await self._flush_chunk()
+        if self._number < self.state.submitted_chunks:
+            raise self._changed_ids_error()
         if not await self.store.complete(self._number):
-            raise self._overtaken()
+            raise self._conflict_error()
 
-    async def _take(self, task_id: str) -> None:
+    async def _add_id(self, task_id: str) -> None:
         if not self._seen.add(task_id):
             return
         self._chunk.append(task_id)
         self._digest.update(task_id.encode("utf-8", "surrogatepass") + b"\n")
         if len(self._chunk) == self.state.chunk_size:
-            await self._feed()
+            await self._flush_chunk()
 
-    async def _feed(self) -> None:
+    async def _flush_chunk(self) -> None:
         chunk, self._chunk = self._chunk, []
         self._count += len(chunk)
-        if self._number >= self.state.fed:
-            await self._add(chunk)
-        elif self._number + 1 == self.state.fed:
-            await self._compare(chunk)
+        if self._number >= self.state.submitted_chunks:
+            await self._submit_chunk(chunk)
+        elif self._number + 1 == self.state.submitted_chunks:
+            await self._compare_chunk(chunk)
         else:
             await checkpoint()  # others run, too, while millions are passed over
         self._number += 1
 
-    async def _compare(self, chunk: list[str]) -> None:
+    async def _compare_chunk(self, chunk: list[str]) -> None:
         if self._digest.hexdigest() != self.state.digest:
-            raise self._other_ids()
+            raise self._changed_ids_error()
         if not self.state.progress.complete:
             # Who fed it may have been killed before it was in the queue.
             await self.publisher.publish(self._number, chunk)
 
-    def _other_ids(self) -> errors.ConfigurationError:
+    def _changed_ids_error(self) -> errors.ConfigurationError:
         return errors.ConfigurationError(
             f"the job {self.store.name!r} was begun with other ids; next: give the same ids in the"
             " same order, or another name"
         )
 
-    async def _add(self, chunk: list[str]) -> None:
+    async def _submit_chunk(self, chunk: list[str]) -> None:
         if self.state.progress.complete:
-            raise self._other_ids()
+            raise self._changed_ids_error()
         while not has_room(self.state, self._number):
-            await self._look_again()
-        await self.lock.check()
+            await self._wait_for_room()
+        await self.lock.verify()
         # Written down first: what is in the queue is always what these ids say.
         before, digest = self._number, self._digest.hexdigest()
-        if not await self.store.feed(before, before + 1, self._count, digest):
-            raise self._overtaken()
+        if not await self.store.submit(before, before + 1, self._count, digest):
+            raise self._conflict_error()
         await self.publisher.publish(before, chunk)
 
-    def _overtaken(self) -> errors.ClientStateError:
+    def _conflict_error(self) -> errors.ClientStateError:
         return errors.ClientStateError(
             f"the job {self.store.name!r} stands elsewhere than it was left: another process"
             " submits it, or Redis has forgotten a part; next: submit it again"
         )
 
-    async def _look_again(self) -> None:
-        state = await self.store.state()
+    async def _wait_for_room(self) -> None:
+        state = await self.store.require_state()
         # What is compared with stays what was there at the beginning.
-        self.state = attrs.evolve(self.state, settled=state.settled, waiting=state.waiting)
+        self.state = attrs.evolve(
+            self.state, ended_chunks=state.ended_chunks, waiting_bytes=state.waiting_bytes
+        )
         if not has_room(self.state, self._number):
-            await anyio.sleep(_LOOK_AGAIN)
+            await anyio.sleep(_POLL_INTERVAL)

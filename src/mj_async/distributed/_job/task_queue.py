@@ -1,4 +1,4 @@
-"""The engine: streaq, as this package uses it."""
+"""The queue: streaq, as this package uses it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from streaq import Worker
 from streaq.types import StreamMessage
 
-from .._redis import ANSWER_WITHIN, Patience, ToldPlainly, redis_options
+from .._redis import translate_redis_errors
+from .connection import RESPONSE_TIMEOUT, ReconnectPolicy, connection_options
 
-LookUp: TypeAlias = Callable[[int, list[str]], Awaitable[None]]
+ChunkHandler: TypeAlias = Callable[[int, list[str]], Awaitable[None]]
 
 _LOOK_UP = "look_up"
-_FINISH_WITHIN = 3.0
-_LOOK_EVERY = 0.02
+_DRAIN_TIMEOUT = 3.0
+_POLL_INTERVAL = 0.02
 
 
-class Engine(Worker[None]):
+class QueueWorker(Worker[None]):
     """A streaq worker that leaves its host in peace.
 
     7.2 takes the signals, whatever it is told, and leaves a stream of its own open.
@@ -32,21 +33,21 @@ class Engine(Worker[None]):
     async def signal_handler(self, scope: CancelScope) -> None:
         """Take none."""
 
-    _under_way = 0
+    _chunks_running = 0
 
     async def run_task(self, msg: StreamMessage) -> None:
         """Run a chunk, and know of it until Redis knows how it ended."""
-        self._under_way += 1
+        self._chunks_running += 1
         try:
             await super().run_task(msg)
         finally:
-            self._under_way -= 1
+            self._chunks_running -= 1
 
-    async def finish(self) -> None:
+    async def drain(self) -> None:
         """Wait until no chunk is under way; whoever waits has told them to stop."""
-        with anyio.move_on_after(_FINISH_WITHIN):
-            while self._under_way:  # noqa: ASYNC110  # seldom, and not for long
-                await anyio.sleep(_LOOK_EVERY)
+        with anyio.move_on_after(_DRAIN_TIMEOUT):
+            while self._chunks_running:  # noqa: ASYNC110  # seldom, and not for long
+                await anyio.sleep(_POLL_INTERVAL)
 
     async def run_consumers(
         self, receive: MemoryObjectReceiveStream[StreamMessage], *scopes: CancelScope, **status: Any
@@ -56,34 +57,34 @@ class Engine(Worker[None]):
             await super().run_consumers(receive, *scopes, **status)
 
 
-def make_engine(
-    redis_url: str, name: str, patience: Patience, *, lease: float = 60.0, chunks: int = 1
-) -> Engine:
+def build_queue_worker(
+    redis_url: str, name: str, reconnect: ReconnectPolicy, *, lease: float = 60.0, chunks: int = 1
+) -> QueueWorker:
     """Make streaq's view of a job; nothing is sent before it is entered.
 
     Args:
         redis_url: Where it is.
         name: The job's.
-        patience: How long Redis may be away.
+        reconnect: How long Redis may be away.
         lease: Seconds after which a chunk whose worker is silent goes to another.
         chunks: How many are worked on at once.
     """
-    engine = Engine(
+    worker = QueueWorker(
         redis_url,
         # It waits a lease for new chunks.
-        redis_kwargs=redis_options(patience, ANSWER_WITHIN + lease),
-        queue_name=queue_of(name),
+        redis_kwargs=connection_options(reconnect, RESPONSE_TIMEOUT + lease),
+        queue_name=queue_name(name),
         concurrency=chunks,
         serializer=_to_json,
         deserializer=json.loads,
         idle_timeout=lease,
     )
     # None beforehand: what waits in a process is kept from others, and its lease runs out.
-    engine.prefetch = chunks
-    return engine
+    worker.prefetch = chunks
+    return worker
 
 
-def queue_of(name: str) -> str:
+def queue_name(name: str) -> str:
     """PURE: name a job's queue, as streaq's web page shows it."""
     return f"mj_async:{name}"
 
@@ -93,13 +94,13 @@ def _to_json(value: Any) -> str:
     return json.dumps(value, default=str)
 
 
-def register(engine: Engine, look_up: LookUp) -> None:
-    """Let an engine run what looks up a chunk; tries and outcomes are counted by us."""
+def register_handler(worker: QueueWorker, look_up: ChunkHandler) -> None:
+    """Let a worker run what looks up a chunk; tries and outcomes are counted by us."""
 
     async def run(number: int, task_ids: list[str]) -> None:
         await look_up(number, task_ids)
 
-    engine.task(name=_LOOK_UP, max_tries=None, ttl=0, silent=True)(run)
+    worker.task(name=_LOOK_UP, max_tries=None, ttl=0, silent=True)(run)
 
 
 @attrs.define
@@ -113,13 +114,13 @@ class Publisher:
 
     redis_url: str
     name: str
-    _engine: Engine = attrs.field(init=False)
+    _queue_worker: QueueWorker = attrs.field(init=False)
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
 
     async def __aenter__(self) -> Self:
-        self._engine = make_engine(self.redis_url, self.name, Patience())
-        async with ToldPlainly(self.redis_url):
-            await self._stack.enter_async_context(self._engine)
+        self._queue_worker = build_queue_worker(self.redis_url, self.name, ReconnectPolicy())
+        async with translate_redis_errors(self.redis_url):
+            await self._stack.enter_async_context(self._queue_worker)
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
@@ -132,7 +133,7 @@ class Publisher:
         Raises:
             TransportError: Redis is away.
         """
-        task = self._engine.enqueue_unsafe(_LOOK_UP, number, list(task_ids))
+        task = self._queue_worker.enqueue_unsafe(_LOOK_UP, number, list(task_ids))
         task.id = f"{number:06d}"
-        async with ToldPlainly(self.redis_url):
+        async with translate_redis_errors(self.redis_url):
             await task

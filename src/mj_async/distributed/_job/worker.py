@@ -1,4 +1,4 @@
-"""Working on a job: chunks from the engine, seeds from a client, parts to Redis."""
+"""Working on a job: chunks from the worker, seeds from a client, parts to Redis."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from mj_async import errors
 
-from .._redis import LOST, ToldPlainly, first_of
-from .chunk_processor import Chunks
-from .task_queue import Engine, make_engine, register
+from .._redis import CONNECTION_ERRORS, first_error, translate_redis_errors
+from .chunk_processor import ChunkProcessor
+from .task_queue import QueueWorker, build_queue_worker, register_handler
 
 if TYPE_CHECKING:
-    from .store import Store
+    from .store import JobStore
 
-_LOOK_EVERY = 0.5
+_POLL_INTERVAL = 0.5
 # Seconds that a process counts as a worker after it was heard of.
-_COUNTED = 5.0
-_LEAVE_WITHIN = 2.0
-_BEGIN_AGAIN_AFTER = 0.1
+_HEARTBEAT_TTL = 5.0
+_LEAVE_TIMEOUT = 2.0
+_RESTART_DELAY = 0.1
 
 
 @attrs.define
-class Work:
+class JobWorker:
     """One process's work on a job.
 
     Args:
@@ -36,11 +36,11 @@ class Work:
         lease: Seconds after which the chunks of a silent worker go to others.
     """
 
-    store: Store
-    chunks: Chunks
+    store: JobStore
+    chunks: ChunkProcessor
     lease: float
     _id: str = attrs.field(factory=lambda: uuid.uuid4().hex, init=False)
-    _engine: Engine = attrs.field(init=False)
+    _queue_worker: QueueWorker = attrs.field(init=False)
 
     async def run(self) -> None:
         """Work until all that was submitted has an outcome, or is dead.
@@ -50,7 +50,7 @@ class Work:
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self._stop_when_cancelled)
-            group.start_soon(self._end_in_order, group.cancel_scope)
+            group.start_soon(self._run_shielded, group.cancel_scope)
         await checkpoint_if_cancelled()
         if self.chunks.failure is not None:
             raise self.chunks.failure
@@ -61,7 +61,7 @@ class Work:
         finally:
             self._stop()
 
-    async def _end_in_order(self, around: anyio.CancelScope) -> None:
+    async def _run_shielded(self, around: anyio.CancelScope) -> None:
         # Shielded, and told to stop instead: what is under way is given back by connections
         # which any cancellation would cut.
         with anyio.CancelScope(shield=True):
@@ -69,57 +69,62 @@ class Work:
                 async with self.store:
                     await self._run()
             except Exception as error:  # noqa: BLE001  # raised by run
-                self.chunks.end_with(error)
+                self.chunks.fail(error)
         around.cancel()
 
     async def _run(self) -> None:
-        self._engine = self._make_engine()
+        self._queue_worker = self._build_queue_worker()
         try:
-            async with ToldPlainly(self.store.redis_url), anyio.create_task_group() as group:
-                group.start_soon(self._serve)
+            async with (
+                translate_redis_errors(self.store.redis_url),
+                anyio.create_task_group() as group,
+            ):
+                group.start_soon(self._run_queue)
                 try:
-                    await self._watch()
+                    await self._watch_progress()
                 finally:
                     self._stop()
-                    await self._engine.finish()
+                    await self._queue_worker.drain()
                     group.cancel_scope.cancel()
         finally:
-            await self._leave()
+            await self._deregister()
 
-    async def _serve(self) -> None:
+    async def _run_queue(self) -> None:
         while True:
             try:
-                await self._engine.run_async()
+                await self._queue_worker.run_async()
             except Exception as error:
                 # What it could not give back comes back when its lease runs out.
-                if not self.chunks.over.is_set() and not isinstance(first_of(error), LOST):
+                if not self.chunks.stopped.is_set() and not isinstance(
+                    first_error(error), CONNECTION_ERRORS
+                ):
                     raise
-            # Its pipelines know no patience; whoever looks on ends it all when that is over.
-            await anyio.sleep(_BEGIN_AGAIN_AFTER)
-            self._engine = self._make_engine()
+            # Its pipelines know no reconnect; whoever looks on ends it all when that is over.
+            await anyio.sleep(_RESTART_DELAY)
+            self._queue_worker = self._build_queue_worker()
 
-    def _make_engine(self) -> Engine:
-        store, chunks = self.store, self.chunks.at_once
-        engine = make_engine(
-            store.redis_url, store.name, store.patience, lease=self.lease, chunks=chunks
+    def _build_queue_worker(self) -> QueueWorker:
+        store, chunks = self.store, self.chunks.chunks_at_once
+        worker = build_queue_worker(
+            store.redis_url, store.name, store.reconnect, lease=self.lease, chunks=chunks
         )
-        register(engine, self.chunks.look_up)
-        return engine
+        register_handler(worker, self.chunks.look_up)
+        return worker
 
-    async def _watch(self) -> None:
+    async def _watch_progress(self) -> None:
         """Be counted, until all is done or something has gone wrong."""
-        while not self.chunks.over.is_set():
-            state = await self.store.look(self._id, _COUNTED)
+        while not self.chunks.stopped.is_set():
+            state = await self.store.read_state(self._id, _HEARTBEAT_TTL)
             if state is not None and state.progress.finished:
                 return
-            with anyio.move_on_after(_LOOK_EVERY):
-                await self.chunks.over.wait()
+            with anyio.move_on_after(_POLL_INTERVAL):
+                await self.chunks.stopped.wait()
 
     def _stop(self) -> None:
         """Cut what is under way: the engine itself would wait for it."""
         self.chunks.stop()
-        self.store.patience.end()
+        self.store.reconnect.give_up_soon()
 
-    async def _leave(self) -> None:
-        with anyio.move_on_after(_LEAVE_WITHIN), suppress(errors.MJError):
-            await self.store.look(self._id, 0.0)
+    async def _deregister(self) -> None:
+        with anyio.move_on_after(_LEAVE_TIMEOUT), suppress(errors.MJError):
+            await self.store.read_state(self._id, 0.0)

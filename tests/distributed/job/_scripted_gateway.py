@@ -15,11 +15,11 @@ from mj_async import AsyncMJClient, RetryPolicy
 KEY = "sk-slow-gateway-key"
 
 
-class SlowGateway:
+class ScriptedGateway:
     """A gateway whose every id has a seed; the test says what it is slow to tell.
 
     Args:
-        held: Ids whose seed is told only after `let_go`.
+        held: Ids whose seed is told only after `release`.
         prompt: That of every task.
     """
 
@@ -29,7 +29,7 @@ class SlowGateway:
         self.asked: Counter[str] = Counter()
         self.refuses: set[str] = set()
         self.raises: BaseException | None = None
-        self.lacks: Counter[str] = Counter()
+        self.missing_seeds: Counter[str] = Counter()
         self.fails: set[str] = set()
         self.lists = True
         self.is_away = False
@@ -48,7 +48,7 @@ class SlowGateway:
             **options,
         )
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Hold nothing any more."""
         self._let_go.set()
 
@@ -70,9 +70,9 @@ class SlowGateway:
             return httpx.Response(200, json=[{"id": one, **row} for one in ids])
         task_id = request.url.path.split("/")[-2]
         self.asked[task_id] += 1
-        return await self._tell(task_id)
+        return await self._answer_seed(task_id)
 
-    async def _tell(self, task_id: str) -> httpx.Response:
+    async def _answer_seed(self, task_id: str) -> httpx.Response:
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
         try:
@@ -87,7 +87,7 @@ class SlowGateway:
             return httpx.Response(401, json={"error": {"message": "invalid token"}})
         if task_id in self.fails:
             return httpx.Response(502, text="bad gateway")
-        if self.lacks[task_id]:
-            self.lacks[task_id] -= 1
+        if self.missing_seeds[task_id]:
+            self.missing_seeds[task_id] -= 1
             return httpx.Response(200, json={"code": 9, "description": "no luck"})
         return httpx.Response(200, json={"code": 1, "result": f"7{task_id}"})

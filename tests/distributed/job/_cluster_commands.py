@@ -14,7 +14,7 @@ from _commands import COMMAND, Ended
 UNMEASURED = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
 
 
-class Cluster:
+class ClusterCommands:
     """The commands of one job.
 
     Args:
@@ -26,12 +26,17 @@ class Cluster:
     """
 
     def __init__(
-        self, name: str, redis_url: str, base_url: str, folder: Path, api_key: str = "sk-truth-key"
+        self,
+        name: str,
+        redis_url: str,
+        base_url: str,
+        folder: Path,
+        api_key: str = "sk-reference-key",
     ) -> None:
         self.name = name
         self.folder = folder
         self.output = folder / f"output-{name}"
-        self._said = 0
+        self._started = 0
         self._environment = {
             **os.environ,
             **UNMEASURED,
@@ -46,15 +51,15 @@ class Cluster:
         self, command: str, *arguments: str, stdin: int | None = None
     ) -> subprocess.Popen[bytes]:
         """Start a command; what it says goes into a file."""
-        self._said += 1
-        path = self.folder / f"{self.name}-{self._said:02}-{command}.txt"
-        with path.open("wb") as said:
+        self._started += 1
+        path = self.folder / f"{self.name}-{self._started:02}-{command}.txt"
+        with path.open("wb") as output:
             return subprocess.Popen(
                 [*COMMAND, "cluster", command, self.name, *arguments],
                 env=self._environment,
                 stdin=stdin,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
             )
 
     def submit(self, ids: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -91,7 +96,7 @@ class Cluster:
         parts = sorted(self.output.glob("*.jsonl"))
         return [json.loads(line) for part in parts for line in part.read_text("utf-8").splitlines()]
 
-    def said(self) -> str:
+    def output_text(self) -> str:
         """Give all that the commands have said, for a failed test."""
         return "\n".join(
             f"--- {path.name}\n{path.read_text('utf-8')[-2000:]}"

@@ -1,0 +1,51 @@
+"""Connections of a job to Redis, which may be away for a while."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from coredis import Redis
+from coredis.retry import ExponentialBackoffRetryPolicy
+
+from .._redis import CONNECTION_ERRORS
+
+# Redis may be killed and started again below a running job.
+RECONNECT_FOR = 60.0
+# What is silent for so long has vanished without a word, as a machine without power does.
+_CONNECT_TIMEOUT, RESPONSE_TIMEOUT = 10.0, 20.0
+_STOP_TIMEOUT = 1.5
+
+
+class ReconnectPolicy(ExponentialBackoffRetryPolicy):
+    """Tries again for so many seconds while Redis is away, but not when all is to end."""
+
+    def __init__(self, seconds: float = RECONNECT_FOR) -> None:
+        super().__init__(
+            CONNECTION_ERRORS, None, deadline=seconds, base_delay=0.05, max_delay=1.0, jitter=True
+        )
+        self._until = math.inf
+
+    def give_up_soon(self) -> None:
+        """Give up soon: whoever stops a process waits for it."""
+        self._until = time.monotonic() + _STOP_TIMEOUT
+
+    def will_retry(self, exc: BaseException) -> bool:
+        """Tell whether another try may help."""
+        return time.monotonic() < self._until and super().will_retry(exc)
+
+
+def connection_options(reconnect: ReconnectPolicy, response_timeout: float) -> dict[str, Any]:
+    """PURE: give what every connection is made with."""
+    return {
+        "retry_policy": reconnect,
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "stream_timeout": response_timeout,
+        "decode_components": True,  # a password may hold what an address cannot
+    }
+
+
+def open_redis(redis_url: str, reconnect: ReconnectPolicy) -> Redis[bytes]:
+    """Make a client of Redis; nothing is sent before it is entered."""
+    return Redis.from_url(redis_url, **connection_options(reconnect, RESPONSE_TIMEOUT))
