@@ -495,7 +495,7 @@ class TestVirtualTime:
             await client.fetch_task(ID, timeout=None)
             await client.fetch_task(ID)
 
-        assert gateway._clock._next_alarm() is None
+        assert gateway._clock._next_timer() is None
         gateway._clock._jump()
         assert 0.0 == gateway.now
 

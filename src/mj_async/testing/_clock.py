@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 # A call needs a few turns of the event loop from one thing that shows here to the next.
-_QUIET_TURNS = 30
+_IDLE_CHECKPOINTS = 30
 # Of one instant: deadlines come first, or a request would begin just to be cut; then the gateway
 # tells of a change before it is asked.
-_DEADLINE, _TELLING, _SLEEP = 0, 1, 2
+_DEADLINE, _WEBHOOK, _SLEEP = 0, 1, 2
 # Real seconds for what goes on outside of the clock. Who takes longer may itself wait for it.
-_PATIENCE = 2.0
-_is_outside = ContextVar("mj_async.testing outside", default=False)
+_EXTERNAL_WAIT_LIMIT = 2.0
+_in_external_wait = ContextVar("mj_async.testing external wait", default=False)
 
 Mode: TypeAlias = Literal["still", "virtual", "loop", "real"]
 
 
 @attrs.define(eq=False)
-class _Alarm:
+class _Timer:
     at: float
     kind: int
-    ring: Callable[[], None]
-    off: bool = False
+    callback: Callable[[], None]
+    cancelled: bool = False
 
 
 def _nothing() -> None:
-    """Do what an alarm does whose sleeper looks at it by itself."""
+    """Do what a timer does whose sleeper looks at it by itself."""
 
 
 class GatewayClock(Clock):
@@ -58,22 +58,22 @@ class GatewayClock(Clock):
         self._mode: Mode = "still"
         self._now = 0.0
         self._read_at: float | None = None
-        self._alarms: list[tuple[float, int, int, _Alarm]] = []
+        self._timers: list[tuple[float, int, int, _Timer]] = []
         self._count = 0
         self._activity = 0
-        self._driven = False
+        self._has_driver = False
         self._advances: list[float] = []
-        self._outside_until = 0.0
-        self._parked: dict[_Alarm, anyio.Event] = {}
+        self._external_wait_until = 0.0
+        self._followers: dict[_Timer, anyio.Event] = {}
 
     def now(self) -> float:
-        outside = self._outside_time()
-        if outside is not None:
-            self._now += 0.0 if self._read_at is None else max(0.0, outside - self._read_at)
-            self._read_at = outside
+        followed = self._followed_time()
+        if followed is not None:
+            self._now += 0.0 if self._read_at is None else max(0.0, followed - self._read_at)
+            self._read_at = followed
         return self._now
 
-    def _outside_time(self) -> float | None:
+    def _followed_time(self) -> float | None:
         if self._mode == "real":
             return time.monotonic()
         try:
@@ -100,19 +100,19 @@ class GatewayClock(Clock):
         until = self.now() + seconds
         self._advances.append(until)
         try:
-            await self._settle()
+            await self._wait_until_idle()
             # Others may advance it, too: whoever is to come back first does.
             while self._step() or min(self._advances) < until:
-                await self._settle()
+                await self._wait_until_idle()
             self._now = max(self._now, until)
-            await self._settle()
+            await self._wait_until_idle()
         finally:
             self._advances.remove(until)
             self.note_activity()  # whoever called has its turn before the clock goes on
 
     def _step(self) -> bool:
         """Jump to the next alarm, if it comes before the first of those who advance is back."""
-        due = self._next_alarm()
+        due = self._next_timer()
         is_due = due is not None and due <= min(self._advances)
         if is_due:
             self._jump()
@@ -122,100 +122,100 @@ class GatewayClock(Clock):
         await checkpoint()
         if seconds <= 0:
             return
-        if _is_outside.get():  # what is waited for outside waits for us
-            self._outside_until = 0.0
-        alarm = self.set_alarm(self._now + seconds, _SLEEP)
+        if _in_external_wait.get():  # what is waited for outside waits for us
+            self._external_wait_until = 0.0
+        timer = self.call_at(self._now + seconds, _SLEEP)
         try:
-            while not alarm.off:
-                await (self._park(alarm) if self._driven else self._drive(alarm))
+            while not timer.cancelled:
+                await (self._follow_driver(timer) if self._has_driver else self._drive(timer))
         finally:
-            alarm.off = True
+            timer.cancelled = True
             self.note_activity()
-            self._promote()
+            self._wake_next_driver()
 
-    async def _park(self, alarm: _Alarm) -> None:
+    async def _follow_driver(self, timer: _Timer) -> None:
         """Wait until the alarm rings, or until nobody drives any more."""
-        parked = anyio.Event()
-        alarm.ring = parked.set
-        self._parked[alarm] = parked
-        try:
-            await parked.wait()
-        finally:
-            del self._parked[alarm]
-
-    async def _drive(self, alarm: _Alarm) -> None:
-        """Move the clock for everybody until the alarm rings."""
-        self._driven = True
-        try:
-            while not alarm.off:
-                await self._settle(alarm)
-                if not (self._advances or alarm.off):
-                    self._jump()
-        finally:
-            self._driven = False
-
-    def _promote(self) -> None:
-        if self._parked and not self._driven:
-            next(iter(self._parked.values())).set()
-
-    async def _settle(self, alarm: _Alarm | None = None) -> None:
-        """Come back when nothing has stirred for some turns of the loop, or the alarm rang."""
-        quiet, seen = 0, self._activity
-        while quiet < _QUIET_TURNS and not (alarm and alarm.off):
-            await checkpoint()
-            still = seen == self._activity and time.monotonic() >= self._outside_until
-            quiet = quiet + 1 if still else 0
-            seen = self._activity
-
-    def step_outside(self) -> None:
-        """Say that something begins that is not seen here, such as a request over TCP."""
-        _is_outside.set(True)
-        self._outside_until = time.monotonic() + _PATIENCE
-        self.note_activity()
-
-    def step_inside(self) -> None:
-        """Say that it is over."""
-        _is_outside.set(False)
-        self._outside_until = 0.0
-        self.note_activity()
-
-    async def idle(self, until: float | None, woken: anyio.Event) -> None:
-        """Wait for a time or an event without moving the time, whatever time it is."""
-        if self._mode in ("loop", "real"):
-            with anyio.move_on_after(math.inf if until is None else until - self.now()):
-                await woken.wait()
-            return
-        alarm = None if until is None else self.set_alarm(until, _TELLING, woken.set)
+        woken = anyio.Event()
+        timer.callback = woken.set
+        self._followers[timer] = woken
         try:
             await woken.wait()
         finally:
-            if alarm is not None:
-                alarm.off = True
+            del self._followers[timer]
 
-    def set_alarm(self, at: float, kind: int, ring: Callable[[], None] | None = None) -> _Alarm:
-        """Have something called at a time; `off` takes it back."""
-        self._count += 1
-        alarm = _Alarm(at, kind, ring or _nothing)
-        heapq.heappush(self._alarms, (at, kind, self._count, alarm))
+    async def _drive(self, timer: _Timer) -> None:
+        """Move the clock for everybody until the alarm rings."""
+        self._has_driver = True
+        try:
+            while not timer.cancelled:
+                await self._wait_until_idle(timer)
+                if not (self._advances or timer.cancelled):
+                    self._jump()
+        finally:
+            self._has_driver = False
+
+    def _wake_next_driver(self) -> None:
+        if self._followers and not self._has_driver:
+            next(iter(self._followers.values())).set()
+
+    async def _wait_until_idle(self, timer: _Timer | None = None) -> None:
+        """Come back when nothing has stirred for some turns of the loop, or the alarm rang."""
+        quiet, seen = 0, self._activity
+        while quiet < _IDLE_CHECKPOINTS and not (timer and timer.cancelled):
+            await checkpoint()
+            still = seen == self._activity and time.monotonic() >= self._external_wait_until
+            quiet = quiet + 1 if still else 0
+            seen = self._activity
+
+    def begin_external_wait(self) -> None:
+        """Say that something begins that is not seen here, such as a request over TCP."""
+        _in_external_wait.set(True)
+        self._external_wait_until = time.monotonic() + _EXTERNAL_WAIT_LIMIT
         self.note_activity()
-        return alarm
 
-    def _next_alarm(self) -> float | None:
-        while self._alarms and self._alarms[0][-1].off:
-            heapq.heappop(self._alarms)
-        return self._alarms[0][0] if self._alarms else None
+    def end_external_wait(self) -> None:
+        """Say that it is over."""
+        _in_external_wait.set(False)
+        self._external_wait_until = 0.0
+        self.note_activity()
+
+    async def wait_until(self, until: float | None, event: anyio.Event) -> None:
+        """Wait for a time or an event without moving the time, whatever time it is."""
+        if self._mode in ("loop", "real"):
+            with anyio.move_on_after(math.inf if until is None else until - self.now()):
+                await event.wait()
+            return
+        timer = None if until is None else self.call_at(until, _WEBHOOK, event.set)
+        try:
+            await event.wait()
+        finally:
+            if timer is not None:
+                timer.cancelled = True
+
+    def call_at(self, at: float, kind: int, callback: Callable[[], None] | None = None) -> _Timer:
+        """Have something called at a time; `cancelled` takes it back."""
+        self._count += 1
+        timer = _Timer(at, kind, callback or _nothing)
+        heapq.heappush(self._timers, (at, kind, self._count, timer))
+        self.note_activity()
+        return timer
+
+    def _next_timer(self) -> float | None:
+        while self._timers and self._timers[0][-1].cancelled:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
 
     def _jump(self) -> None:
-        """Go to the next alarm and ring all of its instant and kind."""
-        due = self._next_alarm()
+        """Go to the next timer and call back all of its instant and kind."""
+        due = self._next_timer()
         if due is None:
             return
         self._now = max(self._now, due)
-        kind = self._alarms[0][1]
-        while self._next_alarm() == due and self._alarms[0][1] == kind:
-            alarm = heapq.heappop(self._alarms)[-1]
-            alarm.off = True
-            alarm.ring()
+        kind = self._timers[0][1]
+        while self._next_timer() == due and self._timers[0][1] == kind:
+            timer = heapq.heappop(self._timers)[-1]
+            timer.cancelled = True
+            timer.callback()
         self.note_activity()
 
     def move_on_at(self, at: float | None) -> _Cut:
@@ -229,14 +229,14 @@ class _Cut:
         self._clock = clock
         self._at = at
         self._scope = anyio.CancelScope()
-        self._alarm: _Alarm | None = None
+        self._timer: _Timer | None = None
 
     def __enter__(self) -> anyio.CancelScope:
         self._scope.__enter__()
         if self._at is not None and self._at <= self._clock.now():
             self._scope.cancel()  # as a scope of anyio whose deadline is over
         elif self._at is not None:
-            self._alarm = self._clock.set_alarm(self._at, _DEADLINE, self._scope.cancel)
+            self._timer = self._clock.call_at(self._at, _DEADLINE, self._scope.cancel)
         return self._scope
 
     def __exit__(
@@ -245,7 +245,7 @@ class _Cut:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        if self._alarm is not None:
-            self._alarm.off = True
+        if self._timer is not None:
+            self._timer.cancelled = True
         self._clock.note_activity()
         return self._scope.__exit__(kind, error, traceback)

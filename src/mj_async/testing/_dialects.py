@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ._models import Answer, as_json
+from ._models import FakeResponse, json_response
 from ._responses import (
-    ANSWERS,
-    PAGE,
-    PLAIN,
-    AnswerName,
+    HTML_PAGE,
+    PLAIN_TEXT,
+    RESPONSES,
+    ResponseName,
     csharp_envelope,
     csharp_error,
     go_envelope,
     spring_error,
     upstream_error,
 )
-from ._serializers import write_csharp, write_documented, write_java, write_newapi
+from ._serializers import serialize_csharp, serialize_documented, serialize_java, serialize_newapi
 
 if TYPE_CHECKING:
-    from ._models import Moment
+    from ._models import TaskSnapshot
 
 _LIST = "/mj/task/list-by-condition"
 _MODES = r"mj-(?:fast|turbo|relax)"
@@ -69,83 +69,83 @@ class GatewayDialect:
 
     Args:
         accepts: Whether the headers carry the key as this gateway takes it.
-        answers: Its answers that have a name.
-        write: A task on the wire.
+        responses: Its answers that have a name.
+        serialize: A task on the wire.
         mode: What may stand before `/mj`, as a regular expression.
         modes: Which of these are known.
         encoding: How ids are read: JSON under any Content-Type, under its own, or a form.
         numbers_are_ids: Whether a number in JSON is taken for an id.
-        not_understood: The answer to ids in another encoding.
-        malformed: The answer to ids that are none.
+        wrong_encoding: The answer to ids in another encoding.
+        malformed_ids: The answer to ids that are none.
         bare_list: Whether a list is answered by one task instead of an array.
         unknown: The answer to an unknown id, for fetch and for image-seed.
         no_route: The answer to an unknown path or a wrong method.
         redirects: Whether a slash too many at the end is answered by a redirect.
         seed_by_path: Whether there is `/mj/task/{id}/image-seed`.
         envelope: Image-seed's answer with (status, code, description, seed).
-        repeats: Whether a webhook is sent for what is equal to the one before.
+        repeats_unchanged: Whether a webhook is sent for what is equal to the one before.
     """
 
     accepts: Callable[[Mapping[str, str], str], bool]
-    answers: Mapping[AnswerName, Answer]
-    write: Callable[[Moment, str | None, float], dict[str, Any]]
+    responses: Mapping[ResponseName, FakeResponse]
+    serialize: Callable[[TaskSnapshot, str | None, float], dict[str, Any]]
     mode: str = ""
     modes: str = ".*"
     encoding: Literal["any", "json", "form"]
     numbers_are_ids: bool = False
-    not_understood: Answer
-    malformed: Answer
+    wrong_encoding: FakeResponse
+    malformed_ids: FakeResponse
     bare_list: bool = False
-    unknown: Mapping[str, Answer]
-    no_route: Callable[[str], Answer]
+    unknown: Mapping[str, FakeResponse]
+    no_route: Callable[[str], FakeResponse]
     redirects: bool = False
     seed_by_path: bool = True
-    envelope: Callable[[int, int, str, str | None], Answer] = go_envelope
-    repeats: bool = False
+    envelope: Callable[[int, int, str, str | None], FakeResponse] = go_envelope
+    repeats_unchanged: bool = False
 
 
-_NO_JSON = upstream_error("do_request_failed", content_type=PLAIN)
+_NO_JSON = upstream_error("do_request_failed", content_type=PLAIN_TEXT)
 _TASK_NO_FOUND = {
     "fetch": upstream_error("task_no_found"),
     "image-seed": upstream_error("task_no_found"),
 }
 _IN_GO: dict[str, Any] = {
-    "write": write_newapi,
+    "serialize": serialize_newapi,
     "mode": r"[^/]+",
     "encoding": "any",
-    "not_understood": _NO_JSON,
-    "malformed": _NO_JSON,
+    "wrong_encoding": _NO_JSON,
+    "malformed_ids": _NO_JSON,
     "unknown": _TASK_NO_FOUND,
-    "no_route": lambda path: PAGE,
+    "no_route": lambda path: HTML_PAGE,
     "redirects": True,
 }
 _NO_STRING = "The JSON value could not be converted to System.String. Path: $.ids[0] | "
 
 DIALECTS: Mapping[str, GatewayDialect] = {
-    "newapi": GatewayDialect(accepts=accepts_newapi, answers=ANSWERS["newapi"], **_IN_GO),
+    "newapi": GatewayDialect(accepts=accepts_newapi, responses=RESPONSES["newapi"], **_IN_GO),
     "onehub": GatewayDialect(
-        accepts=accepts_onehub, answers=ANSWERS["onehub"], modes=_MODES, **_IN_GO
+        accepts=accepts_onehub, responses=RESPONSES["onehub"], modes=_MODES, **_IN_GO
     ),
     "java": GatewayDialect(
         accepts=accepts_java,
-        answers=ANSWERS["java"],
-        write=write_java,
+        responses=RESPONSES["java"],
+        serialize=serialize_java,
         encoding="json",
         numbers_are_ids=True,
-        not_understood=spring_error(415, "Unsupported Media Type", _LIST),
-        malformed=spring_error(400, "Bad Request", _LIST),
-        unknown={"fetch": Answer(200)},
+        wrong_encoding=spring_error(415, "Unsupported Media Type", _LIST),
+        malformed_ids=spring_error(400, "Bad Request", _LIST),
+        unknown={"fetch": FakeResponse(200)},
         no_route=lambda path: spring_error(404, "Not Found", path),
         seed_by_path=False,
-        repeats=True,
+        repeats_unchanged=True,
     ),
     "csharp": GatewayDialect(
         accepts=accepts_csharp,
-        answers=ANSWERS["csharp"],
-        write=write_csharp,
+        responses=RESPONSES["csharp"],
+        serialize=serialize_csharp,
         mode=_MODES,
         encoding="json",
-        not_understood=as_json(
+        wrong_encoding=json_response(
             {
                 "type": "https://tools.ietf.org/html/rfc9110#section-15.5.16",
                 "title": "Unsupported Media Type",
@@ -155,24 +155,24 @@ DIALECTS: Mapping[str, GatewayDialect] = {
             415,
             "application/problem+json",
         ),
-        malformed=csharp_error(200, _NO_STRING),
+        malformed_ids=csharp_error(200, _NO_STRING),
         unknown={
-            "fetch": Answer(204),
+            "fetch": FakeResponse(204),
             "image-seed": csharp_envelope(404, 3, "关联任务不存在或已失效", None),
         },
-        no_route=lambda path: Answer(404),
+        no_route=lambda path: FakeResponse(404),
         envelope=csharp_envelope,
     ),
     "documented": GatewayDialect(
         accepts=accepts_documented,
-        answers=ANSWERS["documented"],
-        write=write_documented,
+        responses=RESPONSES["documented"],
+        serialize=serialize_documented,
         encoding="form",
-        not_understood=upstream_error("do_request_failed"),
-        malformed=upstream_error("do_request_failed"),
+        wrong_encoding=upstream_error("do_request_failed"),
+        malformed_ids=upstream_error("do_request_failed"),
         bare_list=True,
         unknown=_TASK_NO_FOUND,
-        no_route=lambda path: PAGE,
+        no_route=lambda path: HTML_PAGE,
         seed_by_path=False,
     ),
 }

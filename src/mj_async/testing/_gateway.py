@@ -17,14 +17,14 @@ from ._dialects import DIALECTS
 from ._models import (
     DEFAULT_TIMELINE,
     STARTED_AT,
-    Answer,
     FakeRequest,
+    FakeResponse,
     FakeTask,
     Timeline,
     check_timeline,
 )
 from ._responder import Responder
-from ._responses import AnswerName
+from ._responses import ResponseName
 from ._transports import Server, Transport
 from ._webhooks import Outbox, Webhooks
 
@@ -70,7 +70,7 @@ class FakeGateway:
         self._tasks: dict[str, FakeTask] = {}
         self._responder = Responder(DIALECTS[dialect], api_key, self._tasks)
         self._requests: list[FakeRequest] = []
-        self._failures: list[Answer] = []
+        self._failures: list[FakeResponse] = []
         self._outbox = Outbox(self._clock, self._responder)
         self._served_at: str | None = None
         self._lock = threading.Lock()  # serve() answers in a thread of its own
@@ -105,7 +105,7 @@ class FakeGateway:
         From then on `now` follows `anyio.current_time()`.
         """
         self._follow("loop")
-        return Transport(self._answer_served)
+        return Transport(self._respond_locked)
 
     def client(self, **options: Any) -> AsyncMJClient:
         """Make a client that talks to it in process, on the gateway's own clock.
@@ -126,7 +126,7 @@ class FakeGateway:
             raise ConfigurationError("give gateway.transport to an http_client of yours instead")
         self._follow("virtual")
         given = {"api_key": self._api_key, "base_url": self.base_url, **options}
-        return AsyncMJClient._on_clock(self._clock, Transport(self._answer_served), **given)
+        return AsyncMJClient._on_clock(self._clock, Transport(self._respond_locked), **given)
 
     def serve(self, *, port: int = 0) -> Server:
         """Serve real TCP on loopback: `async with gateway.serve() as base_url`.
@@ -146,7 +146,7 @@ class FakeGateway:
         """
         if not 0 <= port <= _LAST_PORT:
             raise ConfigurationError(f"port must be from 0 to {_LAST_PORT}, not {port}")
-        return Server(self._answer_served, self._serving, port)
+        return Server(self._respond_locked, self._set_address, port)
 
     def webhooks(self, http_client: httpx.AsyncClient | None = None) -> Webhooks:
         """Send webhooks: `async with gateway.webhooks() as sent`, in the tests of a receiver.
@@ -235,7 +235,7 @@ class FakeGateway:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         *,
-        like: AnswerName | None = None,
+        like: ResponseName | None = None,
     ) -> None:
         """Answer the next requests with a failure, whatever they ask for.
 
@@ -260,39 +260,41 @@ class FakeGateway:
             raise ConfigurationError(f"status must be from 100 to 599, not {status}")
         for name, value in (headers or {}).items():
             check_instance(f"the header {name}", value, str)
-        answer = Answer(status, body)
+        response = FakeResponse(status, body)
         if like is not None:
-            answer = self._find_answer(like, alone=answer == Answer(500))
-        answer = attrs.evolve(answer, headers={**answer.headers, **(headers or {})})
-        self._failures.extend([answer] * n)
+            response = self._find_response(like, alone=response == FakeResponse(500))
+        response = attrs.evolve(response, headers={**response.headers, **(headers or {})})
+        self._failures.extend([response] * n)
 
-    def _find_answer(self, name: AnswerName, *, alone: bool) -> Answer:
+    def _find_response(self, name: ResponseName, *, alone: bool) -> FakeResponse:
         if not alone:
             raise ConfigurationError(f"like={name!r} has its own status and body")
-        answers = DIALECTS[self._dialect].answers
-        if name not in answers:
-            known = ", ".join(map(repr, sorted(answers)))
+        responses = DIALECTS[self._dialect].responses
+        if name not in responses:
+            known = ", ".join(map(repr, sorted(responses)))
             raise ConfigurationError(
                 f"a {self._dialect} gateway answers like {known}; not {name!r}"
             )
-        return answers[name]
+        return responses[name]
 
     def _follow(self, mode: Mode) -> None:
         self._clock.follow(mode)
-        self._outbox.note_activity()
+        self._outbox.notify()
 
-    def _serving(self, base_url: str | None) -> None:
+    def _set_address(self, base_url: str | None) -> None:
         self._served_at = base_url
         self._follow("still" if base_url is None else "real")
 
-    def _answer_served(
+    def _respond_locked(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
-    ) -> Answer:
+    ) -> FakeResponse:
         with self._lock:
-            return self._answer(method, target, headers, body)
+            return self._respond(method, target, headers, body)
 
-    def _answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _respond(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> FakeResponse:
         self._clock.note_activity()
         request = FakeRequest(method, target, headers, body, self.now)
         self._requests.append(request)
-        return self._failures.pop(0) if self._failures else self._responder.answer(request)
+        return self._failures.pop(0) if self._failures else self._responder.respond(request)

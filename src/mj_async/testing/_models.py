@@ -23,7 +23,7 @@ DEFAULT_TIMELINE: Timeline = (
 _NOT_STARTED = ("", "NOT_START", "SUBMITTED", "MODAL")
 _ENDED = ("SUCCESS", "FAILURE", "CANCEL")
 # What comes of a task is not there before it has come, though it is given from the beginning.
-_COMES_WITH = {
+_FIELD_STATUS = {
     "imageUrl": "SUCCESS",
     "imageUrls": "SUCCESS",
     "videoUrl": "SUCCESS",
@@ -88,7 +88,7 @@ class FakeWebhook:
 
 
 @attrs.frozen
-class Answer:
+class FakeResponse:
     """What the gateway sends back."""
 
     status: int = 200
@@ -96,10 +96,12 @@ class Answer:
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
 
-def as_json(value: Any, status: int = 200, content_type: str = "application/json") -> Answer:
+def json_response(
+    value: Any, status: int = 200, content_type: str = "application/json"
+) -> FakeResponse:
     """Answer with JSON, under whatever Content-Type the real gateway has."""
     body = json.dumps(value, ensure_ascii=False).encode()
-    return Answer(status, body, {"content-type": content_type})
+    return FakeResponse(status, body, {"content-type": content_type})
 
 
 @attrs.frozen(eq=False)
@@ -126,15 +128,15 @@ class FakeTask:
     notify_hook: str | None
     fields: Mapping[str, Any]
 
-    def at(self, now: float) -> Moment:
+    def snapshot_at(self, now: float) -> TaskSnapshot:
         """Give the task as it is at a time of the gateway's."""
-        return self.at_age(now - self.added_at)
+        return self.snapshot_at_age(now - self.added_at)
 
-    def at_age(self, age: float) -> Moment:
+    def snapshot_at_age(self, age: float) -> TaskSnapshot:
         """Give the task as it is so many seconds after it was added."""
         reached = [step for step in self.timeline if step[0] <= age] or [self.timeline[0]]
         _, status, progress = reached[-1]
-        return Moment(
+        return TaskSnapshot(
             id=self.id,
             status=status,
             progress=progress,
@@ -143,21 +145,21 @@ class FakeTask:
             finish_time=self._first(reached, lambda word: word in _ENDED),
         )
 
-    def changes(self, *, repeats: bool) -> Iterator[float]:
+    def changes(self, *, repeats_unchanged: bool) -> Iterator[float]:
         """Give the ages at which status or progress changes, or at which equal ones are told."""
         before = None
         for age, *state in self.timeline:
-            if repeats or state != before:
+            if repeats_unchanged or state != before:
                 yield age
             before = state
 
-    def fields_at(self, moment: Moment) -> dict[str, Any]:
-        """Give those fields that are there at a moment, under their names on the wire."""
+    def fields_at(self, snapshot: TaskSnapshot) -> dict[str, Any]:
+        """Give those fields that are there at a snapshot, under their names on the wire."""
         named = {camel_case(name): value for name, value in self.fields.items()}
         return {
             name: value
             for name, value in named.items()
-            if _COMES_WITH.get(name, moment.status) == moment.status
+            if _FIELD_STATUS.get(name, snapshot.status) == snapshot.status
         }
 
     def _time(self, age: float) -> int:
@@ -169,7 +171,7 @@ class FakeTask:
 
 
 @attrs.frozen(kw_only=True)
-class Moment:
+class TaskSnapshot:
     """A task at one time; times in milliseconds, None where not reached."""
 
     id: str

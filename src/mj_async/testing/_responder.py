@@ -14,17 +14,17 @@ from urllib.parse import unquote
 import attrs
 
 from ._dialects import GatewayDialect
-from ._models import Answer, FakeRequest, FakeTask, Moment, as_json
+from ._models import FakeRequest, FakeResponse, FakeTask, TaskSnapshot, json_response
 from ._responses import upstream_error
 
 _SLASHED = ("/fetch/", "/image-seed/", "/list-by-condition/")
 
 
-class NotUnderstoodError(Exception):
+class WrongEncodingError(Exception):
     """Raised when ids are in another encoding than the gateway reads."""
 
 
-class MalformedError(Exception):
+class MalformedIdsError(Exception):
     """Raised when ids are no list of ids."""
 
 
@@ -51,7 +51,7 @@ class Responder:
         self.known_seeds.discard(task_id)
         self.seed_asks.pop(task_id, None)
 
-    def answer(self, request: FakeRequest) -> Answer:
+    def respond(self, request: FakeRequest) -> FakeResponse:
         """Answer as the gateway would."""
         path = request.target.partition("?")[0]
         match = re.fullmatch(rf"(?:/({self.dialect.mode}))?/mj/task/(.+)", path)
@@ -62,10 +62,10 @@ class Responder:
         if match[1] and not re.fullmatch(self.dialect.modes, match[1]):
             return upstream_error("无效的加速模式")
         if not self.dialect.accepts(request.headers, self.api_key):
-            return self.dialect.answers["key"]
+            return self.dialect.responses["key"]
         return self._route(request, match[2]) or self.dialect.no_route(path)
 
-    def _route(self, request: FakeRequest, rest: str) -> Answer | None:
+    def _route(self, request: FakeRequest, rest: str) -> FakeResponse | None:
         if rest == "list-by-condition":
             return self._list(request) if request.method == "POST" else None
         task_id, _, verb = rest.rpartition("/")
@@ -78,30 +78,30 @@ class Responder:
         documented = self.dialect.bare_list and not task_id
         return self._documented_seed(request) if documented else None
 
-    def _fetch(self, task_id: str, now: float) -> Answer:
+    def _fetch(self, task_id: str, now: float) -> FakeResponse:
         if task_id not in self.tasks:
             return self.dialect.unknown["fetch"]
-        return as_json(self._write(task_id, now))
+        return json_response(self._serialize(task_id, now))
 
-    def _write(self, task_id: str, now: float) -> dict[str, Any]:
+    def _serialize(self, task_id: str, now: float) -> dict[str, Any]:
         task = self.tasks[task_id]
-        return self.write(task, task.at(now), now)
+        return self.serialize(task, task.snapshot_at(now), now)
 
-    def write(self, task: FakeTask, moment: Moment, now: float) -> dict[str, Any]:
-        """Write a task as it is, or was, at a moment."""
+    def serialize(self, task: FakeTask, snapshot: TaskSnapshot, now: float) -> dict[str, Any]:
+        """Write a task as it is, or was, at a snapshot."""
         seed = task.seed if task.id in self.known_seeds else None
-        return {**self.dialect.write(moment, seed, now), **task.fields_at(moment)}
+        return {**self.dialect.serialize(snapshot, seed, now), **task.fields_at(snapshot)}
 
-    def _list(self, request: FakeRequest) -> Answer:
+    def _list(self, request: FakeRequest) -> FakeResponse:
         try:
             ids = self._read_ids(request)
-        except NotUnderstoodError:
-            return self.dialect.not_understood
-        except MalformedError:
-            return self.dialect.malformed
+        except WrongEncodingError:
+            return self.dialect.wrong_encoding
+        except MalformedIdsError:
+            return self.dialect.malformed_ids
         # In the order of the database, not of the request.
-        found = [self._write(task_id, request.at) for task_id in self.tasks if task_id in ids]
-        return as_json(found[0] if self.dialect.bare_list and found else found)
+        found = [self._serialize(task_id, request.at) for task_id in self.tasks if task_id in ids]
+        return json_response(found[0] if self.dialect.bare_list and found else found)
 
     def _read_ids(self, request: FakeRequest) -> list[str]:
         if self.dialect.encoding == "form":
@@ -109,57 +109,61 @@ class Responder:
         any_type = self.dialect.encoding == "any"
         return read_json(request, any_type=any_type, numbers_are_ids=self.dialect.numbers_are_ids)
 
-    def _seed(self, task_id: str, now: float) -> Answer:
+    def _seed(self, task_id: str, now: float) -> FakeResponse:
         task = self.tasks.get(task_id)
         if task is None:
             return self.dialect.unknown["image-seed"]
         envelope = self.dialect.envelope
-        if not task.at(now).succeeded:
+        if not task.snapshot_at(now).succeeded:
             return envelope(400, 4, "关联任务状态错误", None)
         if task.seed is None:
             return envelope(200, 3, "未找到 seed", None)
-        if self._is_late(task):
-            return self.dialect.answers["no time"]
+        if self._is_seed_delayed(task):
+            return self.dialect.responses["no time"]
         self.known_seeds.add(task_id)
         return envelope(200, 1, "成功", task.seed)
 
-    def _is_late(self, task: FakeTask) -> bool:
-        late = self.seed_asks[task.id] < task.seed_asks - 1
-        self.seed_asks[task.id] += late
-        return late
+    def _is_seed_delayed(self, task: FakeTask) -> bool:
+        is_delayed = self.seed_asks[task.id] < task.seed_asks - 1
+        self.seed_asks[task.id] += is_delayed
+        return is_delayed
 
-    def _documented_seed(self, request: FakeRequest) -> Answer:
+    def _documented_seed(self, request: FakeRequest) -> FakeResponse:
         """Answer with a task; the documents' example has no seed, ours has one where it can."""
         try:
             ids = [one for one in read_form(request) if one in self.tasks]
-        except NotUnderstoodError:
+        except WrongEncodingError:
             ids = []
         if not ids:
             return self.dialect.unknown["image-seed"]
         task = self.tasks[ids[0]]
-        if self._is_late(task):
-            return self.dialect.answers["no time"]
-        seed = {} if task.seed is None or not task.at(request.at).succeeded else {"seed": task.seed}
-        return as_json({**self._write(task.id, request.at), **seed})
+        if self._is_seed_delayed(task):
+            return self.dialect.responses["no time"]
+        seed = (
+            {}
+            if task.seed is None or not task.snapshot_at(request.at).succeeded
+            else {"seed": task.seed}
+        )
+        return json_response({**self._serialize(task.id, request.at), **seed})
 
 
-def _redirect(method: str, path: str) -> Answer:
+def _redirect(method: str, path: str) -> FakeResponse:
     """Answer a path with a slash too many, as gin does."""
     status, words = (301, "Moved Permanently") if method == "GET" else (307, "Temporary Redirect")
     page = f'<a href="{path}">{words}</a>.\n\n'.encode()
     headers = {"location": path, "content-type": "text/html; charset=utf-8"}
-    return Answer(status, page, headers)
+    return FakeResponse(status, page, headers)
 
 
 def read_form(request: FakeRequest) -> list[str]:
     """Read the fields `ids` of a multipart form.
 
     Raises:
-        NotUnderstoodError: It is none.
+        WrongEncodingError: It is none.
     """
     content_type = request.headers.get("content-type", "")
     if not content_type.startswith("multipart/form-data"):
-        raise NotUnderstoodError
+        raise WrongEncodingError
     head = f"Content-Type: {content_type}\r\n\r\n".encode()
     parts: Iterable[Any] = BytesParser(policy=HTTP).parsebytes(head + request.body).iter_parts()
     return [
@@ -178,16 +182,16 @@ def read_json(request: FakeRequest, *, any_type: bool, numbers_are_ids: bool) ->
         numbers_are_ids: Whether numbers are taken for ids.
 
     Raises:
-        NotUnderstoodError: The Content-Type is another.
-        MalformedError: There is no JSON, or what it has are no ids.
+        WrongEncodingError: The Content-Type is another.
+        MalformedIdsError: There is no JSON, or what it has are no ids.
     """
     if not (any_type or "json" in request.headers.get("content-type", "")):
-        raise NotUnderstoodError
+        raise WrongEncodingError
     try:
         ids = json.loads(request.body).get("ids") or []
     except (ValueError, AttributeError):
-        raise MalformedError from None
+        raise MalformedIdsError from None
     kinds = (str, int) if numbers_are_ids else str
     if not (isinstance(ids, list) and all(isinstance(one, kinds) for one in ids)):
-        raise MalformedError
+        raise MalformedIdsError
     return list(map(str, ids))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from ._models import Answer, as_json
+from ._models import FakeResponse, json_response
 
-AnswerName: TypeAlias = Literal[
+ResponseName: TypeAlias = Literal[
     "bad gateway",
     "channel disabled",
     "forbidden",
@@ -24,12 +24,12 @@ AnswerName: TypeAlias = Literal[
     "unavailable",
 ]
 
-PLAIN = "text/plain; charset=utf-8"
+PLAIN_TEXT = "text/plain; charset=utf-8"
 _HTML = "text/html; charset=utf-8"
 _REQUEST = "(request id: 20241103081706053)"
 _TIMESTAMP = "1730621855817"
 
-PAGE = Answer(
+HTML_PAGE = FakeResponse(
     200,
     b"<!doctype html><html><head><title>Gateway</title></head><body></body></html>",
     {"content-type": _HTML},
@@ -38,18 +38,18 @@ PAGE = Answer(
 
 def upstream_error(
     description: str, code: int = 4, content_type: str = "application/json"
-) -> Answer:
+) -> FakeResponse:
     """Refuse as new-api and one-hub do on Midjourney routes, with the space at the end."""
     body = {"description": f"{description} ", "type": "upstream_error", "code": code}
-    return as_json(body, 400, content_type)
+    return json_response(body, 400, content_type)
 
 
-def go_error(status: int, message: str, kind: str = "new_api_error") -> Answer:
+def go_error(status: int, message: str, kind: str = "new_api_error") -> FakeResponse:
     """Refuse as new-api and one-hub do before a route is reached."""
-    return as_json({"error": {"message": message, "type": kind}}, status)
+    return json_response({"error": {"message": message, "type": kind}}, status)
 
 
-def spring_error(status: int, error: str, path: str) -> Answer:
+def spring_error(status: int, error: str, path: str) -> FakeResponse:
     """Refuse as the framework of the Java gateway does."""
     body = {
         "timestamp": "2024-11-03T08:17:06.053+00:00",
@@ -57,40 +57,40 @@ def spring_error(status: int, error: str, path: str) -> Answer:
         "error": error,
         "path": path,
     }
-    return as_json(body, status)
+    return json_response(body, status)
 
 
-def csharp_error(status: int, message: str) -> Answer:
+def csharp_error(status: int, message: str) -> FakeResponse:
     """Refuse as the C# gateway does on exceptions."""
     body = {"success": False, "code": -1, "message": message, "timestamp": _TIMESTAMP}
-    return as_json(body, status)
+    return json_response(body, status)
 
 
-def go_envelope(status: int, code: int, description: str, result: str | None) -> Answer:
+def go_envelope(status: int, code: int, description: str, result: str | None) -> FakeResponse:
     """Answer image-seed as new-api and one-hub relay it: as text, and with no null."""
     body = {"code": code, "description": description, "properties": {}, "result": result or ""}
-    return as_json(body, status, PLAIN)
+    return json_response(body, status, PLAIN_TEXT)
 
 
-def csharp_envelope(status: int, code: int, description: str, result: str | None) -> Answer:
+def csharp_envelope(status: int, code: int, description: str, result: str | None) -> FakeResponse:
     """Answer image-seed as the C# gateway does."""
     body = {"code": code, "description": description, "result": result, "properties": {}}
-    return as_json(body, status)
+    return json_response(body, status)
 
 
-def _nginx(status: int, words: str) -> Answer:
+def _nginx(status: int, words: str) -> FakeResponse:
     """Answer as the proxy before a gateway does."""
     body = f"<html>\r\n<head><title>{status} {words}</title></head>\r\n</html>\r\n"
-    return Answer(status, body.encode(), {"content-type": "text/html"})
+    return FakeResponse(status, body.encode(), {"content-type": "text/html"})
 
 
-_ANYWHERE: Mapping[AnswerName, Answer] = {
-    "page": PAGE,
+_ANYWHERE: Mapping[ResponseName, FakeResponse] = {
+    "page": HTML_PAGE,
     "bad gateway": _nginx(502, "Bad Gateway"),
     "unavailable": _nginx(503, "Service Temporarily Unavailable"),
 }
 _NO_TIME = upstream_error("do_request_failed", code=5)
-_IN_GO: Mapping[AnswerName, Answer] = {
+_IN_GO: Mapping[ResponseName, FakeResponse] = {
     "no time": _NO_TIME,
     "no account": go_envelope(200, 3, "无可用的账号实例", None),
     "no private channel": go_envelope(200, 9, "请配置私聊频道", None),
@@ -108,18 +108,18 @@ _CPU = {
     "type": "new_api_error",
     "code": "system_cpu_overloaded",
 }
-_NEWAPI: Mapping[AnswerName, Answer] = {
+_NEWAPI: Mapping[ResponseName, FakeResponse] = {
     **_ANYWHERE,
     "key": go_error(401, f"无效的令牌 {_REQUEST}"),
     "quota": go_error(401, _QUOTA),
     "forbidden": go_error(403, f"该令牌无权访问模型  {_REQUEST}"),
-    "rate limit": Answer(429),
-    "overloaded": as_json(_OVERLOADED, 429),
-    "unavailable": as_json({"error": _CPU}, 503),
+    "rate limit": FakeResponse(429),
+    "overloaded": json_response(_OVERLOADED, 429),
+    "unavailable": json_response({"error": _CPU}, 503),
     "server error": go_error(500, _PANIC, "new_api_panic"),
 }
 
-ANSWERS: Mapping[str, Mapping[AnswerName, Answer]] = {
+RESPONSES: Mapping[str, Mapping[ResponseName, FakeResponse]] = {
     "newapi": {**_NEWAPI, **_IN_GO},
     "onehub": {
         **_ANYWHERE,
@@ -131,14 +131,14 @@ ANSWERS: Mapping[str, Mapping[AnswerName, Answer]] = {
     },
     "java": {
         **_ANYWHERE,
-        "key": Answer(401),
+        "key": FakeResponse(401),
         "server error": spring_error(500, "Internal Server Error", "/mj/task"),
     },
     "csharp": {
         **_ANYWHERE,
-        "key": Answer(401, b"Authorization header missing.", {"content-type": PLAIN}),
-        "forbidden": Answer(403, "账号不可用".encode(), {"content-type": PLAIN}),
-        "rate limit": Answer(429),
+        "key": FakeResponse(401, b"Authorization header missing.", {"content-type": PLAIN_TEXT}),
+        "forbidden": FakeResponse(403, "账号不可用".encode(), {"content-type": PLAIN_TEXT}),
+        "rate limit": FakeResponse(429),
         "refused": csharp_error(200, "任务不存在"),
         "server error": csharp_error(500, "操作失败"),
         "no time": csharp_envelope(200, 9, "超时，未找到 seed messageId", None),

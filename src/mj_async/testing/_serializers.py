@@ -7,42 +7,42 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._models import Moment
+    from ._models import TaskSnapshot
 
 # Links to Discord's CDN die after a day.
 _LINKS_LAST = 86_400
 _PROMPT = "pig --v 6.1"
 
 
-def _buttons(moment: Moment) -> list[dict[str, Any]]:
+def _buttons(snapshot: TaskSnapshot) -> list[dict[str, Any]]:
     def button(action: str, label: str, emoji: str = "") -> dict[str, Any]:
-        custom_id = f"MJ::JOB::{action}::{moment.id}"
+        custom_id = f"MJ::JOB::{action}::{snapshot.id}"
         return {"customId": custom_id, "emoji": emoji, "label": label, "type": 2, "style": 2}
 
     upscales = [button(f"upsample::{n}", f"U{n}") for n in (1, 2, 3, 4)]
     variations = [button(f"variation::{n}", f"V{n}") for n in (1, 2, 3, 4)]
-    return [*upscales, button("reroll::0", "", "🔄"), *variations] if moment.succeeded else []
+    return [*upscales, button("reroll::0", "", "🔄"), *variations] if snapshot.succeeded else []
 
 
-def _image_url(moment: Moment) -> str:
-    if not moment.succeeded:
+def _image_url(snapshot: TaskSnapshot) -> str:
+    if not snapshot.succeeded:
         return ""
-    issued = (moment.finish_time or 0) // 1000
+    issued = (snapshot.finish_time or 0) // 1000
     signed = f"ex={issued + _LINKS_LAST:x}&is={issued:x}&hm=f6d701"
-    return f"https://cdn.example/attachments/{moment.id}.png?{signed}&"
+    return f"https://cdn.example/attachments/{snapshot.id}.png?{signed}&"
 
 
-def _fail_reason(moment: Moment) -> str:
-    return "Banned prompt detected" if moment.status == "FAILURE" else ""
+def _fail_reason(snapshot: TaskSnapshot) -> str:
+    return "Banned prompt detected" if snapshot.status == "FAILURE" else ""
 
 
-def write_newapi(moment: Moment, seed: str | None, now: float) -> dict[str, Any]:
+def serialize_newapi(snapshot: TaskSnapshot, seed: str | None, now: float) -> dict[str, Any]:
     """Write the 18 keys of new-api and one-hub; a preview's URL changes at every poll."""
-    image_url = _image_url(moment)
-    if moment.status == "IN_PROGRESS":
-        image_url = f"http://localhost:3000/mj/image/{moment.id}?rand={round(now * 1e9)}"
+    image_url = _image_url(snapshot)
+    if snapshot.status == "IN_PROGRESS":
+        image_url = f"http://localhost:3000/mj/image/{snapshot.id}?rand={round(now * 1e9)}"
     return {
-        "id": moment.id,
+        "id": snapshot.id,
         "action": "IMAGINE",
         "customId": "",
         "botType": "",
@@ -50,41 +50,41 @@ def write_newapi(moment: Moment, seed: str | None, now: float) -> dict[str, Any]
         "promptEn": _PROMPT,
         "description": "Submit success",
         "state": "",
-        "submitTime": moment.submit_time,
-        "startTime": moment.start_time or 0,
-        "finishTime": moment.finish_time or 0,
+        "submitTime": snapshot.submit_time,
+        "startTime": snapshot.start_time or 0,
+        "finishTime": snapshot.finish_time or 0,
         "imageUrl": image_url,
-        "status": moment.status,
-        "progress": "100%" if moment.status == "FAILURE" else moment.progress,
-        "failReason": _fail_reason(moment),
-        "buttons": _buttons(moment) or None,
+        "status": snapshot.status,
+        "progress": "100%" if snapshot.status == "FAILURE" else snapshot.progress,
+        "failReason": _fail_reason(snapshot),
+        "buttons": _buttons(snapshot) or None,
         "maskBase64": "",
-        "properties": _properties(moment),
+        "properties": _properties(snapshot),
     }
 
 
-def _properties(moment: Moment) -> dict[str, Any] | None:
-    return {"finalPrompt": _PROMPT, "finalZhPrompt": ""} if moment.succeeded else None
+def _properties(snapshot: TaskSnapshot) -> dict[str, Any] | None:
+    return {"finalPrompt": _PROMPT, "finalZhPrompt": ""} if snapshot.succeeded else None
 
 
-def write_java(moment: Moment, seed: str | None, now: float) -> dict[str, Any]:
+def serialize_java(snapshot: TaskSnapshot, seed: str | None, now: float) -> dict[str, Any]:
     """Write the keys of the original midjourney-proxy, with its nulls."""
-    waits = moment.status in ("", "NOT_START")
+    waits = snapshot.status in ("", "NOT_START")
     return {
-        "id": moment.id,
+        "id": snapshot.id,
         "properties": {} if waits else dict(_JAVA_PROPERTIES),
         "action": "IMAGINE",
-        "status": moment.status,
+        "status": snapshot.status,
         "prompt": _PROMPT,
         "promptEn": _PROMPT,
         "description": f"/imagine {_PROMPT}",
         "state": None,
-        "submitTime": None if waits else moment.submit_time,
-        "startTime": moment.start_time,
-        "finishTime": moment.finish_time,
-        "imageUrl": _image_url(moment) or None,
-        "progress": "" if moment.status == "FAILURE" else moment.progress,
-        "failReason": _fail_reason(moment) or None,
+        "submitTime": None if waits else snapshot.submit_time,
+        "startTime": snapshot.start_time,
+        "finishTime": snapshot.finish_time,
+        "imageUrl": _image_url(snapshot) or None,
+        "progress": "" if snapshot.status == "FAILURE" else snapshot.progress,
+        "failReason": _fail_reason(snapshot) or None,
     }
 
 
@@ -99,39 +99,39 @@ _JAVA_PROPERTIES = {
 }
 
 
-def write_csharp(moment: Moment, seed: str | None, now: float) -> dict[str, Any]:
+def serialize_csharp(snapshot: TaskSnapshot, seed: str | None, now: float) -> dict[str, Any]:
     """Write the keys of the C# gateway; the seed once it is known."""
-    image_url = _image_url(moment)
+    image_url = _image_url(snapshot)
     return {
         **_CSHARP_CONSTANTS,
-        **write_java(moment, seed, now),
-        "status": moment.status or None,
-        "action": "IMAGINE" if moment.status else None,
-        "progress": moment.progress if moment.status else None,
-        "isCompleted": moment.finish_time is not None,
-        "buttons": _buttons(moment),
-        "displays": _displays(moment),
-        "imageUrls": _image_urls(moment) if image_url else None,
+        **serialize_java(snapshot, seed, now),
+        "status": snapshot.status or None,
+        "action": "IMAGINE" if snapshot.status else None,
+        "progress": snapshot.progress if snapshot.status else None,
+        "isCompleted": snapshot.finish_time is not None,
+        "buttons": _buttons(snapshot),
+        "displays": _displays(snapshot),
+        "imageUrls": _image_urls(snapshot) if image_url else None,
         "seed": seed,
-        "mode": "FAST" if moment.status else None,
+        "mode": "FAST" if snapshot.status else None,
         "url": image_url or None,
-        "useTime": _use_time(moment),
+        "useTime": _use_time(snapshot),
         "properties": {},
     }
 
 
-def _image_urls(moment: Moment) -> list[dict[str, str | None]]:
+def _image_urls(snapshot: TaskSnapshot) -> list[dict[str, str | None]]:
     """Give the pictures of the grid; the last has no small one beside it."""
-    stem = f"https://cdn.example/attachments/{moment.id}"
+    stem = f"https://cdn.example/attachments/{snapshot.id}"
     thumbnails = [*(f"{stem}_{n}.webp" for n in range(3)), None]
     return [{"url": f"{stem}_{n}.png", "thumbnail": one} for n, one in enumerate(thumbnails)]
 
 
-def _displays(moment: Moment) -> dict[str, str | None]:
-    times = (moment.submit_time, moment.start_time, moment.finish_time)
+def _displays(snapshot: TaskSnapshot) -> dict[str, str | None]:
+    times = (snapshot.submit_time, snapshot.start_time, snapshot.finish_time)
     submitted, started, finished = map(_as_text, times)
     return {
-        "status": moment.status,
+        "status": snapshot.status,
         "submitTime": submitted,
         "startTime": started,
         "finishTime": finished,
@@ -146,10 +146,10 @@ def _as_text(milliseconds: int | None) -> str | None:
     return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _use_time(moment: Moment) -> str:
-    if moment.finish_time is None:
+def _use_time(snapshot: TaskSnapshot) -> str:
+    if snapshot.finish_time is None:
         return "-"
-    return f"{(moment.finish_time - moment.submit_time) / 1000:.2f} s"
+    return f"{(snapshot.finish_time - snapshot.submit_time) / 1000:.2f} s"
 
 
 # What a client has no use for is the same for all tasks.
@@ -217,12 +217,12 @@ _CSHARP_CONSTANTS: Mapping[str, Any] = {
 }
 
 
-def write_documented(moment: Moment, seed: str | None, now: float) -> dict[str, Any]:
+def serialize_documented(snapshot: TaskSnapshot, seed: str | None, now: float) -> dict[str, Any]:
     """Write the 18 keys of the published documents."""
-    plain = write_newapi(moment, seed, now)
+    plain = serialize_newapi(snapshot, seed, now)
     return {
         **plain,
-        "imageUrl": _image_url(moment),
-        "buttons": _buttons(moment),
+        "imageUrl": _image_url(snapshot),
+        "buttons": _buttons(snapshot),
         "properties": {"finalPrompt": _PROMPT, "finalZhPrompt": ""},
     }

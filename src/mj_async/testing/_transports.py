@@ -12,68 +12,68 @@ import httpx
 from anyio import CancelScope, to_thread
 from anyio.lowlevel import checkpoint
 
-from ._models import Answer
+from ._models import FakeResponse
 
 if TYPE_CHECKING:
     import uvicorn
 
-Answering: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], Answer]
+RequestHandler: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], FakeResponse]
 
 
 class Transport(httpx.AsyncBaseTransport):
     """Hands each request to whoever answers.
 
     Args:
-        answer: Answers a method, target, headers and body.
+        handle: Answers a method, target, headers and body.
     """
 
-    def __init__(self, answer: Answering) -> None:
-        self._answer = answer
+    def __init__(self, handle: RequestHandler) -> None:
+        self._handle = handle
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
         await checkpoint()  # a socket lets others run, too
-        answer = self._answer(
+        response = self._handle(
             request.method,
             request.url.raw_path.decode("ascii"),
             {name.lower(): value for name, value in request.headers.items()},
             await request.aread(),
         )
         # As a stream, so that the client reads it the way it reads a socket.
-        stream = httpx.ByteStream(answer.body)
-        return httpx.Response(answer.status, headers=dict(answer.headers), stream=stream)
+        stream = httpx.ByteStream(response.body)
+        return httpx.Response(response.status, headers=dict(response.headers), stream=stream)
 
 
 class Server:
     """Serves on loopback: `async with Server(…) as base_url`.
 
     Args:
-        answer: Gives the answer to (method, target, headers, body).
-        serving: Told the address, and None at the end.
+        handle: Gives the answer to (method, target, headers, body).
+        on_address: Told the address, and None at the end.
         port: Where it listens; 0: wherever there is room.
     """
 
     def __init__(
-        self, answer: Answering, serving: Callable[[str | None], None], port: int = 0
+        self, handle: RequestHandler, on_address: Callable[[str | None], None], port: int = 0
     ) -> None:
         self._port = port
-        self._answer = answer
-        self._serving = serving
+        self._handle = handle
+        self._on_address = on_address
 
     async def __aenter__(self) -> str:
         self._socket = _listen(self._port)
-        self._server = _make_server(self._answer)
+        self._server = _make_server(self._handle)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), daemon=True
         )
         base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._serving(base_url)
+        self._on_address(base_url)
         # The socket listens already: a connection that comes before uvicorn does is kept.
         self._thread.start()
         return base_url
 
     async def __aexit__(self, *_exception: object) -> None:
-        self._serving(None)
+        self._on_address(None)
         self._server.should_exit = True
         with CancelScope(shield=True):
             await to_thread.run_sync(self._thread.join)
@@ -101,7 +101,7 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _make_server(answer: Answering) -> uvicorn.Server:
+def _make_server(handle: RequestHandler) -> uvicorn.Server:
     # Imported on use: who tests in process needs neither.
     import uvicorn  # noqa: PLC0415
     from starlette.requests import Request  # noqa: PLC0415
@@ -111,9 +111,9 @@ def _make_server(answer: Answering) -> uvicorn.Server:
         request = Request(scope, receive)
         query = scope["query_string"]
         target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("ascii")
-        given = answer(request.method, target, dict(request.headers), await request.body())
-        response = Response(given.body, given.status, dict(given.headers))
-        await response(scope, receive, send)
+        response = handle(request.method, target, dict(request.headers), await request.body())
+        answer = Response(response.body, response.status, dict(response.headers))
+        await answer(scope, receive, send)
 
     config = uvicorn.Config(
         application,

@@ -35,7 +35,7 @@ class _Change:
     task: FakeTask
 
 
-def _time_of(change: _Change) -> float:
+def _change_time(change: _Change) -> float:
     return change.at
 
 
@@ -51,40 +51,40 @@ class Outbox:
     _clock: GatewayClock
     _responder: Responder
     _changes: list[_Change] = attrs.field(factory=list, init=False)
-    _news: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _changed: anyio.Event = attrs.field(factory=anyio.Event, init=False)
 
     def add(self, task: FakeTask) -> None:
         """Take in the changes of a task, if they are to be told at all."""
         if task.notify_hook is None:
             return
-        for age in task.changes(repeats=self._responder.dialect.repeats):
+        for age in task.changes(repeats_unchanged=self._responder.dialect.repeats_unchanged):
             # Of one time, in the order in which they were added.
-            insort(self._changes, _Change(task.added_at + age, age, task), key=_time_of)
-        self.note_activity()
+            insort(self._changes, _Change(task.added_at + age, age, task), key=_change_time)
+        self.notify()
 
     def drop(self, task_id: str) -> None:
         """Forget the changes of a task that is replaced."""
         self._changes = [change for change in self._changes if change.task.id != task_id]
 
-    def note_activity(self) -> None:
+    def notify(self) -> None:
         """Let whoever waits look again."""
-        self._news.set()
+        self._changed.set()
 
-    async def idle(self) -> None:
+    async def wait(self) -> None:
         """Wait for the time of the next change, or until something is new."""
-        if self._news.is_set():
-            self._news = anyio.Event()
-        await self._clock.idle(self._changes[0].at if self._changes else None, self._news)
+        if self._changed.is_set():
+            self._changed = anyio.Event()
+        await self._clock.wait_until(self._changes[0].at if self._changes else None, self._changed)
 
-    def take_due(self) -> _Change | None:
+    def pop_due(self) -> _Change | None:
         """Take the next change whose time has come."""
         due = self._changes and self._changes[0].at <= self._clock.now()
         return self._changes.pop(0) if due else None
 
-    def write(self, change: _Change) -> bytes:
+    def serialize(self, change: _Change) -> bytes:
         """Write a task as it was at a change."""
-        moment = change.task.at_age(change.age)
-        written = self._responder.write(change.task, moment, change.at)
+        snapshot = change.task.snapshot_at_age(change.age)
+        written = self._responder.serialize(change.task, snapshot, change.at)
         return json.dumps(written, ensure_ascii=False).encode()
 
 
@@ -102,8 +102,8 @@ class Webhooks:
     _clock: GatewayClock
     _http_client: httpx.AsyncClient | None
     _sent: list[FakeWebhook] = attrs.field(factory=list, init=False)
-    _ends: bool = attrs.field(default=False, init=False)
-    _fault: Exception | None = attrs.field(default=None, init=False)
+    _is_leaving: bool = attrs.field(default=False, init=False)
+    _receiver_error: Exception | None = attrs.field(default=None, init=False)
     _group: TaskGroup = attrs.field(init=False)
 
     async def __aenter__(self) -> list[FakeWebhook]:
@@ -113,14 +113,14 @@ class Webhooks:
         return self._sent
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._ends = True
-        self._outbox.note_activity()
+        self._is_leaving = True
+        self._outbox.notify()
         if error is not None:
             self._group.cancel_scope.cancel()
         # Without the body's exception, which the group would wrap into an exception group.
         await self._group.__aexit__(None, None, None)
-        if self._fault is not None and (error is None or isinstance(error, Exception)):
-            raise self._fault
+        if self._receiver_error is not None and (error is None or isinstance(error, Exception)):
+            raise self._receiver_error
 
     async def _work(self) -> None:
         try:
@@ -130,28 +130,28 @@ class Webhooks:
             # No proxy of the environment's stands between a test and its own computer.
             async with httpx.AsyncClient(trust_env=False) as http_client:
                 await self._send_all(http_client)
-        except Exception as fault:  # noqa: BLE001  # the receiver's; raised at the end
-            self._fault = fault
+        except Exception as error:  # noqa: BLE001  # the receiver's; raised at the end
+            self._receiver_error = error
 
     async def _send_all(self, http_client: httpx.AsyncClient) -> None:
         while True:
             await checkpoint()  # a receiver in process may have none of its own
-            change = self._outbox.take_due()
+            change = self._outbox.pop_due()
             if change is not None:
                 await self._send(change, http_client)
-            elif self._ends:
+            elif self._is_leaving:
                 return
             else:
-                await self._outbox.idle()
+                await self._outbox.wait()
 
     async def _send(self, change: _Change, http_client: httpx.AsyncClient) -> None:
-        task, body, at = change.task, self._outbox.write(change), self._clock.now()
+        task, body, at = change.task, self._outbox.serialize(change), self._clock.now()
         assert task.notify_hook is not None  # noqa: S101  # nothing else is in the outbox
-        self._clock.step_outside()
+        self._clock.begin_external_wait()
         try:
             status = await _post(http_client, task.notify_hook, body)
         finally:
-            self._clock.step_inside()
+            self._clock.end_external_wait()
         self._sent.append(FakeWebhook(task.id, task.notify_hook, body, at, status))
 
 
