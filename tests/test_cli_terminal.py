@@ -19,7 +19,7 @@ import pytest
 from rich.text import Text
 
 from _commands import COMMAND, DONE, on_terminal, run, run_redirected, start
-from mj_async.cli._terminal import Terminal, say
+from mj_async.cli.output._terminal import Terminal, say
 from mj_async.testing import FakeGateway
 
 Serve = Callable[[FakeGateway], str]
@@ -325,7 +325,7 @@ def test_an_ignored_interrupt_is_ignored(tmp_path: Path) -> None:
 
 CANCELLED = """
 import asyncio, os, signal
-from mj_async.cli._interrupt import run_async
+from mj_async.cli.output._interrupt import run_async
 
 async def work():
     if {by_signal}:

@@ -111,7 +111,7 @@ def test_the_fake_gateway_does_not_share_our_reader() -> None:
 
 def test_the_command_line_uses_public_names_only() -> None:
     """The command line is a user like any other, but for the set that ids are counted with."""
-    rooms = set().union(*(imported_rooms(path) for path in (SOURCE / "cli").glob("*.py")))
+    rooms = set().union(*(imported_rooms(path) for path in (SOURCE / "cli").rglob("*.py")))
 
     assert rooms <= {"__init__", "testing", "distributed", "_id_set"}
 

@@ -9,9 +9,9 @@ from io import TextIOWrapper
 from cyclopts import App, CycloptsError, Parameter
 
 from ._completion import Completion
-from ._exit import PARTLY, USAGE
-from ._terminal import ELSEWHERE, mute, say
 from ._version import versions
+from .output._exit import PARTLY, USAGE
+from .output._terminal import ELSEWHERE, mute, say
 
 app = App(
     name="mj-async",

@@ -10,7 +10,7 @@ from mj_async._id_set import IdSet
 
 from ._id_reader import IdReader
 from ._input import Input
-from ._terminal import say
+from .output._terminal import say
 
 
 class Ids:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from mj_async import AsyncMJClient, Dialect, errors
 
-from ._terminal import say
+from .output._terminal import say
 
 _LONGEST_KEY = 65_536
 _CONNECTIONS_PER_SEED = 2

@@ -10,9 +10,6 @@ from rich.text import Text
 
 from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
 
-from ._advice import told
-from ._exit import DONE, PARTLY, code_of_end, run
-from ._interrupt import run_async
 from ._options import Connection
 from ._probe_words import (
     Row,
@@ -27,7 +24,10 @@ from ._probe_words import (
     words_of_unknown,
 )
 from ._report import run_shown
-from ._terminal import Terminal, say
+from .output._advice import told
+from .output._exit import DONE, PARTLY, code_of_end, run
+from .output._interrupt import run_async
+from .output._terminal import Terminal, say
 
 SeedForm: TypeAlias = Literal["path", "multipart"]
 

@@ -16,8 +16,8 @@ from mj_async._id_set import IdSet
 from ._input import AS_BYTES, cannot
 from ._lock import lock
 from ._seed_line import read_line
-from ._terminal import OutputError
-from ._text import as_json
+from .output._terminal import OutputError
+from .output._text import as_json
 
 Mode: TypeAlias = Literal["new", "resume", "overwrite"]
 

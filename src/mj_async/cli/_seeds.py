@@ -8,11 +8,11 @@ from typing import NoReturn
 
 from mj_async import errors
 
-from ._exit import run
 from ._ids import Ids
 from ._options import Connection, Source, TaskId, connections_for
 from ._seed_file import Mode, SeedFile
 from ._seed_run import SeedRun
+from .output._exit import run
 
 
 def seeds(  # noqa: PLR0913  # options

@@ -8,11 +8,11 @@ import anyio
 
 from mj_async import AsyncMJClient, Polling, Task, errors
 
-from ._exit import DONE, PARTLY, code_of, run
 from ._ids import Ids
 from ._options import Connection, Source, TaskId
 from ._report import Report
-from ._terminal import OutputError
+from .output._exit import DONE, PARTLY, code_of, run
+from .output._terminal import OutputError
 
 # A hundred lists a tick; the input waits, so that memory stays flat.
 _AT_ONCE = 10_000
