@@ -13,7 +13,7 @@ import pytest
 
 from mj_async import errors
 from mj_async._id_set import IdSet
-from mj_async.cli._seed_file import Mode, SeedFile
+from mj_async.cli.files._seed_file import Mode, SeedFile
 from mj_async.cli.output._terminal import OutputError
 
 LINE = json.dumps({"task_id": "1", "prompt": "小猪"}, ensure_ascii=False).encode() + b"\n"

@@ -15,8 +15,8 @@ from mj_async import AsyncMJClient, Dialect, errors
 from mj_async.distributed import JobProgress, SeedJob
 
 from ._cluster_view import ClusterView, rows_of
-from ._ids import Ids
 from ._report import OnInterrupt, Work, run_shown
+from .files._ids import Ids
 from .output._advice import told
 from .output._exit import DONE, PARTLY, code_of_end
 from .output._interrupt import run_async

@@ -6,9 +6,9 @@ from typing import NoReturn
 
 from mj_async import AsyncMJClient, TaskList, errors
 
-from ._ids import Ids
 from ._options import Connection, Source, TaskId
 from ._report import Report
+from .files._ids import Ids
 from .output._exit import DONE, PARTLY, run
 
 # Four calls of a hundred, which the client makes at once.

@@ -7,7 +7,7 @@ from typing import NoReturn
 from mj_async import AsyncMJClient, Task, errors
 
 from ._options import Connection, TaskId
-from ._seed_line import error_of
+from .files._seed_line import error_of
 from .output._exit import DONE, code_of, run
 from .output._interrupt import run_async
 from .output._rows import details_of

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from mj_async import Task, errors
 
-from ._ids import Ids
-from ._seed_line import error_of
+from .files._ids import Ids
+from .files._seed_line import error_of
 from .output._advice import told
 from .output._board import Board
 from .output._exit import PARTLY, code_of_end

@@ -14,9 +14,9 @@ from anyio import to_thread
 
 from mj_async import AsyncMJClient, SeedOutcome, errors
 
-from ._ids import Ids
 from ._report import OnInterrupt, run_shown
-from ._seed_file import SeedFile
+from .files._ids import Ids
+from .files._seed_file import SeedFile
 from .output._advice import told
 from .output._exit import DONE, PARTLY, code_of_end
 from .output._interrupt import run_async

@@ -8,10 +8,10 @@ from typing import NoReturn
 
 from mj_async import errors
 
-from ._ids import Ids
 from ._options import Connection, Source, TaskId, connections_for
-from ._seed_file import Mode, SeedFile
 from ._seed_run import SeedRun
+from .files._ids import Ids
+from .files._seed_file import Mode, SeedFile
 from .output._exit import run
 
 

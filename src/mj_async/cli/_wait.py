@@ -8,9 +8,9 @@ import anyio
 
 from mj_async import AsyncMJClient, Polling, Task, errors
 
-from ._ids import Ids
 from ._options import Connection, Source, TaskId
 from ._report import Report
+from .files._ids import Ids
 from .output._exit import DONE, PARTLY, code_of, run
 from .output._terminal import OutputError
 

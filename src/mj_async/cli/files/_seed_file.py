@@ -13,11 +13,11 @@ import attrs
 from mj_async import errors
 from mj_async._id_set import IdSet
 
+from ..output._terminal import OutputError
+from ..output._text import as_json
 from ._input import AS_BYTES, cannot
 from ._lock import lock
 from ._seed_line import read_line
-from .output._terminal import OutputError
-from .output._text import as_json
 
 Mode: TypeAlias = Literal["new", "resume", "overwrite"]
 

@@ -8,9 +8,9 @@ from typing import Self
 from mj_async import errors
 from mj_async._id_set import IdSet
 
+from ..output._terminal import say
 from ._id_reader import IdReader
 from ._input import Input
-from .output._terminal import say
 
 
 class Ids:
