@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mj_async.cli._gallery_page import LineError, Sheet, read_row, web_address, write_page
+from mj_async.cli.gallery._page import LineError, Sheet, read_row, web_address, write_page
 
 NAMES = ("task_id", "seed", "source", "status", "prompt", "image_url")
 HOSTILE = (

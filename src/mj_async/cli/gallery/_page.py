@@ -171,7 +171,7 @@ def _joined(names: tuple[str, ...]) -> str:
 
 def _part(name: str) -> str:
     # Read as text: a carriage return would be in the hash, and not in what a browser hashes.
-    return files(__package__).joinpath("gallery", name).read_text(encoding="utf-8")
+    return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
