@@ -27,7 +27,7 @@ CLAIMED = [
 GROUPS = PYPROJECT["dependency-groups"]
 _EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 # Covered by the session of that name, which needs a Redis.
-DISTRIBUTED = "*/mj_async/distributed/*,*/mj_async/cli/_cluster*"
+DISTRIBUTED = "*/mj_async/distributed/*,*/mj_async/cli/commands/_cluster*"
 # What a few seconds of tests cover of everything.
 SMOKE = [
     "tests/test_house.py",

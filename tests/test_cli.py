@@ -15,8 +15,8 @@ import pytest
 from rich.console import Console
 
 from mj_async.cli import main
-from mj_async.cli._demo import Demo
 from mj_async.cli._version import versions
+from mj_async.cli.commands._demo import Demo
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mj_async.cli._gallery import gallery
+from mj_async.cli.commands._gallery import gallery
 
 LINE: dict[str, Any] = {
     "task_id": "1730621826053455",

@@ -13,7 +13,7 @@ import pytest
 from _commands import Ended, run, start
 from mj_async import Polling, errors
 from mj_async.cli._app import app
-from mj_async.cli._gateway import TASKS, guide
+from mj_async.cli.commands._gateway import TASKS, guide
 from mj_async.testing import FakeGateway
 
 BASE_URL, KEY = "http://127.0.0.1:8123", "sk-fake-gateway-key"

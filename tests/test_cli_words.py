@@ -14,8 +14,8 @@ from rich.console import Console
 
 from mj_async import Button, ImageSeed, SeedOutcome, Task, errors
 from mj_async.cli._app import without_values
-from mj_async.cli._seed_run import resuming
-from mj_async.cli._seeds import mode_of
+from mj_async.cli.commands._seed_run import resuming
+from mj_async.cli.commands._seeds import mode_of
 from mj_async.cli.files._seed_line import read_line
 from mj_async.cli.output._board import Board
 from mj_async.cli.output._exit import code_of, code_of_all, code_of_end

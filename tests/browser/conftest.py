@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from selenium.webdriver import Chrome
 
-from mj_async.cli._gallery import gallery
+from mj_async.cli.commands._gallery import gallery
 
 from ._images import Images, serve_images
 from ._lines import write_lines

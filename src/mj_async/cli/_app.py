@@ -8,8 +8,8 @@ from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError, Parameter
 
-from ._completion import Completion
 from ._version import versions
+from .commands._completion import Completion
 from .output._exit import PARTLY, USAGE
 from .output._terminal import ELSEWHERE, mute, say
 
@@ -21,16 +21,16 @@ app = App(
     default_parameter=Parameter(negative=()),
 )
 # By name: a command imports only what it needs itself, and so begins sooner.
-app.command("mj_async.cli._gallery:gallery")
-app.command("mj_async.cli._one:fetch")
-app.command("mj_async.cli._list:list_", name="list")
-app.command("mj_async.cli._one:seed")
-app.command("mj_async.cli._wait:wait")
-app.command("mj_async.cli._seeds:seeds")
-app.command("mj_async.cli._probe:probe")
-app.command("mj_async.cli._gateway:gateway")
-app.command("mj_async.cli._cluster:cluster")
-app.command("mj_async.cli._demo:demo")
+app.command("mj_async.cli.commands._gallery:gallery")
+app.command("mj_async.cli.commands._one:fetch")
+app.command("mj_async.cli.commands._list:list_", name="list")
+app.command("mj_async.cli.commands._one:seed")
+app.command("mj_async.cli.commands._wait:wait")
+app.command("mj_async.cli.commands._seeds:seeds")
+app.command("mj_async.cli.commands._probe:probe")
+app.command("mj_async.cli.commands._gateway:gateway")
+app.command("mj_async.cli.commands._cluster:cluster")
+app.command("mj_async.cli.commands._demo:demo")
 app.command(Completion(app).install, name="--install-completion")
 
 

@@ -8,11 +8,11 @@ from typing import NoReturn
 
 from mj_async import errors
 
-from ._options import Connection, Source, TaskId, connections_for
+from .._options import Connection, Source, TaskId, connections_for
+from ..files._ids import Ids
+from ..files._seed_file import Mode, SeedFile
+from ..output._exit import run
 from ._seed_run import SeedRun
-from .files._ids import Ids
-from .files._seed_file import Mode, SeedFile
-from .output._exit import run
 
 
 def seeds(  # noqa: PLR0913  # options

@@ -10,7 +10,11 @@ from rich.text import Text
 
 from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
 
-from ._options import Connection
+from .._options import Connection
+from ..output._advice import told
+from ..output._exit import DONE, PARTLY, code_of_end, run
+from ..output._interrupt import run_async
+from ..output._terminal import Terminal, say
 from ._probe_words import (
     Row,
     as_lines,
@@ -24,10 +28,6 @@ from ._probe_words import (
     words_of_unknown,
 )
 from ._report import run_shown
-from .output._advice import told
-from .output._exit import DONE, PARTLY, code_of_end, run
-from .output._interrupt import run_async
-from .output._terminal import Terminal, say
 
 SeedForm: TypeAlias = Literal["path", "multipart"]
 

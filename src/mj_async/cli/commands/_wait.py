@@ -8,11 +8,11 @@ import anyio
 
 from mj_async import AsyncMJClient, Polling, Task, errors
 
-from ._options import Connection, Source, TaskId
+from .._options import Connection, Source, TaskId
+from ..files._ids import Ids
+from ..output._exit import DONE, PARTLY, code_of, run
+from ..output._terminal import OutputError
 from ._report import Report
-from .files._ids import Ids
-from .output._exit import DONE, PARTLY, code_of, run
-from .output._terminal import OutputError
 
 # A hundred lists a tick; the input waits, so that memory stays flat.
 _AT_ONCE = 10_000

@@ -10,8 +10,8 @@ from cyclopts import App
 
 from mj_async import errors
 
-from .output._exit import DONE, run
-from .output._terminal import OutputError, Terminal
+from ..output._exit import DONE, run
+from ..output._terminal import OutputError, Terminal
 
 Shell: TypeAlias = Literal["bash", "zsh", "fish"]
 

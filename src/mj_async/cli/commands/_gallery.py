@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 from cyclopts import Parameter
 
-from .gallery._page import LineError, Sheet, read_row, write_page
+from ..gallery._page import LineError, Sheet, read_row, write_page
 
 _MEND = "give what it wrote, or take that line out"
 _KILO, _MEGA = 1_000, 1_000_000

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from mj_async.distributed import JobProgress
 
-from .output._bar import bar_of
-from .output._text import as_duration
+from ..output._bar import bar_of
+from ..output._text import as_duration
 
 
 def counts_of(progress: JobProgress) -> str:

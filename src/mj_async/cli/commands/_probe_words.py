@@ -9,8 +9,8 @@ from rich.table import Table
 
 from mj_async import Dialect, errors
 
-from .output._advice import told
-from .output._text import clean
+from ..output._advice import told
+from ..output._text import clean
 
 Row: TypeAlias = tuple[str, str]
 

@@ -12,8 +12,8 @@ from cyclopts import App, Parameter
 
 from mj_async import errors
 
-from ._options import Connection, Source, TaskId, connections_for
-from .output._exit import run
+from .._options import Connection, Source, TaskId, connections_for
+from ..output._exit import run
 
 if TYPE_CHECKING:
     from mj_async.distributed import SeedJob

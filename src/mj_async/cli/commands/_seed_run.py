@@ -14,14 +14,14 @@ from anyio import to_thread
 
 from mj_async import AsyncMJClient, SeedOutcome, errors
 
+from ..files._ids import Ids
+from ..files._seed_file import SeedFile
+from ..output._advice import told
+from ..output._exit import DONE, PARTLY, code_of_end
+from ..output._interrupt import run_async
+from ..output._seed_count import SeedCount
+from ..output._terminal import OutputError, Terminal, say
 from ._report import OnInterrupt, run_shown
-from .files._ids import Ids
-from .files._seed_file import SeedFile
-from .output._advice import told
-from .output._exit import DONE, PARTLY, code_of_end
-from .output._interrupt import run_async
-from .output._seed_count import SeedCount
-from .output._terminal import OutputError, Terminal, say
 
 LookUp: TypeAlias = Callable[[Ids], AbstractAsyncContextManager[AsyncIterator[SeedOutcome]]]
 

@@ -14,13 +14,13 @@ import attrs
 from mj_async import AsyncMJClient, Dialect, errors
 from mj_async.distributed import JobProgress, SeedJob
 
+from ..files._ids import Ids
+from ..output._advice import told
+from ..output._exit import DONE, PARTLY, code_of_end
+from ..output._interrupt import run_async
+from ..output._terminal import OutputError, Terminal, say
 from ._cluster_view import ClusterView, rows_of
 from ._report import OnInterrupt, Work, run_shown
-from .files._ids import Ids
-from .output._advice import told
-from .output._exit import DONE, PARTLY, code_of_end
-from .output._interrupt import run_async
-from .output._terminal import OutputError, Terminal, say
 
 _LOOK_EVERY = 1.0
 _PATIENCE = 15.0

@@ -12,14 +12,14 @@ from rich.text import Text
 
 from mj_async import Task, errors
 
-from .files._ids import Ids
-from .files._seed_line import error_of
-from .output._advice import told
-from .output._board import Board
-from .output._exit import PARTLY, code_of_end
-from .output._interrupt import run_async
-from .output._rows import row_of, status_of
-from .output._terminal import OutputError, Terminal, View, say
+from ..files._ids import Ids
+from ..files._seed_line import error_of
+from ..output._advice import told
+from ..output._board import Board
+from ..output._exit import PARTLY, code_of_end
+from ..output._interrupt import run_async
+from ..output._rows import row_of, status_of
+from ..output._terminal import OutputError, Terminal, View, say
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 

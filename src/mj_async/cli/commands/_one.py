@@ -6,12 +6,12 @@ from typing import NoReturn
 
 from mj_async import AsyncMJClient, Task, errors
 
-from ._options import Connection, TaskId
-from .files._seed_line import error_of
-from .output._exit import DONE, code_of, run
-from .output._interrupt import run_async
-from .output._rows import details_of
-from .output._terminal import Terminal
+from .._options import Connection, TaskId
+from ..files._seed_line import error_of
+from ..output._exit import DONE, code_of, run
+from ..output._interrupt import run_async
+from ..output._rows import details_of
+from ..output._terminal import Terminal
 
 
 def fetch(

@@ -6,10 +6,10 @@ from typing import NoReturn
 
 from mj_async import AsyncMJClient, TaskList, errors
 
-from ._options import Connection, Source, TaskId
+from .._options import Connection, Source, TaskId
+from ..files._ids import Ids
+from ..output._exit import DONE, PARTLY, run
 from ._report import Report
-from .files._ids import Ids
-from .output._exit import DONE, PARTLY, run
 
 # Four calls of a hundred, which the client makes at once.
 _AT_ONCE = 400
