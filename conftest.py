@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-pytest_plugins = ["_command_fixtures"]
+pytest_plugins = ["cli._command_fixtures"]
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from _commands import COMMAND, Ended
+from cli._commands import COMMAND, Ended
 
 # Without the notes of coverage, which a killed process cannot write anyhow.
 UNMEASURED = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}

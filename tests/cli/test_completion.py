@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from _commands import Ended
+from ._commands import Ended
 
 Call = Callable[..., Ended]
 

@@ -1,6 +1,6 @@
 """`mj-async seeds`, killed and cut off at random points and resumed each time.
 
-Three kills unless `MJ_KILLS` says otherwise: MJ_KILLS=20 python -m pytest tests/test_cli_kill.py
+Three kills unless `MJ_KILLS` says otherwise: MJ_KILLS=20 python -m pytest tests/cli/test_kill.py
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from subprocess import DEVNULL, Popen
 
 import pytest
 
-from _commands import DONE, start
 from mj_async.testing import FakeGateway
+
+from ._commands import DONE, start
 
 KILLS = int(os.environ.get("MJ_KILLS", "3"))
 COUNT = 240

@@ -15,8 +15,9 @@ from subprocess import PIPE
 
 import pytest
 
-from _commands import COMMAND, DONE, Ended, run, run_redirected, start
 from mj_async.testing import FakeGateway, FakeRequest
+
+from ._commands import COMMAND, DONE, Ended, run, run_redirected, start
 
 Call = Callable[..., Ended]
 Serve = Callable[[FakeGateway], str]

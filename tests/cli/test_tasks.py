@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from _commands import DONE, Ended, run
 from mj_async import parse_task
 from mj_async.testing import FakeGateway
+
+from ._commands import DONE, Ended, run
 
 Call = Callable[..., Ended]
 Serve = Callable[[FakeGateway], str]

@@ -18,9 +18,10 @@ import anyio
 import pytest
 from rich.text import Text
 
-from _commands import COMMAND, DONE, on_terminal, run, run_redirected, start
 from mj_async.cli.output._terminal import Terminal, say
 from mj_async.testing import FakeGateway
+
+from ._commands import COMMAND, DONE, on_terminal, run, run_redirected, start
 
 Serve = Callable[[FakeGateway], str]
 NOW = round(time.time() * 1000)

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from _commands import Ended, run, start
 from mj_async import Polling, errors
 from mj_async.cli._app import app
 from mj_async.cli.commands._gateway import TASKS, guide
 from mj_async.testing import FakeGateway
+
+from ._commands import Ended, run, start
 
 BASE_URL, KEY = "http://127.0.0.1:8123", "sk-fake-gateway-key"
 

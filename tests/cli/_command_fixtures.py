@@ -9,9 +9,10 @@ from contextlib import ExitStack
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from _commands import Ended
 from mj_async.cli import main
 from mj_async.testing import FakeGateway
+
+from ._commands import Ended
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from _commands import DONE, Ended, run
 from mj_async.testing import FakeGateway
+
+from ._commands import DONE, Ended, run
 
 Call = Callable[..., Ended]
 Serve = Callable[[FakeGateway], str]

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from _commands import Ended, on_terminal, run_redirected
 from _sockets import Connection, RawServer
 from mj_async import Dialect, errors
 from mj_async.cli.commands._probe_words import as_options, as_python, words_of_ids, words_of_unknown
 from mj_async.testing import FakeGateway
+
+from ._commands import Ended, on_terminal, run_redirected
 
 Call = Callable[..., Ended]
 Serve = Callable[[FakeGateway], str]
