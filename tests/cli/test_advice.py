@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mj_async import errors
-from mj_async.cli.output._advice import told
+from mj_async.cli.output._hints import told
 
 KEY = "check the key (MJ_API_KEY or --api-key-file)"
 ADDRESS = "check --base-url (MJ_BASE_URL)"

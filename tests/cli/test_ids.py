@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from mj_async import AsyncMJClient, errors
 from mj_async._id_set import IdSet
-from mj_async.cli.files._id_reader import IdReader
-from mj_async.cli.files._ids import Ids
+from mj_async.cli.files._ids import IdReader, Ids
 from mj_async.cli.files._input import Input
 
 CLIENT = AsyncMJClient("sk-key", base_url="https://gateway.test")

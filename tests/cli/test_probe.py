@@ -10,7 +10,7 @@ import pytest
 
 from _sockets import Connection, RawServer
 from mj_async import Dialect, errors
-from mj_async.cli.commands._probe_words import as_options, as_python, words_of_ids, words_of_unknown
+from mj_async.cli.commands._probe import as_options, as_python, words_of_ids, words_of_unknown
 from mj_async.testing import FakeGateway
 
 from ._commands import Ended, on_terminal, run_redirected

@@ -326,7 +326,7 @@ def test_an_ignored_interrupt_is_ignored(tmp_path: Path) -> None:
 
 CANCELLED = """
 import asyncio, os, signal
-from mj_async.cli.output._interrupt import run_async
+from mj_async.cli.output._run import run_async
 
 async def work():
     if {by_signal}:

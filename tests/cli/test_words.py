@@ -14,14 +14,11 @@ from rich.console import Console
 
 from mj_async import Button, ImageSeed, SeedOutcome, Task, errors
 from mj_async.cli._app import without_values
-from mj_async.cli.commands._seed_run import resuming
-from mj_async.cli.commands._seeds import mode_of
-from mj_async.cli.files._seed_line import read_line
-from mj_async.cli.output._board import Board
-from mj_async.cli.output._exit import code_of, code_of_all, code_of_end
-from mj_async.cli.output._pace import Pace
+from mj_async.cli.commands._seeds import mode_of, resuming
+from mj_async.cli.files._seed_file import read_line
+from mj_async.cli.output._exit_codes import code_of, code_of_all, code_of_end
+from mj_async.cli.output._progress import Board, Pace, SeedCount, word_of
 from mj_async.cli.output._rows import details_of, row_of
-from mj_async.cli.output._seed_count import SeedCount, word_of
 from mj_async.cli.output._terminal import OutputError
 from mj_async.cli.output._text import as_duration, as_json, clean
 

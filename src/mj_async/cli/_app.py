@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from ._version import versions
 from .commands._completion import Completion
-from .output._exit import PARTLY, USAGE
+from .output._exit_codes import PARTLY, USAGE
 from .output._terminal import ELSEWHERE, mute, say
 
 app = App(
@@ -22,9 +22,9 @@ app = App(
 )
 # By name: a command imports only what it needs itself, and so begins sooner.
 app.command("mj_async.cli.commands._gallery:gallery")
-app.command("mj_async.cli.commands._one:fetch")
+app.command("mj_async.cli.commands._fetch:fetch")
 app.command("mj_async.cli.commands._list:list_", name="list")
-app.command("mj_async.cli.commands._one:seed")
+app.command("mj_async.cli.commands._seed:seed")
 app.command("mj_async.cli.commands._wait:wait")
 app.command("mj_async.cli.commands._seeds:seeds")
 app.command("mj_async.cli.commands._probe:probe")

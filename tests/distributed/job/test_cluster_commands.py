@@ -16,7 +16,7 @@ import pytest
 
 from cli._commands import Ended, on_terminal
 from distributed._redis_server import RedisServer, free_port
-from mj_async.cli.commands._cluster_view import ClusterView, counts_of, rows_of, speed_of, total_of
+from mj_async.cli.commands._cluster_runs import ClusterView, counts_of, rows_of, speed_of, total_of
 from mj_async.distributed import JobProgress
 from mj_async.testing import FakeGateway
 

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from mj_async import errors
 
 from .._options import Connection, Source, TaskId, connections_for
-from ..output._exit import run
+from ..output._run import run
 
 if TYPE_CHECKING:
     from mj_async.distributed import SeedJob
@@ -89,7 +89,7 @@ def submit(  # options
             raise errors.ConfigurationError(
                 "--dead sends ids of the job again, and takes none; next: give one or the other"
             )
-        from ._cluster_run import send_again, submit_all  # noqa: PLC0415  # it needs streaq
+        from ._cluster_runs import send_again, submit_all  # noqa: PLC0415  # it needs streaq
 
         return send_again(job) if dead else submit_all(job, task_ids, source)
 
@@ -126,7 +126,7 @@ def work(  # noqa: PLR0913  # options
         job = shared.job(name, lease=lease)
         from mj_async.distributed import SharedGate  # noqa: PLC0415  # it needs streaq
 
-        from ._cluster_run import work_on  # noqa: PLC0415  # it needs streaq
+        from ._cluster_runs import work_on  # noqa: PLC0415  # it needs streaq
 
         # All who need no key share a gate, too.
         api_key = "none" if connection.auth == "none" else connection.read_key()
@@ -156,7 +156,7 @@ def collect(
 
     def begin() -> int:
         job = shared.job(name)
-        from ._cluster_run import collect_all  # noqa: PLC0415  # it needs streaq
+        from ._cluster_runs import collect_all  # noqa: PLC0415  # it needs streaq
 
         return collect_all(job, directory)
 
@@ -183,7 +183,7 @@ def status(
 
     def begin() -> int:
         job = shared.job(name)
-        from ._cluster_run import show_status  # noqa: PLC0415  # it needs streaq
+        from ._cluster_runs import show_status  # noqa: PLC0415  # it needs streaq
 
         return show_status(job, watch=watch, as_json=json)
 

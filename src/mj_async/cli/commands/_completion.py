@@ -10,7 +10,8 @@ from cyclopts import App
 
 from mj_async import errors
 
-from ..output._exit import DONE, run
+from ..output._exit_codes import DONE
+from ..output._run import run
 from ..output._terminal import OutputError, Terminal
 
 Shell: TypeAlias = Literal["bash", "zsh", "fish"]

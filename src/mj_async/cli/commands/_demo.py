@@ -14,8 +14,7 @@ from rich.table import Table
 from mj_async import AsyncMJClient, Polling, Task
 from mj_async.testing import FakeGateway
 
-from ..output._exit import run
-from ..output._interrupt import run_async
+from ..output._run import run, run_async
 
 # The task of the published documents, and the times of its example.
 EXAMPLE_ID = "1730621826053455"

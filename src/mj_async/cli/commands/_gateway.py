@@ -12,8 +12,7 @@ import anyio
 from mj_async import errors
 from mj_async.testing import FakeGateway
 
-from ..output._exit import run
-from ..output._interrupt import run_async
+from ..output._run import run, run_async
 from ..output._terminal import Terminal, say
 
 DialectName: TypeAlias = Literal["newapi", "onehub", "java", "csharp", "documented"]

@@ -8,8 +8,9 @@ from mj_async import AsyncMJClient, TaskList, errors
 
 from .._options import Connection, Source, TaskId
 from ..files._ids import Ids
-from ..output._exit import DONE, PARTLY, run
-from ._report import Report
+from ..output._exit_codes import DONE, PARTLY
+from ..output._run import run
+from ._task_report import Report
 
 # Four calls of a hundred, which the client makes at once.
 _AT_ONCE = 400

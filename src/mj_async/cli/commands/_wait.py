@@ -10,9 +10,10 @@ from mj_async import AsyncMJClient, Polling, Task, errors
 
 from .._options import Connection, Source, TaskId
 from ..files._ids import Ids
-from ..output._exit import DONE, PARTLY, code_of, run
+from ..output._exit_codes import DONE, PARTLY, code_of
+from ..output._run import run
 from ..output._terminal import OutputError
-from ._report import Report
+from ._task_report import Report
 
 # A hundred lists a tick; the input waits, so that memory stays flat.
 _AT_ONCE = 10_000

@@ -1,11 +1,13 @@
-"""The file that `mj-async seeds` writes: whole lines, that a later run goes on with."""
+"""The file that `mj-async seeds` writes: whole lines, one writer, resumable."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, Literal, Self, TypeAlias
 
 import attrs
@@ -16,8 +18,6 @@ from mj_async._id_set import IdSet
 from ..output._terminal import OutputError
 from ..output._text import as_json
 from ._input import AS_BYTES, cannot
-from ._lock import lock
-from ._seed_line import read_line
 
 Mode: TypeAlias = Literal["new", "resume", "overwrite"]
 
@@ -209,3 +209,50 @@ def _is_torn(line: bytes) -> bool:
     """
     ended = line.endswith(b"\n") or len(line) == _LONGEST_LINE
     return not ended and (line.startswith(b"{") or not line.strip(b"\0"))
+
+
+def read_line(line: bytes) -> tuple[str, bool] | None:
+    """Give the id that a line is about, and whether it has a seed; None for no line of ours."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):  # no UTF-8 is a ValueError, too
+        return None
+    task_id = value.get("task_id") if isinstance(value, dict) else None
+    if not isinstance(task_id, str) or not task_id:
+        return None
+    return task_id, value.get("error") is None
+
+
+# Beyond any line, for on Windows nobody else can read what is locked.
+_FAR = 2**40
+_HELD = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
+
+
+def lock(file: int) -> bool:
+    """Lock an open file for this process.
+
+    Returns:
+        False where another process holds it. True where it is ours now, and where neither this
+        system nor its file system (some of the network's) has locks.
+    """
+    for name, take in (("fcntl", _take_on_posix), ("msvcrt", _take_on_windows)):
+        with suppress(ImportError):
+            module = import_module(name)
+            try:
+                take(module, file)
+            except OSError as error:
+                return error.errno not in _HELD
+            return True
+    return True
+
+
+def _take_on_posix(fcntl: Any, file: int) -> None:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _take_on_windows(msvcrt: Any, file: int) -> None:
+    os.lseek(file, _FAR, os.SEEK_SET)
+    try:
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    finally:
+        os.lseek(file, 0, os.SEEK_SET)

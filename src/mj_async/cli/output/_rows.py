@@ -1,4 +1,4 @@
-"""PURE: a task in one line, and in several."""
+"""PURE: a task as one line, as several, and its error as JSON."""
 
 from __future__ import annotations
 
@@ -87,3 +87,8 @@ def details_of(task: Task) -> list[Text]:
 
 def _when(time: datetime | None) -> str:
     return "" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def error_of(error: errors.MJError) -> dict[str, str]:
+    """Give an error as a machine reads it."""
+    return {"type": type(error).__name__, "message": str(error)}

@@ -1,8 +1,8 @@
-"""The runs of `mj-async cluster`: each shows how the whole job stands while it does its part."""
+"""The work of `mj-async cluster`. It needs streaq, so `_cluster` imports it late."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -10,17 +10,19 @@ from typing import Any, Self
 
 import anyio
 import attrs
+from rich.console import RenderableType
+from rich.text import Text
 
 from mj_async import AsyncMJClient, Dialect, errors
 from mj_async.distributed import JobProgress, SeedJob
 
 from ..files._ids import Ids
-from ..output._advice import told
-from ..output._exit import DONE, PARTLY, code_of_end
-from ..output._interrupt import run_async
+from ..output._exit_codes import DONE, PARTLY, code_of_end
+from ..output._hints import told
+from ..output._progress import bar_of
+from ..output._run import OnInterrupt, Work, run_async, run_shown
 from ..output._terminal import OutputError, Terminal, say
-from ._cluster_view import ClusterView, rows_of
-from ._report import OnInterrupt, Work, run_shown
+from ..output._text import as_duration
 
 _LOOK_EVERY = 1.0
 _PATIENCE = 15.0
@@ -166,3 +168,69 @@ async def _watch(job: SeedJob) -> None:
         except errors.MJError:  # Redis may be started again meanwhile
             if anyio.current_time() - heard_at > _PATIENCE:
                 raise
+
+
+def counts_of(progress: JobProgress) -> str:
+    """PURE: give the counts that are not zero, in one line."""
+    found = {
+        "collected": progress.collected,
+        "running": progress.running,
+        "without a seed": progress.seedless,
+        "dead": progress.dead,
+    }
+    workers = "1 worker" if progress.workers == 1 else f"{progress.workers} workers"
+    return ", ".join([*(f"{word} {count}" for word, count in found.items() if count), workers])
+
+
+def speed_of(progress: JobProgress) -> str:
+    """PURE: give the rate, and the time left where anybody can know it."""
+    rate = f"{progress.per_second:.1f}/s"
+    left = progress.total - progress.done - progress.dead
+    if not progress.complete or not progress.per_second or not left:
+        return rate
+    return f"{rate}, {as_duration(left / progress.per_second)} left"
+
+
+def total_of(progress: JobProgress) -> str:
+    """PURE: give how many ids there are; a plus where more will be submitted."""
+    return f"{progress.total}{'' if progress.complete else '+'}"
+
+
+def rows_of(name: str, progress: JobProgress) -> Iterator[tuple[str, str]]:
+    """PURE: give what `status` shows, in rows."""
+    yield "job", name
+    yield "ids", f"{progress.total} {'' if progress.complete else '(more are being submitted)'}"
+    yield "done", f"{progress.done} ({speed_of(progress)})"
+    yield "collected", str(progress.collected)
+    yield "without a seed", str(progress.seedless)
+    yield "running", str(progress.running)
+    yield "dead", str(progress.dead)
+    yield "workers", str(progress.workers)
+
+
+@attrs.define
+class ClusterView:
+    """What was last heard of a job.
+
+    Args:
+        name: The job's.
+        progress: None before anything was heard.
+    """
+
+    name: str
+    progress: JobProgress | None = None
+
+    def speak(self) -> str:
+        """Tell in one line how far it has come."""
+        if self.progress is None:
+            return f"waiting: nobody has submitted {self.name} yet"
+        done = f"{self.progress.done} of {total_of(self.progress)}"
+        return f"{done}, {speed_of(self.progress)}: {counts_of(self.progress)}"
+
+    def draw(self, width: int, height: int) -> RenderableType:  # noqa: ARG002  # it is low
+        """Draw a bar with the rate beside it, and the counts below."""
+        if self.progress is None:
+            return Text(self.speak())
+        done = self.progress.done
+        beside = f"{done}/{total_of(self.progress)} {speed_of(self.progress)}"
+        return bar_of(done, self.progress.total or None, beside, counts_of(self.progress))

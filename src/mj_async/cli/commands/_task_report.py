@@ -1,75 +1,21 @@
-"""What becomes of each id: a line on stdout, a count, and a share of the exit code."""
+"""The report of `list` and `wait`: a row for each id, totals, and the exit code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
 
-import anyio
 import attrs
 from rich.text import Text
 
 from mj_async import Task, errors
 
 from ..files._ids import Ids
-from ..files._seed_line import error_of
-from ..output._advice import told
-from ..output._board import Board
-from ..output._exit import PARTLY, code_of_end
-from ..output._interrupt import run_async
-from ..output._rows import row_of, status_of
-from ..output._terminal import OutputError, Terminal, View, say
-
-Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
-
-
-async def run_shown(
-    terminal: Terminal,
-    view: View,
-    work: Work,
-    *beside: Work,
-) -> Exception | None:
-    """Do the work while its view is shown.
-
-    Args:
-        terminal: Where.
-        view: What.
-        work: Ends, or raises what has ended it before its time.
-        beside: What is done until then.
-
-    Returns:
-        What ended it before its time, or None.
-    """
-    async with anyio.create_task_group() as group:
-        group.start_soon(terminal.show, view)
-        for one in beside:
-            group.start_soon(one)
-        try:
-            await work()
-        except (errors.MJError, OutputError) as error:
-            return error
-        finally:
-            group.cancel_scope.cancel()
-    return None
-
-
-@attrs.frozen
-class OnInterrupt:
-    """Tells how far a run has come when it is interrupted, on its way out.
-
-    Args:
-        tell: Tells it.
-    """
-
-    tell: Callable[[], None]
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
-        if kind is KeyboardInterrupt:
-            self.tell()
+from ..output._exit_codes import PARTLY, code_of_end
+from ..output._hints import told
+from ..output._progress import Board
+from ..output._rows import error_of, row_of, status_of
+from ..output._run import OnInterrupt, Work, run_async, run_shown
+from ..output._terminal import OutputError, Terminal, say
 
 
 @attrs.define

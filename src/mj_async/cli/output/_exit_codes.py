@@ -1,16 +1,12 @@
-"""How a command ends: its exit code, and one line in place of a traceback."""
+"""PURE: the exit code of a command."""
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Callable, Iterable
-from typing import NoReturn
+from collections.abc import Iterable
 
 from mj_async import errors
 
-from ._advice import root_of, told
-from ._terminal import OutputError, say
+from ._hints import root_of
 
 DONE, PARTLY, USAGE, GATEWAY = 0, 1, 2, 3
 
@@ -52,27 +48,3 @@ def code_of_end(error: Exception | None, codes: Iterable[int]) -> int:
     if isinstance(error, errors.MJError):
         return code_of(error)
     return code_of_all(codes) if error is None else PARTLY
-
-
-class _OneLine:
-    """Ends the process with one line on stderr, where it would end with a traceback."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, errors.MJError | OutputError):
-            say(told(error))
-            sys.exit(code_of_end(error, ()))
-        if isinstance(error, KeyboardInterrupt):
-            # Everything is said and written; a further one would only spoil the exit code.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def run(work: Callable[[], int]) -> NoReturn:
-    """Do a command's work, and end the process with its exit code.
-
-    An interrupt ends it with 130, which cyclopts sees to.
-    """
-    with _OneLine():
-        sys.exit(work())

@@ -1,17 +1,27 @@
-"""Ctrl-C: the first ends a run in order, and whoever is impatient does not break that order."""
+"""Run a command's work: show its progress, end in order on Ctrl-C, exit with a code."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import anyio
 import attrs
+
+from mj_async import errors
+
+from ._exit_codes import code_of_end
+from ._hints import told
+from ._terminal import OutputError, Terminal, View, say
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
 
 T = TypeVar("T")
 
@@ -78,3 +88,75 @@ def run_async(work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T
         if interrupts.began_to_end is None:
             raise
         raise KeyboardInterrupt from None
+
+
+async def run_shown(
+    terminal: Terminal,
+    view: View,
+    work: Work,
+    *beside: Work,
+) -> Exception | None:
+    """Do the work while its view is shown.
+
+    Args:
+        terminal: Where.
+        view: What.
+        work: Ends, or raises what has ended it before its time.
+        beside: What is done until then.
+
+    Returns:
+        What ended it before its time, or None.
+    """
+    async with anyio.create_task_group() as group:
+        group.start_soon(terminal.show, view)
+        for one in beside:
+            group.start_soon(one)
+        try:
+            await work()
+        except (errors.MJError, OutputError) as error:
+            return error
+        finally:
+            group.cancel_scope.cancel()
+    return None
+
+
+@attrs.frozen
+class OnInterrupt:
+    """Tells how far a run has come when it is interrupted, on its way out.
+
+    Args:
+        tell: Tells it.
+    """
+
+    tell: Callable[[], None]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
+        if kind is KeyboardInterrupt:
+            self.tell()
+
+
+class _OneLine:
+    """Ends the process with one line on stderr, where it would end with a traceback."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, errors.MJError | OutputError):
+            say(told(error))
+            sys.exit(code_of_end(error, ()))
+        if isinstance(error, KeyboardInterrupt):
+            # Everything is said and written; a further one would only spoil the exit code.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run(work: Callable[[], int]) -> NoReturn:
+    """Do a command's work, and end the process with its exit code.
+
+    An interrupt ends it with 130, which cyclopts sees to.
+    """
+    with _OneLine():
+        sys.exit(work())

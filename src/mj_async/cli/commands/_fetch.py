@@ -1,4 +1,4 @@
-"""`mj-async fetch` and `mj-async seed`: one request about one task."""
+"""`mj-async fetch`: one task as it is now."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import NoReturn
 from mj_async import AsyncMJClient, Task, errors
 
 from .._options import Connection, TaskId
-from ..files._seed_line import error_of
-from ..output._exit import DONE, code_of, run
-from ..output._interrupt import run_async
-from ..output._rows import details_of
+from ..output._exit_codes import DONE, code_of
+from ..output._rows import details_of, error_of
+from ..output._run import run, run_async
 from ..output._terminal import Terminal
 
 
@@ -53,22 +52,3 @@ def _show(terminal: Terminal, task: Task, *, json: bool) -> None:
         return
     for line in details_of(task):
         terminal.put(line)
-
-
-def seed(task_id: TaskId, /, *, connection: Connection = Connection()) -> NoReturn:  # noqa: B008
-    """Print the seed of a finished task's image, and nothing else.
-
-    Args:
-        task_id: The task's id.
-        connection: How the gateway is reached.
-    """
-    run(lambda: run_async(_seed, task_id, connection.client()))
-
-
-async def _seed(task_id: str, client: AsyncMJClient) -> int:
-    async with client:
-        found = await client.image_seed(task_id)
-    if found.seed is None:  # the documented answer: a task, without one
-        raise errors.SeedUnavailableError(task_id=task_id, task=found.task)
-    Terminal().put(found.seed)
-    return DONE
