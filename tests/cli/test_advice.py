@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mj_async import errors
-from mj_async.cli.output._hints import told
+from mj_async.cli.output._hints import format_error
 
 KEY = "check the key (MJ_API_KEY or --api-key-file)"
 ADDRESS = "check --base-url (MJ_BASE_URL)"
@@ -63,7 +63,7 @@ PROXY = "give http://host:port there, or unset it"
 )
 def test_what_to_do_next(error: errors.MJError, step: str) -> None:
     """It stands behind what the library says."""
-    assert f"{error}; next: {step}" == told(error)
+    assert f"{error}; next: {step}" == format_error(error)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +79,11 @@ def test_what_to_do_next(error: errors.MJError, step: str) -> None:
 )
 def test_what_says_it_itself(error: Exception) -> None:
     """Nothing is said twice."""
-    assert str(error) == told(error)
+    assert str(error) == format_error(error)
 
 
 def test_a_probe_does_not_advise_a_probe() -> None:
     """What it would say is what it has just found."""
     for kind in (errors.AuthenticationError, errors.UnsupportedError):
-        assert "mj-async probe" in told(kind())
-        assert "mj-async probe" not in told(kind(), by_probe=True)
+        assert "mj-async probe" in format_error(kind())
+        assert "mj-async probe" not in format_error(kind(), by_probe=True)

@@ -13,7 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mj_async.cli.gallery._page import LineError, Sheet, read_row, web_address, write_page
+from mj_async.cli.gallery._page import (
+    GalleryRows,
+    LineError,
+    http_url_or_none,
+    parse_row,
+    render_page,
+)
 
 NAMES = ("task_id", "seed", "source", "status", "prompt", "image_url")
 HOSTILE = (
@@ -53,10 +59,10 @@ class Page(HTMLParser):
         self.texts: list[str] = []
         self.policy = ""
         self._within = False
-        sheet = Sheet()
+        sheet = GalleryRows()
         for line in lines:
-            sheet.add(read_row(json.dumps(line).encode()))
-        self.feed("".join(write_page(sheet, name=name)))
+            sheet.add(parse_row(json.dumps(line).encode()))
+        self.feed("".join(render_page(sheet, name=name)))
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -100,7 +106,7 @@ def test_every_text_comes_back_and_nothing_else(line: dict[str, Any], name: str)
     sent = json.loads(json.dumps(line))  # which joins halves of pairs, as any reader does
     error = sent["error"] or {}
     expected = [sent.get(field) for field in NAMES] + [error.get("type"), error.get("message")]
-    expected[5] = web_address(expected[5])
+    expected[5] = http_url_or_none(expected[5])
 
     assert [expected] == page.rows
     assert PLAIN.structure == page.structure
@@ -109,8 +115,8 @@ def test_every_text_comes_back_and_nothing_else(line: dict[str, Any], name: str)
 @given(prompt=TEXTS)
 def test_the_source_shows_what_it_is(prompt: str) -> None:
     """No mark that turns text, ends a line or cannot be written stands in the page itself."""
-    sheet = Sheet()
-    sheet.add(read_row(json.dumps({"task_id": "1", "prompt": prompt}).encode()))
+    sheet = GalleryRows()
+    sheet.add(parse_row(json.dumps({"task_id": "1", "prompt": prompt}).encode()))
     (text,) = sheet
 
     assert not re.search(r"[<>&\x00-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff\ufeff]", text)
@@ -156,7 +162,7 @@ def test_the_page_asks_for_nothing() -> None:
 )
 def test_an_address_on_the_web_is_an_image(address: str) -> None:
     """An http or https address with a host is kept as it is."""
-    assert address == web_address(address)
+    assert address == http_url_or_none(address)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +192,7 @@ def test_an_address_on_the_web_is_an_image(address: str) -> None:
 )
 def test_any_other_address_is_no_image(address: str | None) -> None:
     """What is not an http or https address, or hides something, is never shown or linked."""
-    assert web_address(address) is None
+    assert http_url_or_none(address) is None
 
 
 @pytest.mark.parametrize(
@@ -211,14 +217,14 @@ def test_any_other_address_is_no_image(address: str | None) -> None:
 def test_another_line_is_refused(line: bytes, reason: str) -> None:
     """A line that `mj-async seeds` would not write is refused with what is wrong with it."""
     with pytest.raises(LineError, match=reason) as refused:
-        read_row(line)
+        parse_row(line)
 
     assert not refused.value.torn
 
 
 def test_a_line_may_begin_with_a_byte_order_mark() -> None:
     """A file that went through an editor on Windows is read, too."""
-    assert "1" == read_row(b'\xef\xbb\xbf{"task_id": "1"}\r\n').task_id
+    assert "1" == parse_row(b'\xef\xbb\xbf{"task_id": "1"}\r\n').task_id
 
 
 def test_of_an_id_the_last_line_is_kept() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from mj_async import Polling, errors
 from mj_async.cli._app import app
-from mj_async.cli.commands._gateway import TASKS, guide
+from mj_async.cli.commands._gateway import TASKS, shell_examples
 from mj_async.testing import FakeGateway
 
 from ._commands import Ended, run, start
@@ -78,7 +78,7 @@ def test_what_cannot_be_served_is_refused(
 
 def test_its_lines_can_be_pasted() -> None:
     """Each line is for a shell: the address, the key, and commands that there are."""
-    exports, commands = guide(BASE_URL, KEY)[:2], guide(BASE_URL, KEY)[2:]
+    exports, commands = shell_examples(BASE_URL, KEY)[:2], shell_examples(BASE_URL, KEY)[2:]
 
     assert [f"export MJ_BASE_URL={BASE_URL}", f"export MJ_API_KEY={KEY}"] == exports
     for line in commands:

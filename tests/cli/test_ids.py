@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mj_async import AsyncMJClient, errors
 from mj_async._id_set import IdSet
-from mj_async.cli.files._ids import IdReader, Ids
+from mj_async.cli.files._ids import IdParser, Ids
 from mj_async.cli.files._input import Input
 
 CLIENT = AsyncMJClient("sk-key", base_url="https://gateway.test")
@@ -25,7 +25,7 @@ FILE = "\ufeff# mine\n1\r\n\n  2 \n\t\n#3\n任务-4\n5".encode()
 
 def read(*chunks: bytes) -> list[str]:
     """Read chunks, and the end after them."""
-    reader = IdReader("ids", check)
+    reader = IdParser("ids", check)
     return [task_id for chunk in (*chunks, b"") for task_id in reader.feed(chunk)]
 
 
@@ -63,7 +63,7 @@ def test_no_bytes_are_no_ids() -> None:
 )
 def test_a_bad_line_is_refused_with_its_number(line: bytes, problem: str) -> None:
     """Those before it are given; skipped lines are counted, too."""
-    reader = IdReader("ids.txt", check)
+    reader = IdParser("ids.txt", check)
     found = reader.feed(b"\n# one\n1\n" + line + b"\n2\n")
 
     assert "1" == next(found)

@@ -10,7 +10,12 @@ import pytest
 
 from _sockets import Connection, RawServer
 from mj_async import Dialect, errors
-from mj_async.cli.commands._probe import as_options, as_python, words_of_ids, words_of_unknown
+from mj_async.cli.commands._probe import (
+    describe_ids,
+    describe_unknown_id,
+    dialect_as_options,
+    dialect_as_python,
+)
 from mj_async.testing import FakeGateway
 
 from ._commands import Ended, on_terminal, run_redirected
@@ -325,20 +330,22 @@ def test_a_seed_where_no_task_is(answer: Any, call: Call) -> None:
 
 def test_what_is_unknown_is_left_out() -> None:
     """What "auto" finds out anyway is in neither line."""
-    assert ("Dialect()", "") == (as_python(Dialect()), as_options(Dialect()))
-    assert "--auth none" == as_options(Dialect(auth="none"))
+    assert ("Dialect()", "") == (dialect_as_python(Dialect()), dialect_as_options(Dialect()))
+    assert "--auth none" == dialect_as_options(Dialect(auth="none"))
 
 
 def test_a_task_that_is_unknown_is_told_as_it_was() -> None:
     """Status, code and text, as far as there are some."""
     refusal = errors.TaskNotFoundError(status_code=404, code=3, description="不存在")
 
-    assert "HTTP 404, code 3: 不存在" == words_of_unknown(refusal)
-    assert "HTTP 404, an empty body" == words_of_unknown(errors.TaskNotFoundError(status_code=404))
+    assert "HTTP 404, code 3: 不存在" == describe_unknown_id(refusal)
+    assert "HTTP 404, an empty body" == describe_unknown_id(
+        errors.TaskNotFoundError(status_code=404)
+    )
 
 
 def test_an_upstream_that_has_no_list_is_not_the_gateway() -> None:
     """A refusal with a code comes from behind the gateway's own route."""
     relayed = errors.UnsupportedError(status_code=404, code=4)
 
-    assert words_of_ids("auto", relayed).startswith("not found out: ")
+    assert describe_ids("auto", relayed).startswith("not found out: ")

@@ -24,9 +24,9 @@ def resumed(path: Path) -> list[str]:
     """Resume a file, put one line into it, and name the ids out of 1, 2, 3 that it held."""
     done = IdSet()
     with SeedFile.open(str(path), "resume") as file:
-        file.read_done(done)
-        file.begin()
-        file.put({"task_id": "3"})
+        file.read_finished_ids(done)
+        file.start_writing()
+        file.write_line({"task_id": "3"})
     return [task_id for task_id in "123" if task_id in done]
 
 
@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_refused() -> None:
     with pytest.raises(
         errors.ConfigurationError, match=r"cannot read /proc/self/mem: Input/output"
     ):
-        file.read_done(IdSet())
+        file.read_finished_ids(IdSet())
     os.close(file.file)
 
 
@@ -132,9 +132,9 @@ def test_overwriting_waits_for_the_beginning(tmp_path: Path) -> None:
     path = tmp_path / "seeds"
     path.write_bytes(LINE)
     with SeedFile.open(str(path), "overwrite") as file:
-        file.read_done(IdSet())
+        file.read_finished_ids(IdSet())
         assert LINE == path.read_bytes()
-        file.begin()
+        file.start_writing()
         assert b"" == path.read_bytes()
     assert path.exists()
 
@@ -143,7 +143,7 @@ def test_overwriting_waits_for_the_beginning(tmp_path: Path) -> None:
 def test_a_file_made_in_vain_is_removed(tmp_path: Path, *, is_complete: bool) -> None:
     """It would be in the way of the next try; that of a run that had nothing to write stays."""
     with SeedFile.open(str(tmp_path / "seeds"), "new") as file:
-        file.begin()
+        file.start_writing()
         file.is_complete = is_complete
 
     assert is_complete == (tmp_path / "seeds").exists()
@@ -166,7 +166,7 @@ def test_two_cannot_write_one_file(tmp_path: Path, mode: Mode) -> None:
     """The second is refused before it touches anything; the lock ends with the first."""
     path = str(tmp_path / "seeds")
     with SeedFile.open(path, "new") as first:
-        first.put({"task_id": "1"})
+        first.write_line({"task_id": "1"})
         with pytest.raises(errors.ConfigurationError, match="another process is writing"):
             SeedFile.open(path, mode)
     assert b'{"task_id": "1"}\n' == (tmp_path / "seeds").read_bytes()
@@ -220,8 +220,8 @@ def test_what_has_no_disk_is_written_to(tmp_path: Path) -> None:
             SeedFile.open("/dev/null", "overwrite") as file,
             SeedFile.open("/dev/null", "overwrite"),
         ):
-            file.begin()
-            file.put({"task_id": "1"})
+            file.start_writing()
+            file.write_line({"task_id": "1"})
             file.sync()
     with pytest.raises(
         errors.ConfigurationError, match="cannot resume /dev/null: it is no regular"
@@ -232,10 +232,10 @@ def test_what_has_no_disk_is_written_to(tmp_path: Path) -> None:
 def test_a_full_disk_is_told() -> None:
     """The device that is always full says so."""
     file = SeedFile.open("/dev/full", "overwrite")
-    file.begin()
+    file.start_writing()
 
     with pytest.raises(OutputError, match=r"cannot write /dev/full: No space left on device"):
-        file.put({"task_id": "1"})
+        file.write_line({"task_id": "1"})
     os.close(file.file)
 
 
@@ -254,9 +254,9 @@ def test_a_write_that_is_cut_off_leaves_whole_lines(
 
     monkeypatch.setattr(os, "write", write_what_fits)
     with SeedFile.open(str(tmp_path / "seeds"), "new") as file:
-        file.put({"task_id": "1"})
+        file.write_line({"task_id": "1"})
         with pytest.raises(OutputError, match="No space left on device; its lines are kept"):
-            file.put({"task_id": "2"})
+            file.write_line({"task_id": "2"})
     assert b'{"task_id": "1"}\n' == (tmp_path / "seeds").read_bytes()
 
 
@@ -271,7 +271,7 @@ def test_what_cannot_be_cut_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         SeedFile.open(str(tmp_path / "seeds"), "resume") as file,
         pytest.raises(OutputError, match="Operation not permitted"),
     ):
-        file.begin()
+        file.start_writing()
 
 
 def test_what_does_not_reach_the_disk_is_told(
@@ -287,5 +287,5 @@ def test_what_does_not_reach_the_disk_is_told(
         pytest.raises(OutputError, match="Input/output error"),
         SeedFile.open(str(tmp_path / "seeds"), "new") as file,
     ):
-        file.put({"task_id": "1"})
+        file.write_line({"task_id": "1"})
     assert b'{"task_id": "1"}\n' == (tmp_path / "seeds").read_bytes()

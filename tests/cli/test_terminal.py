@@ -18,7 +18,7 @@ import anyio
 import pytest
 from rich.text import Text
 
-from mj_async.cli.output._terminal import Terminal, say
+from mj_async.cli.output._terminal import Terminal, echo_err
 from mj_async.testing import FakeGateway
 
 from ._commands import COMMAND, DONE, on_terminal, run, run_redirected, start
@@ -400,11 +400,11 @@ class Speaker:
     def __init__(self) -> None:
         self.spoken = 0
 
-    def draw(self, width: int, height: int) -> Text:
+    def render(self, width: int, height: int) -> Text:
         """Draw nothing much."""
         return Text(f"{width} x {height}")
 
-    def speak(self) -> str:
+    def summary(self) -> str:
         """Say a number."""
         self.spoken += 1
         return f"line {self.spoken}"
@@ -415,7 +415,7 @@ def test_elsewhere_a_line_is_written_now_and_then(capsys: pytest.CaptureFixture[
 
     async def show() -> None:
         with anyio.move_on_after(0.25):
-            await Terminal().show(Speaker(), speak_every=0.1)
+            await Terminal().show_progress(Speaker(), summary_interval=0.1)
 
     anyio.run(show)
 
@@ -477,7 +477,7 @@ def test_a_terminal_that_goes_away_ends_nothing(tmp_path: Path) -> None:
 
 def test_nothing_is_said_for_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """An empty text is no line; a long one stays one line."""
-    say("")
-    say("two\nlines")
+    echo_err("")
+    echo_err("two\nlines")
 
     assert "mj-async: two lines\n" == capsys.readouterr().err

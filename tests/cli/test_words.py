@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mj_async import Button, ImageSeed, SeedOutcome, Task, errors
-from mj_async.cli._app import without_values
-from mj_async.cli.commands._seeds import mode_of, resuming
-from mj_async.cli.files._seed_file import read_line
-from mj_async.cli.output._exit_codes import code_of, code_of_all, code_of_end
-from mj_async.cli.output._progress import Board, Pace, SeedCount, word_of
-from mj_async.cli.output._rows import details_of, row_of
+from mj_async.cli._app import redact_option_values
+from mj_async.cli.commands._seeds import output_mode, resume_command
+from mj_async.cli.files._seed_file import parse_seed_line
+from mj_async.cli.output._exit_codes import combine_exit_codes, exit_code_for, exit_code_of_run
+from mj_async.cli.output._progress import ProgressTable, RateMeter, SeedProgress, outcome_label
+from mj_async.cli.output._rows import task_details, task_row
 from mj_async.cli.output._terminal import OutputError
-from mj_async.cli.output._text import as_duration, as_json, clean
+from mj_async.cli.output._text import format_duration, sanitize, to_json_line
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 AGO = timedelta(seconds=41)
@@ -47,17 +47,17 @@ LATE = errors.WaitTimeoutError(task_id="1", task=RUNNING)
 )
 def test_text_cannot_steer_a_terminal(text: str, cleaned: str) -> None:
     """Control characters of all kinds become a space, and everything stays in one line."""
-    assert cleaned == clean(text)
+    assert cleaned == sanitize(text)
 
 
 @given(st.text())
 def test_json_reads_back_and_steers_nothing(text: str) -> None:
     """Whatever a gateway says is one line of valid JSON, which UTF-8 can carry."""
-    written = as_json({"prompt": text})
+    written = to_json_line({"prompt": text})
 
     assert {"prompt": text} == json.loads(written.encode())
-    assert written == clean(written)
-    assert as_json({"prompt": text}, ascii_only=True).isascii()
+    assert written == sanitize(written)
+    assert to_json_line({"prompt": text}, ascii_only=True).isascii()
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,14 @@ def test_json_reads_back_and_steers_nothing(text: str) -> None:
 )
 def test_times_are_short(seconds: float, shown: str) -> None:
     """A time has at most six characters."""
-    assert shown == as_duration(seconds)
+    assert shown == format_duration(seconds)
 
 
 def test_a_key_given_as_an_option_is_not_repeated() -> None:
     """A complaint names the option, and leaves its value out."""
-    said = without_values("Unknown option: --api-key=sk-1.", ["fetch", "--api-key=sk-1", "a=b"])
+    said = redact_option_values(
+        "Unknown option: --api-key=sk-1.", ["fetch", "--api-key=sk-1", "a=b"]
+    )
 
     assert "Unknown option: --api-key." == said
 
@@ -112,7 +114,7 @@ def test_a_key_given_as_an_option_is_not_repeated() -> None:
 )
 def test_each_error_has_its_code(error: errors.MJError | None, code: int) -> None:
     """1: the gateway has answered; 2: our user's mistake; 3: the gateway's trouble."""
-    assert code == code_of(error)
+    assert code == exit_code_for(error)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_each_error_has_its_code(error: errors.MJError | None, code: int) -> Non
 )
 def test_many_codes_make_one(codes: tuple[int, ...], code: int) -> None:
     """3 is only for a gateway that has given nothing usable for any id."""
-    assert code == code_of_all(codes)
+    assert code == combine_exit_codes(codes)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_many_codes_make_one(codes: tuple[int, ...], code: int) -> None:
 )
 def test_what_ends_a_run_decides(error: Exception | None, code: int) -> None:
     """Where nothing ended it, its ids decide."""
-    assert code == code_of_end(error, [0, 1])
+    assert code == exit_code_of_run(error, [0, 1])
 
 
 # --- rows -------------------------------------------------------------------------------------
@@ -165,36 +167,36 @@ def test_what_ends_a_run_decides(error: Exception | None, code: int) -> None:
 )
 def test_a_row_has_five_fields(task: Task, error: errors.MJError | None, row: str) -> None:
     """Id, status or error, progress, time, and a remark; a dash is in place of what is unknown."""
-    assert row == row_of("1", task, error, NOW).plain
+    assert row == task_row("1", task, error, NOW).plain
 
 
 def test_details_leave_out_what_is_not_there() -> None:
     """A button without a label shows its face; one without either a question mark."""
     buttons = (Button(label="U1"), Button(emoji="🔄"), Button())
-    lines = [line.plain for line in details_of(Task("1", status="SUCCESS", buttons=buttons))]
+    lines = [line.plain for line in task_details(Task("1", status="SUCCESS", buttons=buttons))]
 
     assert ["id         1", "status     SUCCESS", "buttons    U1 🔄 ?"] == lines
 
 
-# --- the board --------------------------------------------------------------------------------
+# --- the table --------------------------------------------------------------------------------
 
 
-def drawn(board: Board, width: int, height: int) -> list[str]:
+def drawn(table: ProgressTable, width: int, height: int) -> list[str]:
     """Draw it, and give the lines."""
     console = Console(width=width, height=height, file=StringIO())
     with console.capture() as captured:
-        console.print(board.draw(width, height))
+        console.print(table.render(width, height))
     return captured.get().splitlines()
 
 
-def crowd(count: int) -> Board:
-    """Make a board with so many unfinished ids, the first of them seen."""
-    board = Board("ended", lambda: 1000)
+def crowd(count: int) -> ProgressTable:
+    """Make a table with so many unfinished ids, the first of them seen."""
+    table = ProgressTable("ended", lambda: 1000)
     for number in range(count):
-        board.update(f"17306218{number:08}", None)
-    board.update("1730621800000000", RUNNING)
-    board.end("gone", "SUCCESS")
-    return board
+        table.update(f"17306218{number:08}", None)
+    table.update("1730621800000000", RUNNING)
+    table.finish("gone", "SUCCESS")
+    return table
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 12), (120, 50)])
@@ -214,16 +216,16 @@ def test_the_board_fits_its_terminal(width: int, height: int) -> None:
 
 def test_long_ids_show_their_ends() -> None:
     """Ids that were given on one day begin alike."""
-    board = Board("ended", lambda: 1)
-    board.update("task_" + "0" * 40 + "17", None)
-    lines = drawn(board, 40, 12)
+    table = ProgressTable("ended", lambda: 1)
+    table.update("task_" + "0" * 40 + "17", None)
+    lines = drawn(table, 40, 12)
 
     assert lines[1].startswith("..00000000000017 ")
 
 
 def test_an_empty_board_is_its_totals() -> None:
     """Where the number of ids is not known it is not told."""
-    assert ["0 listed"] == drawn(Board("listed", lambda: None), 80, 24)
+    assert ["0 listed"] == drawn(ProgressTable("listed", lambda: None), 80, 24)
 
 
 # --- seeds ------------------------------------------------------------------------------------
@@ -254,14 +256,14 @@ UNKNOWN = SeedOutcome("1", error=errors.TaskNotFoundError(task_id="1"))
 )
 def test_each_outcome_is_counted_under_a_word(outcome: SeedOutcome, word: str) -> None:
     """What is not final is told apart: the task is unfinished, or the gateway was in trouble."""
-    assert word == word_of(outcome)
+    assert word == outcome_label(outcome)
 
 
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        (as_json(FOUND.to_dict()).encode(), ("1", True)),
-        (as_json(UNKNOWN.to_dict()).encode(), ("1", False)),
+        (to_json_line(FOUND.to_dict()).encode(), ("1", True)),
+        (to_json_line(UNKNOWN.to_dict()).encode(), ("1", False)),
         (b'{"task_id": "2"}\r\n', ("2", True)),
         (b"", None),
         (b"1\n", None),
@@ -274,46 +276,46 @@ def test_each_outcome_is_counted_under_a_word(outcome: SeedOutcome, word: str) -
 )
 def test_a_line_tells_its_id(line: bytes, found: tuple[str, bool] | None) -> None:
     """And whether it has a seed; whatever is no object with an id is none of our lines."""
-    assert found == read_line(line)
+    assert found == parse_seed_line(line)
 
 
 def test_the_pace_is_that_of_the_last_two_minutes() -> None:
     """A pause is forgotten after a while; before there is anything to tell there is no rate."""
-    pace = Pace()
+    meter = RateMeter()
 
-    assert 0 == pace.rate(0.0, 0)
-    assert pace.left(0.0, 0, 10) is None
-    pace.note(0.0, 0)
-    assert 0 == pace.rate(0.0, 5)
-    pace.note(0.5, 500)  # too soon
-    pace.note(110.0, 220)
-    assert 2 == pace.rate(110.0, 220)
-    pace.note(230.0, 1300)
-    assert 9 == pace.rate(230.0, 1300)
-    assert 10 == pace.left(230.0, 1300, 1390)
-    assert pace.left(230.0, 1300, None) is None
+    assert 0 == meter.rate(0.0, 0)
+    assert meter.seconds_left(0.0, 0, 10) is None
+    meter.record(0.0, 0)
+    assert 0 == meter.rate(0.0, 5)
+    meter.record(0.5, 500)  # too soon
+    meter.record(110.0, 220)
+    assert 2 == meter.rate(110.0, 220)
+    meter.record(230.0, 1300)
+    assert 9 == meter.rate(230.0, 1300)
+    assert 10 == meter.seconds_left(230.0, 1300, 1390)
+    assert meter.seconds_left(230.0, 1300, None) is None
 
 
 def test_the_count_speaks() -> None:
     """It tells how far it has come, how quickly, how long it will take, and what came out."""
     now = [0.0]
-    count = SeedCount(lambda: 4, lambda: now[0])
+    count = SeedProgress(lambda: 4, lambda: now[0])
 
-    assert "0 of 4, 0.0/s" == count.speak()
+    assert "0 of 4, 0.0/s" == count.summary()
     count.add(FOUND)
     count.add(UNKNOWN)
     now[0] = 4.0
-    assert "2 of 4, 0.5/s, 4s left: found 1, unknown 1" == count.speak()
+    assert "2 of 4, 0.5/s, 4s left: found 1, unknown 1" == count.summary()
     count.add(seedless())
-    assert "3 ids in 4s: found 1, unknown 1, to ask again 1" == count.summary()
-    assert (1, {0, 1}) == (count.later, count.codes)
+    assert "3 ids in 4s: found 1, unknown 1, to ask again 1" == count.final_summary()
+    assert (1, {0, 1}) == (count.not_final, count.exit_codes)
 
 
 def test_the_count_does_not_guess() -> None:
     """Where nobody knows how many ids will come, no end is told."""
-    count = SeedCount(lambda: None, lambda: 0.0)
+    count = SeedProgress(lambda: None, lambda: 0.0)
 
-    assert "0, 0.0/s" == count.speak()
+    assert "0, 0.0/s" == count.summary()
 
 
 @pytest.mark.parametrize(
@@ -332,7 +334,7 @@ def test_options_make_a_mode(
     mode: str,
 ) -> None:
     """Without an option an output must be new."""
-    assert mode == mode_of(output, resume=resume, overwrite=overwrite)
+    assert mode == output_mode(output, resume=resume, overwrite=overwrite)
 
 
 @pytest.mark.parametrize(
@@ -357,4 +359,4 @@ def test_options_make_a_mode(
 )
 def test_a_run_tells_how_to_go_on(arguments: list[str], line: str) -> None:
     """The command line can be copied; one that would fill the screen is not told."""
-    assert line == resuming(arguments)
+    assert line == resume_command(arguments)

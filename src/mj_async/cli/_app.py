@@ -10,8 +10,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from ._version import versions
 from .commands._completion import Completion
-from .output._exit_codes import PARTLY, USAGE
-from .output._terminal import ELSEWHERE, mute, say
+from .output._exit_codes import INCOMPLETE, USAGE_ERROR
+from .output._terminal import OUTPUT_HINT, discard_output, echo_err
 
 app = App(
     name="mj-async",
@@ -45,15 +45,15 @@ def start(arguments: Sequence[str]) -> None:
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        say(f"{without_values(str(error), arguments)} See mj-async --help.")
-        sys.exit(USAGE)
+        echo_err(f"{redact_option_values(str(error), arguments)} See mj-async --help.")
+        sys.exit(USAGE_ERROR)
     except OSError as error:  # of what is printed by itself, as --help and the demo are
-        mute(sys.stdout)
-        say(f"cannot write to standard output: {error.strerror}; {ELSEWHERE}")
-        sys.exit(PARTLY)
+        discard_output(sys.stdout)
+        echo_err(f"cannot write to standard output: {error.strerror}; {OUTPUT_HINT}")
+        sys.exit(INCOMPLETE)
 
 
-def without_values(message: str, arguments: Sequence[str]) -> str:
+def redact_option_values(message: str, arguments: Sequence[str]) -> str:
     """PURE: leave the values of options out of a complaint: somebody may have given a key."""
     for argument in arguments:
         name, equals, _ = argument.partition("=")

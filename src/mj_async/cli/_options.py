@@ -12,12 +12,12 @@ from cyclopts import Parameter
 
 from mj_async import AsyncMJClient, Dialect, errors
 
-from .output._terminal import say
+from .output._terminal import echo_err
 
-_LONGEST_KEY = 65_536
+_MAX_KEY_BYTES = 65_536
 _CONNECTIONS_PER_SEED = 2
-_FEWEST_CONNECTIONS = 64
-_STEP = "give --api-key-file a file that holds the key alone, or set MJ_API_KEY"
+_MIN_CONNECTIONS = 64
+_HINT = "give --api-key-file a file that holds the key alone, or set MJ_API_KEY"
 
 TaskId: TypeAlias = Annotated[str, Parameter(name="ID")]
 # A lone "-" looks like an option otherwise.
@@ -26,7 +26,7 @@ Source: TypeAlias = Annotated[str | None, Parameter(name="--from", allow_leading
 
 @Parameter(name="*", group="Gateway")
 @attrs.frozen(kw_only=True)
-class Connection:
+class GatewayOptions:
     """How the gateway is reached. There is no option for the key: others would see it.
 
     Args:
@@ -48,7 +48,7 @@ class Connection:
         """The gateway's address, as the user wrote it; "" for none."""
         return self.base_url or os.environ.get("MJ_BASE_URL", "")
 
-    def client(self, *, warn: bool = True, **options: Any) -> AsyncMJClient:
+    def make_client(self, *, warn: bool = True, **options: Any) -> AsyncMJClient:
         """Make the client.
 
         Args:
@@ -63,16 +63,16 @@ class Connection:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             client = AsyncMJClient(
-                self.read_key(),
+                self.read_api_key(),
                 base_url=self.base_url,
                 dialect=Dialect(auth=self.auth, ids=self.ids, seed=self.seed_form),
                 **options,
             )
         for warning in caught if warn else ():
-            say(f"warning: {warning.message}; next: give an address with https")
+            echo_err(f"warning: {warning.message}; next: give an address with https")
         return client
 
-    def read_key(self) -> str | None:
+    def read_api_key(self) -> str | None:
         """Give the key that is in a file; None where it is in the environment, or is not needed.
 
         Raises:
@@ -85,18 +85,18 @@ class Connection:
         return None
 
 
-def connections_for(concurrency: int) -> int:
+def max_connections_for(concurrency: int) -> int:
     """PURE: give the connections for so many seeds at once, of which these hold half."""
-    return max(_FEWEST_CONNECTIONS, _CONNECTIONS_PER_SEED * concurrency)
+    return max(_MIN_CONNECTIONS, _CONNECTIONS_PER_SEED * concurrency)
 
 
 def _read_key_file(path: Path) -> str:
     """Read the key; the path is not shown, for it may be the key, given in the wrong place."""
     try:
         with path.open("rb") as file:
-            return file.read(_LONGEST_KEY).decode().strip()
+            return file.read(_MAX_KEY_BYTES).decode().strip()
     except UnicodeDecodeError:
         problem = "it is no text"
     except OSError as error:
         problem = str(error.strerror)
-    raise errors.ConfigurationError(f"cannot read the key file: {problem}; next: {_STEP}")
+    raise errors.ConfigurationError(f"cannot read the key file: {problem}; next: {_HINT}")

@@ -16,7 +16,13 @@ import pytest
 
 from cli._commands import Ended, on_terminal
 from distributed._redis_server import RedisServer, free_port
-from mj_async.cli.commands._cluster_runs import ClusterView, counts_of, rows_of, speed_of, total_of
+from mj_async.cli.commands._cluster_runs import (
+    JobProgressView,
+    format_counts,
+    format_rate,
+    format_total,
+    status_rows,
+)
 from mj_async.distributed import JobProgress
 from mj_async.testing import FakeGateway
 
@@ -37,22 +43,24 @@ def stands(**numbers: float) -> JobProgress:
 
 def test_a_view_before_and_after() -> None:
     """A view tells what it has heard of a job, and that it has heard nothing."""
-    view = ClusterView("night")
-    assert "waiting: nobody has submitted night yet" == view.speak()
-    assert view.speak() == str(view.draw(80, 24))
+    view = JobProgressView("night")
+    assert "waiting: nobody has submitted night yet" == view.summary()
+    assert view.summary() == str(view.render(80, 24))
     view.progress = stands(done=50, per_second=2.0, dead=10, workers=1, seedless=3)
 
-    assert "50 of 100, 2.0/s, 20s left: without a seed 3, dead 10, 1 worker" == view.speak()
+    assert "50 of 100, 2.0/s, 20s left: without a seed 3, dead 10, 1 worker" == view.summary()
 
 
 def test_words() -> None:
     """Counts that are zero are left out, and what nobody can know is not told."""
-    assert "2 workers" == counts_of(stands(workers=2))
-    assert "2.0/s" == speed_of(stands(per_second=2.0, done=90, dead=10))
-    assert "2.0/s" == speed_of(stands(per_second=2.0, complete=False))
-    assert "0.0/s" == speed_of(stands())
-    assert ["100", "100+"] == [total_of(stands()), total_of(stands(complete=False))]
-    assert ("ids", "100 (more are being submitted)") in list(rows_of("a", stands(complete=False)))
+    assert "2 workers" == format_counts(stands(workers=2))
+    assert "2.0/s" == format_rate(stands(per_second=2.0, done=90, dead=10))
+    assert "2.0/s" == format_rate(stands(per_second=2.0, complete=False))
+    assert "0.0/s" == format_rate(stands())
+    assert ["100", "100+"] == [format_total(stands()), format_total(stands(complete=False))]
+    assert ("ids", "100 (more are being submitted)") in list(
+        status_rows("a", stands(complete=False))
+    )
 
 
 @pytest.fixture

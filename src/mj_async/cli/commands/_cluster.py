@@ -12,8 +12,8 @@ from cyclopts import App, Parameter
 
 from mj_async import errors
 
-from .._options import Connection, Source, TaskId, connections_for
-from ..output._run import run
+from .._options import GatewayOptions, Source, TaskId, max_connections_for
+from ..output._run import run_and_exit
 
 if TYPE_CHECKING:
     from mj_async.distributed import SeedJob
@@ -25,7 +25,7 @@ JobName: TypeAlias = Annotated[str, Parameter(name="NAME")]
 
 @Parameter(name="*", group="Redis")
 @attrs.frozen(kw_only=True)
-class Shared:
+class RedisOptions:
     """Where the machines meet.
 
     Args:
@@ -70,7 +70,7 @@ def submit(  # options
     source: Source = None,
     chunk_size: int = 500,
     dead: bool = False,
-    shared: Shared = Shared(),
+    redis: RedisOptions = RedisOptions(),
 ) -> NoReturn:
     """Hand in the ids of a job; run again with the same ids, it goes on.
 
@@ -80,11 +80,11 @@ def submit(  # options
         source: A file with ids, one a line; "-" reads standard input.
         chunk_size: How many ids a worker is given at once.
         dead: Send the ids again that were delivered five times without an answer.
-        shared: Where the machines meet.
+        redis: Where the machines meet.
     """
 
     def work() -> int:
-        job = shared.job(name, chunk_size)
+        job = redis.job(name, chunk_size)
         if dead and (task_ids or source is not None):
             raise errors.ConfigurationError(
                 "--dead sends ids of the job again, and takes none; next: give one or the other"
@@ -93,7 +93,7 @@ def submit(  # options
 
         return send_again(job) if dead else submit_all(job, task_ids, source)
 
-    run(work)
+    run_and_exit(work)
 
 
 @cluster.command
@@ -106,8 +106,8 @@ def work(  # noqa: PLR0913  # options
     burst: int = 50,
     ask_again_after: float = 30.0,
     lease: float = 15.0,
-    connection: Connection = Connection(),  # noqa: B008
-    shared: Shared = Shared(),
+    gateway: GatewayOptions = GatewayOptions(),  # noqa: B008
+    redis: RedisOptions = RedisOptions(),
 ) -> NoReturn:
     """Look up what was submitted, until all of it has an outcome; on any number of machines.
 
@@ -118,24 +118,24 @@ def work(  # noqa: PLR0913  # options
         burst: How many requests may go out at once after a pause.
         ask_again_after: Seconds until an id in trouble is asked for again.
         lease: Seconds after which the ids of a silent worker go to another.
-        connection: How the gateway is reached.
-        shared: Where the machines meet.
+        gateway: How the gateway is reached.
+        redis: Where the machines meet.
     """
 
     def begin() -> int:
-        job = shared.job(name, lease=lease)
+        job = redis.job(name, lease=lease)
         from mj_async.distributed import SharedGate  # noqa: PLC0415  # it needs streaq
 
         from ._cluster_runs import work_on  # noqa: PLC0415  # it needs streaq
 
         # All who need no key share a gate, too.
-        api_key = "none" if connection.auth == "none" else connection.read_key()
-        address = connection.base_url
-        gate = SharedGate(shared.address, base_url=address, api_key=api_key, rate=rate, burst=burst)
-        client = connection.client(max_connections=connections_for(concurrency), gate=gate)
+        api_key = "none" if gateway.auth == "none" else gateway.read_api_key()
+        address = gateway.base_url
+        gate = SharedGate(redis.address, base_url=address, api_key=api_key, rate=rate, burst=burst)
+        client = gateway.make_client(max_connections=max_connections_for(concurrency), gate=gate)
         return work_on(job, client, concurrency=concurrency, ask_again_after=ask_again_after)
 
-    run(begin)
+    run_and_exit(begin)
 
 
 @cluster.command
@@ -144,23 +144,23 @@ def collect(
     directory: Path,
     /,
     *,
-    shared: Shared = Shared(),
+    redis: RedisOptions = RedisOptions(),
 ) -> NoReturn:
     """Write the lines of a job into files, until all that was submitted is there.
 
     Args:
         name: The job's name.
         directory: Where the files go.
-        shared: Where the machines meet.
+        redis: Where the machines meet.
     """
 
     def begin() -> int:
-        job = shared.job(name)
+        job = redis.job(name)
         from ._cluster_runs import collect_all  # noqa: PLC0415  # it needs streaq
 
         return collect_all(job, directory)
 
-    run(begin)
+    run_and_exit(begin)
 
 
 @cluster.command
@@ -170,7 +170,7 @@ def status(
     *,
     watch: bool = False,
     json: bool = False,
-    shared: Shared = Shared(),
+    redis: RedisOptions = RedisOptions(),
 ) -> NoReturn:
     """Show how far a job has come.
 
@@ -178,13 +178,13 @@ def status(
         name: The job's name.
         watch: Show it until the job is finished.
         json: Print it as a line of JSON.
-        shared: Where the machines meet.
+        redis: Where the machines meet.
     """
 
     def begin() -> int:
-        job = shared.job(name)
+        job = redis.job(name)
         from ._cluster_runs import show_status  # noqa: PLC0415  # it needs streaq
 
         return show_status(job, watch=watch, as_json=json)
 
-    run(begin)
+    run_and_exit(begin)

@@ -17,21 +17,21 @@ from mj_async import AsyncMJClient, Dialect, errors
 from mj_async.distributed import JobProgress, SeedJob
 
 from ..files._ids import Ids
-from ..output._exit_codes import DONE, PARTLY, code_of_end
-from ..output._hints import told
+from ..output._exit_codes import DONE, INCOMPLETE, exit_code_of_run
+from ..output._hints import format_error
 from ..output._progress import bar_of
-from ..output._run import OnInterrupt, Work, run_async, run_shown
-from ..output._terminal import OutputError, Terminal, say
-from ..output._text import as_duration
+from ..output._run import OnInterrupt, Work, run_async, run_with_progress
+from ..output._terminal import OutputError, Terminal, echo_err
+from ..output._text import format_duration
 
-_LOOK_EVERY = 1.0
-_PATIENCE = 15.0
+_POLL_INTERVAL = 1.0
+_MAX_OUTAGE = 15.0
 _GO_ON = "to go on: the same command"
 
 
-def code_of_job(progress: JobProgress | None) -> int:
+def job_exit_code(progress: JobProgress | None) -> int:
     """PURE: give the exit code for how a job stands: 1 where ids have no seed, or are dead."""
-    return PARTLY if progress and (progress.seedless or progress.dead) else DONE
+    return INCOMPLETE if progress and (progress.seedless or progress.dead) else DONE
 
 
 @attrs.define
@@ -44,37 +44,37 @@ class ClusterRun:
 
     job: SeedJob
     terminal: Terminal = attrs.field(factory=Terminal, init=False)
-    view: ClusterView = attrs.field(init=False)
+    view: JobProgressView = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.view = ClusterView(self.job.name)
+        self.view = JobProgressView(self.job.name)
 
-    def conduct(self, work: Work) -> int:
+    def run(self, work: Work) -> int:
         """Do the part, and give the exit code: 1 where ids have no seed, or are dead."""
-        with OnInterrupt(lambda: say(f"interrupted: {self.view.speak()}; {_GO_ON}")):
+        with OnInterrupt(lambda: echo_err(f"interrupted: {self.view.summary()}; {_GO_ON}")):
             ended_by = run_async(self._do, work)
-        say("" if ended_by is None else told(ended_by))
+        echo_err("" if ended_by is None else format_error(ended_by))
         if self.view.progress is not None:
-            say(self.view.speak())
+            echo_err(self.view.summary())
         if ended_by is not None:
-            say(_GO_ON)
-        return code_of_end(ended_by, [code_of_job(self.view.progress)])
+            echo_err(_GO_ON)
+        return exit_code_of_run(ended_by, [job_exit_code(self.view.progress)])
 
     async def _do(self, work: Work) -> Exception | None:
-        ended_by = await run_shown(self.terminal, self.view, work, self._keep_looking)
+        ended_by = await run_with_progress(self.terminal, self.view, work, self._refresh_progress)
         with suppress(errors.MJError):
             self.view.progress = await self.job.progress()
         return ended_by
 
-    async def _keep_looking(self) -> None:
+    async def _refresh_progress(self) -> None:
         while True:
             with suppress(errors.MJError):  # there may be no job yet; the part itself complains
                 self.view.progress = await self.job.progress()
-            await anyio.sleep(_LOOK_EVERY)
+            await anyio.sleep(_POLL_INTERVAL)
 
 
 @attrs.define
-class Whole:
+class StrictIds:
     """Ids of which none is left out: where one cannot be read, the job is not complete.
 
     Args:
@@ -101,18 +101,18 @@ def submit_all(job: SeedJob, task_ids: Sequence[str], source: str | None) -> int
     # Nothing is sent by it: it checks ids as a client does.
     checker = AsyncMJClient(base_url="http://localhost", dialect=Dialect(auth="none"))
     ids = Ids(task_ids, source, checker.watch_task)
-    return unless_partly(ClusterRun(job).conduct(partial(job.submit, Whole(ids))))
+    return ignore_incomplete(ClusterRun(job).run(partial(job.submit, StrictIds(ids))))
 
 
-def unless_partly(code: int) -> int:
+def ignore_incomplete(code: int) -> int:
     """Give the exit code of who has no part in what the ids come to."""
-    return DONE if code == PARTLY else code
+    return DONE if code == INCOMPLETE else code
 
 
 def send_again(job: SeedJob) -> int:
     """Send the dead again, and give the exit code."""
     count = run_async(job.send_again)
-    say(f"{count} ids were sent again")
+    echo_err(f"{count} ids were sent again")
     return DONE
 
 
@@ -123,7 +123,7 @@ def work_on(job: SeedJob, client: AsyncMJClient, **options: Any) -> int:
         async with client:
             await job.work(client, **options)
 
-    return unless_partly(ClusterRun(job).conduct(work))
+    return ignore_incomplete(ClusterRun(job).run(work))
 
 
 def collect_all(job: SeedJob, directory: Path) -> int:
@@ -136,41 +136,41 @@ def collect_all(job: SeedJob, directory: Path) -> int:
             problem = f"cannot write to {directory}: {error.strerror}"
             raise OutputError(f"{problem}; next: make room, then go on") from None
 
-    return ClusterRun(job).conduct(work)
+    return ClusterRun(job).run(work)
 
 
 def show_status(job: SeedJob, *, watch: bool, as_json: bool) -> int:
     """Show how a job stands, and give the exit code."""
     run = ClusterRun(job)
-    code = run.conduct(partial(_watch, job)) if watch else DONE
-    if code not in (DONE, PARTLY) or (watch and not as_json):
+    code = run.run(partial(_watch, job)) if watch else DONE
+    if code not in (DONE, INCOMPLETE) or (watch and not as_json):
         return code
     progress: JobProgress = run_async(job.progress)
-    _put(run.terminal, job.name, progress, as_json=as_json)
-    return code_of_job(progress)
+    _print_status(run.terminal, job.name, progress, as_json=as_json)
+    return job_exit_code(progress)
 
 
-def _put(terminal: Terminal, name: str, progress: JobProgress, *, as_json: bool) -> None:
+def _print_status(terminal: Terminal, name: str, progress: JobProgress, *, as_json: bool) -> None:
     if as_json:
-        terminal.put_json(attrs.asdict(progress))
+        terminal.print_json(attrs.asdict(progress))
         return
-    for title, value in rows_of(name, progress):
-        terminal.put(f"{title:<15}{value}".rstrip())
+    for title, value in status_rows(name, progress):
+        terminal.print_line(f"{title:<15}{value}".rstrip())
 
 
 async def _watch(job: SeedJob) -> None:
     progress = await job.progress()
     heard_at = anyio.current_time()
     while not progress.all_collected:
-        await anyio.sleep(_LOOK_EVERY)
+        await anyio.sleep(_POLL_INTERVAL)
         try:
             progress, heard_at = await job.progress(), anyio.current_time()
         except errors.MJError:  # Redis may be started again meanwhile
-            if anyio.current_time() - heard_at > _PATIENCE:
+            if anyio.current_time() - heard_at > _MAX_OUTAGE:
                 raise
 
 
-def counts_of(progress: JobProgress) -> str:
+def format_counts(progress: JobProgress) -> str:
     """PURE: give the counts that are not zero, in one line."""
     found = {
         "collected": progress.collected,
@@ -182,25 +182,25 @@ def counts_of(progress: JobProgress) -> str:
     return ", ".join([*(f"{word} {count}" for word, count in found.items() if count), workers])
 
 
-def speed_of(progress: JobProgress) -> str:
+def format_rate(progress: JobProgress) -> str:
     """PURE: give the rate, and the time left where anybody can know it."""
     rate = f"{progress.per_second:.1f}/s"
     left = progress.total - progress.done - progress.dead
     if not progress.complete or not progress.per_second or not left:
         return rate
-    return f"{rate}, {as_duration(left / progress.per_second)} left"
+    return f"{rate}, {format_duration(left / progress.per_second)} left"
 
 
-def total_of(progress: JobProgress) -> str:
+def format_total(progress: JobProgress) -> str:
     """PURE: give how many ids there are; a plus where more will be submitted."""
     return f"{progress.total}{'' if progress.complete else '+'}"
 
 
-def rows_of(name: str, progress: JobProgress) -> Iterator[tuple[str, str]]:
+def status_rows(name: str, progress: JobProgress) -> Iterator[tuple[str, str]]:
     """PURE: give what `status` shows, in rows."""
     yield "job", name
     yield "ids", f"{progress.total} {'' if progress.complete else '(more are being submitted)'}"
-    yield "done", f"{progress.done} ({speed_of(progress)})"
+    yield "done", f"{progress.done} ({format_rate(progress)})"
     yield "collected", str(progress.collected)
     yield "without a seed", str(progress.seedless)
     yield "running", str(progress.running)
@@ -209,7 +209,7 @@ def rows_of(name: str, progress: JobProgress) -> Iterator[tuple[str, str]]:
 
 
 @attrs.define
-class ClusterView:
+class JobProgressView:
     """What was last heard of a job.
 
     Args:
@@ -220,17 +220,17 @@ class ClusterView:
     name: str
     progress: JobProgress | None = None
 
-    def speak(self) -> str:
+    def summary(self) -> str:
         """Tell in one line how far it has come."""
         if self.progress is None:
             return f"waiting: nobody has submitted {self.name} yet"
-        done = f"{self.progress.done} of {total_of(self.progress)}"
-        return f"{done}, {speed_of(self.progress)}: {counts_of(self.progress)}"
+        done = f"{self.progress.done} of {format_total(self.progress)}"
+        return f"{done}, {format_rate(self.progress)}: {format_counts(self.progress)}"
 
-    def draw(self, width: int, height: int) -> RenderableType:  # noqa: ARG002  # it is low
+    def render(self, width: int, height: int) -> RenderableType:  # noqa: ARG002  # it is low
         """Draw a bar with the rate beside it, and the counts below."""
         if self.progress is None:
-            return Text(self.speak())
+            return Text(self.summary())
         done = self.progress.done
-        beside = f"{done}/{total_of(self.progress)} {speed_of(self.progress)}"
-        return bar_of(done, self.progress.total or None, beside, counts_of(self.progress))
+        beside = f"{done}/{format_total(self.progress)} {format_rate(self.progress)}"
+        return bar_of(done, self.progress.total or None, beside, format_counts(self.progress))

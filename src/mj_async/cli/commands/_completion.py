@@ -11,20 +11,20 @@ from cyclopts import App
 from mj_async import errors
 
 from ..output._exit_codes import DONE
-from ..output._run import run
+from ..output._run import run_and_exit
 from ..output._terminal import OutputError, Terminal
 
 Shell: TypeAlias = Literal["bash", "zsh", "fish"]
 
 _SHELLS: tuple[Shell, ...] = ("bash", "zsh", "fish")
-_THEN = {
+_ACTIVATION = {
     "bash": "from the next shell on, or at once: source ~/.bashrc",
     "zsh": "from the next shell on, if ~/.zshrc runs compinit",
     "fish": "from the next shell on",
 }
 
 
-def find_shell(name: str | None) -> Shell:
+def detect_shell(name: str | None) -> Shell:
     """PURE: give the shell of a path such as `/bin/bash`.
 
     Raises:
@@ -58,12 +58,12 @@ class Completion:
             show: Print the script instead, and write nothing.
         """
         work = self._show if show else self._install
-        run(lambda: work(shell or find_shell(os.environ.get("SHELL"))))
+        run_and_exit(lambda: work(shell or detect_shell(os.environ.get("SHELL"))))
 
     def _show(self, shell: Shell) -> int:
         terminal = Terminal()
         for line in self._app.generate_completion(shell=shell).splitlines():
-            terminal.put(line)
+            terminal.print_line(line)
         return DONE
 
     def _install(self, shell: Shell) -> int:
@@ -74,5 +74,5 @@ class Completion:
                 f"cannot write {error.filename}: {error.strerror};"
                 " next: take the script from --show, and put it where your shell looks for it"
             ) from None
-        Terminal().put(f"{place} is written, and works {_THEN[shell]}")
+        Terminal().print_line(f"{place} is written, and works {_ACTIVATION[shell]}")
         return DONE

@@ -14,7 +14,7 @@ from rich.table import Table
 from mj_async import AsyncMJClient, Polling, Task
 from mj_async.testing import FakeGateway
 
-from ..output._run import run, run_async
+from ..output._run import run_and_exit, run_async
 
 # The task of the published documents, and the times of its example.
 EXAMPLE_ID = "1730621826053455"
@@ -30,7 +30,7 @@ _TIMELINE = [
     (4, "SUCCESS", "100%"),
 ]
 _DONE = [(0, "SUCCESS", "100%")]
-_PLAIN_STEP = 50
+_PRINT_EVERY = 50
 
 
 def make_gateway() -> FakeGateway:
@@ -94,7 +94,7 @@ class Demo:
 
             def show(task: Task) -> None:
                 progress.update(line, completed=task.progress, description=task.status.lower())
-                self._plainly(f"  {task.status} {task.progress_text}")
+                self._print_if_piped(f"  {task.status} {task.progress_text}")
 
             task = await client.wait_for_task(_WAITED_ID, polling=polling, on_update=show)
         return f"{task.status} after {task.duration:.0f} s"
@@ -111,8 +111,8 @@ class Demo:
                 async for outcome in outcomes:
                     found += outcome.error is None
                     progress.advance(line)
-                    if found % _PLAIN_STEP == 0:
-                        self._plainly(f"  {found} of {len(ids)} seeds")
+                    if found % _PRINT_EVERY == 0:
+                        self._print_if_piped(f"  {found} of {len(ids)} seeds")
         return f"{found} of {len(ids)} found"
 
     def _progress(self) -> Progress:
@@ -125,7 +125,7 @@ class Demo:
             disable=not self.console.is_terminal,
         )
 
-    def _plainly(self, line: str) -> None:
+    def _print_if_piped(self, line: str) -> None:
         if not self.console.is_terminal:
             self.console.print(line)
 
@@ -143,4 +143,4 @@ class Demo:
 
 def demo() -> NoReturn:
     """Show the main job on a gateway of our own, on loopback: fetch, list, wait, seeds."""
-    run(lambda: run_async(Demo(Console(highlight=False)).run))
+    run_and_exit(lambda: run_async(Demo(Console(highlight=False)).run))

@@ -6,10 +6,10 @@ from typing import NoReturn
 
 from mj_async import AsyncMJClient, Task, errors
 
-from .._options import Connection, TaskId
-from ..output._exit_codes import DONE, code_of
-from ..output._rows import details_of, error_of
-from ..output._run import run, run_async
+from .._options import GatewayOptions, TaskId
+from ..output._exit_codes import DONE, exit_code_for
+from ..output._rows import error_to_dict, task_details
+from ..output._run import run_and_exit, run_async
 from ..output._terminal import Terminal
 
 
@@ -18,16 +18,16 @@ def fetch(
     /,
     *,
     json: bool = False,
-    connection: Connection = Connection(),  # noqa: B008
+    gateway: GatewayOptions = GatewayOptions(),  # noqa: B008
 ) -> NoReturn:
     """Show one task as it is now.
 
     Args:
         task_id: The task's id.
         json: Print the task in one line, under the gateway's own names.
-        connection: How the gateway is reached.
+        gateway: How the gateway is reached.
     """
-    run(lambda: run_async(_fetch, task_id, json, connection.client()))
+    run_and_exit(lambda: run_async(_fetch, task_id, json, gateway.make_client()))
 
 
 async def _fetch(task_id: str, json: bool, client: AsyncMJClient) -> int:  # noqa: FBT001
@@ -40,15 +40,15 @@ async def _fetch(task_id: str, json: bool, client: AsyncMJClient) -> int:  # noq
     except errors.MJError as error:
         if not json:
             raise
-        terminal.put_json({"id": task_id, "error": error_of(error)})
-        return code_of(error)
-    _show(terminal, task, json=json)
+        terminal.print_json({"id": task_id, "error": error_to_dict(error)})
+        return exit_code_for(error)
+    _print_task(terminal, task, json=json)
     return DONE
 
 
-def _show(terminal: Terminal, task: Task, *, json: bool) -> None:
+def _print_task(terminal: Terminal, task: Task, *, json: bool) -> None:
     if json:
-        terminal.put_json(task.to_dict())
+        terminal.print_json(task.to_dict())
         return
-    for line in details_of(task):
-        terminal.put(line)
+    for line in task_details(task):
+        terminal.print_line(line)

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 from cyclopts import Parameter
 
-from ..gallery._page import LineError, Sheet, read_row, write_page
+from ..gallery._page import GalleryRows, LineError, parse_row, render_page
 
 _MEND = "give what it wrote, or take that line out"
 _KILO, _MEGA = 1_000, 1_000_000
@@ -36,7 +36,7 @@ def gallery(
     _check(file, output, overwrite=overwrite)
     sheet = _read(file)
     try:
-        size = _write(output.resolve(), write_page(sheet, name=_shown(file)))
+        size = _write(output.resolve(), render_page(sheet, name=_shown(file)))
     except OSError as error:
         _say(f"{output} was not written: {error.strerror}; next: give another --output")
         raise SystemExit(1) from error
@@ -56,9 +56,9 @@ def _check(file: Path, output: Path, *, overwrite: bool) -> None:
         _refuse(f"{output} exists, and is replaced with --overwrite only")
 
 
-def _read(file: Path) -> Sheet:
+def _read(file: Path) -> GalleryRows:
     """Read all rows before anything is written; a file that still grows may end in half a line."""
-    sheet = Sheet()
+    sheet = GalleryRows()
     try:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
@@ -68,9 +68,9 @@ def _read(file: Path) -> Sheet:
     return sheet
 
 
-def _add(sheet: Sheet, line: bytes, *, where: str) -> None:
+def _add(sheet: GalleryRows, line: bytes, *, where: str) -> None:
     try:
-        sheet.add(read_row(line))
+        sheet.add(parse_row(line))
     except LineError as error:
         if not error.torn:
             _refuse(f"{where} is not a line of `mj-async seeds`: {error}; next: {_MEND}")

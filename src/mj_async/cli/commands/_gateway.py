@@ -12,15 +12,15 @@ import anyio
 from mj_async import errors
 from mj_async.testing import FakeGateway
 
-from ..output._run import run, run_async
-from ..output._terminal import Terminal, say
+from ..output._run import run_and_exit, run_async
+from ..output._terminal import Terminal, echo_err
 
 DialectName: TypeAlias = Literal["newapi", "onehub", "java", "csharp", "documented"]
 
-_LOOK_EVERY = 0.2
+_POLL_INTERVAL = 0.2
 
 
-def _growing(seconds: float) -> list[tuple[float, str, str]]:
+def _progress_timeline(seconds: float) -> list[tuple[float, str, str]]:
     """Give the timeline of a task that succeeds after so many seconds."""
     steps = [(n / 10 * seconds, "IN_PROGRESS", f"{10 * n}%") for n in range(1, 10)]
     return [(0, "SUBMITTED", "0%"), *steps, (seconds, "SUCCESS", "100%")]
@@ -30,10 +30,10 @@ _DONE = [(0, "SUCCESS", "100%")]
 # By id; the commands below name them.
 TASKS: Mapping[str, Mapping[str, Any]] = {
     "101": {"timeline": _DONE, "seed": "1387462901", "prompt": "a pig in a poke"},
-    "102": {"timeline": _growing(30), "seed": "2718281828"},
-    "103": {"timeline": _growing(120), "seed": "3141592653"},
-    "104": {"timeline": _growing(900), "seed": "1618033988"},
-    "105": {"timeline": [*_growing(60)[:5], (30, "FAILURE", "")]},
+    "102": {"timeline": _progress_timeline(30), "seed": "2718281828"},
+    "103": {"timeline": _progress_timeline(120), "seed": "3141592653"},
+    "104": {"timeline": _progress_timeline(900), "seed": "1618033988"},
+    "105": {"timeline": [*_progress_timeline(60)[:5], (30, "FAILURE", "")]},
     "106": {"timeline": _DONE, "seed": "1414213562", "seed_asks": 2},
     "107": {"timeline": [(0, "IN_PROGRESS", "93%")]},
     "108": {"timeline": [(0, "MODAL", "0%")], "action": "CUSTOM_ZOOM"},
@@ -64,7 +64,7 @@ def gateway(
         dialect: Whose habits it has.
         port: Where it listens; 0 is wherever there is room.
     """
-    run(lambda: run_async(_serve, dialect, port))
+    run_and_exit(lambda: run_async(_serve, dialect, port))
 
 
 async def _serve(dialect: DialectName, port: int) -> int:
@@ -78,24 +78,24 @@ async def _serve(dialect: DialectName, port: int) -> int:
         except OSError as error:
             message = f"port {port} cannot be used: {error.strerror}"
             raise errors.ConfigurationError(message) from error
-        for line in guide(base_url, served.api_key):
-            terminal.put(line)
-        say(f"a gateway ({dialect}) listens on {base_url}; Ctrl-C ends it")
-        return await _tell_requests(served)
+        for line in shell_examples(base_url, served.api_key):
+            terminal.print_line(line)
+        echo_err(f"a gateway ({dialect}) listens on {base_url}; Ctrl-C ends it")
+        return await _echo_requests(served)
 
 
-def guide(base_url: str, api_key: str) -> list[str]:
+def shell_examples(base_url: str, api_key: str) -> list[str]:
     """PURE: give the lines to paste into a shell."""
     exports = [f"export MJ_BASE_URL={base_url}", f"export MJ_API_KEY={api_key}"]
     filled = [(f"mj-async {words}".format(all=" ".join(TASKS)), why) for words, why in _COMMANDS]
     return [*exports, *(f"{command}  # {why}" for command, why in filled)]
 
 
-async def _tell_requests(served: FakeGateway) -> NoReturn:
+async def _echo_requests(served: FakeGateway) -> NoReturn:
     told = 0
     while True:
         requests = served.requests[told:]
         for request in requests:
-            say(f"{request.method} {request.target}")
+            echo_err(f"{request.method} {request.target}")
         told += len(requests)
-        await anyio.sleep(_LOOK_EVERY)
+        await anyio.sleep(_POLL_INTERVAL)

@@ -6,21 +6,21 @@ from typing import NoReturn
 
 from mj_async import AsyncMJClient, TaskList, errors
 
-from .._options import Connection, Source, TaskId
+from .._options import GatewayOptions, Source, TaskId
 from ..files._ids import Ids
-from ..output._exit_codes import DONE, PARTLY
-from ..output._run import run
-from ._task_report import Report
+from ..output._exit_codes import DONE, INCOMPLETE
+from ..output._run import run_and_exit
+from ._task_report import TaskReport
 
 # Four calls of a hundred, which the client makes at once.
-_AT_ONCE = 400
+_BATCH_SIZE = 400
 
 
 def list_(
     *task_ids: TaskId,
     source: Source = None,
     json: bool = False,
-    connection: Connection = Connection(),  # noqa: B008
+    gateway: GatewayOptions = GatewayOptions(),  # noqa: B008
 ) -> NoReturn:
     """Show many tasks as they are now, a line each, in the order asked.
 
@@ -28,15 +28,15 @@ def list_(
         task_ids: The tasks' ids.
         source: A file with ids, one a line; "-" reads standard input.
         json: Print each task in one line, under the gateway's own names.
-        connection: How the gateway is reached.
+        gateway: How the gateway is reached.
     """
 
     def work() -> int:
-        client = connection.client()
+        client = gateway.make_client()
         ids = Ids(task_ids, source, client.watch_task)
         return ListRun(client, ids, as_json=json).run()
 
-    run(work)
+    run_and_exit(work)
 
 
 class ListRun:
@@ -51,38 +51,38 @@ class ListRun:
     def __init__(self, client: AsyncMJClient, ids: Ids, *, as_json: bool) -> None:
         self._client = client
         self._ids = ids
-        self._report = Report("listed", ids, as_json)
+        self._report = TaskReport("listed", ids, as_json)
 
     def run(self) -> int:
         """List them all, and give the exit code."""
-        return self._report.conduct(self._list_all)
+        return self._report.run(self._list_all)
 
     async def _list_all(self) -> None:
         async with self._client:
             batch: list[str] = []
             async for task_id in self._ids:
                 batch.append(task_id)
-                if len(batch) == _AT_ONCE:
-                    await self._list(batch)
+                if len(batch) == _BATCH_SIZE:
+                    await self._list_batch(batch)
                     batch = []
             if batch:
-                await self._list(batch)
+                await self._list_batch(batch)
 
-    async def _list(self, batch: list[str]) -> None:
+    async def _list_batch(self, batch: list[str]) -> None:
         try:
-            self._tell(batch, await self._client.list_tasks(batch))
+            self._report_batch(batch, await self._client.list_tasks(batch))
         except errors.MJError as error:
             told = error.partial or TaskList()
-            self._tell(batch, told)
+            self._report_batch(batch, told)
             known = {task.id for task in told}.union(told.missing)
-            self._report.tell_unanswered([one for one in batch if one not in known], error)
+            self._report.add_unanswered([one for one in batch if one not in known], error)
             raise
 
-    def _tell(self, batch: list[str], tasks: TaskList) -> None:
+    def _report_batch(self, batch: list[str], tasks: TaskList) -> None:
         missing = frozenset(tasks.missing)
         for task_id in batch:
             if task_id in tasks:
-                self._report.tell(task_id, tasks[task_id], None, DONE)
+                self._report.add(task_id, tasks[task_id], None, DONE)
             elif task_id in missing:
                 unknown = errors.TaskNotFoundError(task_id=task_id)
-                self._report.tell(task_id, None, unknown, PARTLY)
+                self._report.add(task_id, None, unknown, INCOMPLETE)

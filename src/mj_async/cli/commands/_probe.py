@@ -12,52 +12,52 @@ from rich.text import Text
 
 from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
 
-from .._options import Connection
-from ..output._exit_codes import DONE, PARTLY, code_of_end
-from ..output._hints import told
-from ..output._run import run, run_async, run_shown
-from ..output._terminal import Terminal, say
-from ..output._text import clean
+from .._options import GatewayOptions
+from ..output._exit_codes import DONE, INCOMPLETE, exit_code_of_run
+from ..output._hints import format_error
+from ..output._run import run_and_exit, run_async, run_with_progress
+from ..output._terminal import Terminal, echo_err
+from ..output._text import sanitize
 
 SeedForm: TypeAlias = Literal["path", "multipart"]
 
 # No gateway gives such ids: theirs begin with the time, or with a word.
-_UNKNOWN = ("0000000000000000", "0000000000000001")
+_UNKNOWN_IDS = ("0000000000000000", "0000000000000001")
 # Each request once, and no sleep: what does not answer now is told.
 _ONCE = RetryPolicy(attempts=1, max_retry_after=0.0)
 
 
-def probe(*, timeout: float = 10.0, connection: Connection = Connection()) -> NoReturn:  # noqa: B008
+def probe(*, timeout: float = 10.0, gateway: GatewayOptions = GatewayOptions()) -> NoReturn:  # noqa: B008
     """Find out what a gateway speaks, with a few reads and no submit.
 
     Args:
         timeout: Seconds for one request.
-        connection: How the gateway is reached; what is said here is not found out.
+        gateway: How the gateway is reached; what is said here is not found out.
     """
-    run(lambda: Probe(connection, timeout).run())
+    run_and_exit(lambda: Probe(gateway, timeout).run())
 
 
 class Probe:
     """One run of the command.
 
     Args:
-        connection: Makes the clients.
+        gateway: Makes the clients.
         timeout: Seconds for one request.
     """
 
-    def __init__(self, connection: Connection, timeout: float) -> None:
-        self._connection = connection
+    def __init__(self, gateway: GatewayOptions, timeout: float) -> None:
+        self._gateway = gateway
         self._timeout = timeout
         self._clients: list[AsyncMJClient] = []
-        self._make_client(connection)  # refuses what cannot work
+        self._make_client(gateway)  # refuses what cannot work
         self._terminal = Terminal()
-        self._doing = ""
-        self._rows: list[Row] = [("gateway", connection.address)]
+        self._current_step = ""
+        self._rows: list[Row] = [("gateway", gateway.address)]
         self._dialect = Dialect()
         self._is_complete = True
 
-    def _make_client(self, connection: Connection) -> AsyncMJClient:
-        client = connection.client(
+    def _make_client(self, gateway: GatewayOptions) -> AsyncMJClient:
+        client = gateway.make_client(
             warn=not self._clients,
             retry=_ONCE,
             request_timeout=self._timeout,
@@ -70,13 +70,13 @@ class Probe:
     def _requests(self) -> int:
         return sum(client.statistics().requests for client in self._clients)
 
-    def draw(self, width: int, height: int) -> RenderableType:  # noqa: ARG002  # one line
+    def render(self, width: int, height: int) -> RenderableType:  # noqa: ARG002  # one line
         """Draw what is being found out."""
-        return Text(self.speak())
+        return Text(self.summary())
 
-    def speak(self) -> str:
+    def summary(self) -> str:
         """Tell what is being found out."""
-        return f"asking {self._doing}, requests so far: {self._requests}"
+        return f"asking {self._current_step}, requests so far: {self._requests}"
 
     def run(self) -> int:
         """Find it all out, show it, and give the exit code.
@@ -84,24 +84,24 @@ class Probe:
         Raises:
             OutputError: It cannot be shown.
         """
-        return self._conclude(run_async(run_shown, self._terminal, self, self._find_out))
+        return self._finish(run_async(run_with_progress, self._terminal, self, self._find_out))
 
-    def _conclude(self, error: Exception | None) -> int:
+    def _finish(self, error: Exception | None) -> int:
         if error is not None:
-            say(f"{told(error, by_probe=True)} (requests made: {self._requests})")
-            return code_of_end(error, ())
+            echo_err(f"{format_error(error, by_probe=True)} (requests made: {self._requests})")
+            return exit_code_of_run(error, ())
         self._show()
-        return DONE if self._is_complete else PARTLY
+        return DONE if self._is_complete else INCOMPLETE
 
     def _show(self) -> None:
-        python, options = as_python(self._dialect), as_options(self._dialect)
-        if self._terminal.shows_results:
-            self._terminal.put_table(as_table(self._rows))
+        python, options = dialect_as_python(self._dialect), dialect_as_options(self._dialect)
+        if self._terminal.stdout_is_terminal:
+            self._terminal.print_table(rows_to_table(self._rows))
             for line in (python, options):
-                self._terminal.put(line)
+                self._terminal.print_line(line)
         else:
-            for line in as_lines([*self._rows, ("dialect", python), ("options", options)]):
-                self._terminal.put(line)
+            for line in rows_to_lines([*self._rows, ("dialect", python), ("options", options)]):
+                self._terminal.print_line(line)
 
     async def _find_out(self) -> None:
         async with self._clients[0] as client:
@@ -113,45 +113,45 @@ class Probe:
         self._rows.append(("requests", str(self._requests)))
 
     async def _find_key(self, client: AsyncMJClient) -> str:
-        self._doing = "how the key is taken"
+        self._current_step = "how the key is taken"
         unknown = None
         try:
-            await client.fetch_task(_UNKNOWN[0], timeout=None)
+            await client.fetch_task(_UNKNOWN_IDS[0], timeout=None)
         except errors.TaskNotFoundError as error:
             unknown = error
-        self._rows.append(("key", words_of_key(client.statistics().dialect.auth)))
-        return words_of_unknown(unknown)
+        self._rows.append(("key", describe_key(client.statistics().dialect.auth)))
+        return describe_unknown_id(unknown)
 
     async def _find_ids(self, client: AsyncMJClient) -> None:
-        self._doing = "how ids are read"
+        self._current_step = "how ids are read"
         failure = None
         try:
-            await client.list_tasks(_UNKNOWN, timeout=None)
+            await client.list_tasks(_UNKNOWN_IDS, timeout=None)
         except errors.MJError as error:
             failure = error
         ids = client.statistics().dialect.ids
-        self._is_complete &= is_absent(failure) or (failure is None and ids != "auto")
-        self._rows.append(("ids", words_of_ids(ids, failure)))
+        self._is_complete &= route_is_missing(failure) or (failure is None and ids != "auto")
+        self._rows.append(("ids", describe_ids(ids, failure)))
 
     async def _find_seed(self) -> None:
-        self._doing = "how a seed is asked for"
-        given = self._connection.seed_form
+        self._current_step = "how a seed is asked for"
+        given = self._gateway.seed_form
         forms: tuple[SeedForm, ...] = ("path", "multipart") if given == "auto" else (given,)
         for form in forms:
-            failure = await self._ask_seed(form)
-            if not is_absent(failure):
+            failure = await self._try_seed_form(form)
+            if not route_is_missing(failure):
                 break
-        self._is_complete &= failure is None or is_absent(failure)
-        self._rows.append(("seed", words_of_seed(form, failure)))
+        self._is_complete &= failure is None or route_is_missing(failure)
+        self._rows.append(("seed", describe_seed(form, failure)))
         if failure is None:
             self._dialect = attrs.evolve(self._dialect, seed=form)
 
-    async def _ask_seed(self, form: SeedForm) -> errors.MJError | None:
+    async def _try_seed_form(self, form: SeedForm) -> errors.MJError | None:
         known = self._dialect
-        connection = attrs.evolve(self._connection, auth=known.auth, ids=known.ids, seed_form=form)
-        async with self._make_client(connection) as client:
+        gateway = attrs.evolve(self._gateway, auth=known.auth, ids=known.ids, seed_form=form)
+        async with self._make_client(gateway) as client:
             try:
-                await client.image_seed(_UNKNOWN[0], timeout=None)
+                await client.image_seed(_UNKNOWN_IDS[0], timeout=None)
             except (errors.TaskNotFoundError, errors.SeedUnavailableError):
                 return None  # the route is there
             except errors.MJError as error:
@@ -174,39 +174,39 @@ _FORMS = {
 _OPTIONS = {"auth": "--auth", "ids": "--ids", "seed": "--seed-form"}
 
 
-def is_absent(error: errors.MJError | None) -> bool:
+def route_is_missing(error: errors.MJError | None) -> bool:
     """Whether an answer says that there is no such route, where others of the gateway work."""
     if isinstance(error, errors.UnsupportedError):
         return error.code is None
     return isinstance(error, errors.UnexpectedAnswerError) and error.reason == "html"
 
 
-def words_of_key(auth: str) -> str:
+def describe_key(auth: str) -> str:
     """Say how the key is taken."""
     return _HEADERS.get(auth, auth)
 
 
-def words_of_ids(ids: str, error: errors.MJError | None) -> str:
+def describe_ids(ids: str, error: errors.MJError | None) -> str:
     """Say how a list of ids is sent."""
     if error is not None:
-        return "this gateway has no list" if is_absent(error) else _not_found_out(error)
+        return "this gateway has no list" if route_is_missing(error) else _not_found_out(error)
     if ids == "auto":
         return "not found out: the answer is empty either way; next: mj-async list ID, with an id"
     return ids
 
 
-def words_of_seed(seed: str, error: errors.MJError | None) -> str:
+def describe_seed(seed: str, error: errors.MJError | None) -> str:
     """Say how a seed is asked for."""
     if error is None:
         return _FORMS[seed]
-    return "this gateway has no image-seed" if is_absent(error) else _not_found_out(error)
+    return "this gateway has no image-seed" if route_is_missing(error) else _not_found_out(error)
 
 
 def _not_found_out(error: errors.MJError) -> str:
-    return f"not found out: {told(error, by_probe=True)}"
+    return f"not found out: {format_error(error, by_probe=True)}"
 
 
-def words_of_unknown(error: errors.TaskNotFoundError | None) -> str:
+def describe_unknown_id(error: errors.TaskNotFoundError | None) -> str:
     """Say how the gateway answers for an id that it does not know."""
     if error is None:
         return "a task, which is none of yours"
@@ -216,13 +216,13 @@ def words_of_unknown(error: errors.TaskNotFoundError | None) -> str:
     return f"HTTP {error.status_code}{code}{said}{empty}"
 
 
-def as_python(dialect: Dialect) -> str:
+def dialect_as_python(dialect: Dialect) -> str:
     """Give the dialect as it is written in Python, without what is found out anyway."""
     arguments = ", ".join(f'{name}="{value}"' for name, value in _known(dialect))
     return f"Dialect({arguments})"
 
 
-def as_options(dialect: Dialect) -> str:
+def dialect_as_options(dialect: Dialect) -> str:
     """Give it as options of the command line."""
     return " ".join(f"{_OPTIONS[name]} {value}" for name, value in _known(dialect))
 
@@ -232,16 +232,16 @@ def _known(dialect: Dialect) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in values if value != "auto"]
 
 
-def as_lines(rows: Sequence[Row]) -> list[str]:
+def rows_to_lines(rows: Sequence[Row]) -> list[str]:
     """Give a line for each row."""
-    return [f"{name:<10} {clean(words)}" for name, words in rows]
+    return [f"{name:<10} {sanitize(words)}" for name, words in rows]
 
 
-def as_table(rows: Sequence[Row]) -> Table:
+def rows_to_table(rows: Sequence[Row]) -> Table:
     """Give them as a table for people; what is too long is folded and not cut."""
     table = Table(show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, words in rows:
-        table.add_row(name, clean(words))
+        table.add_row(name, sanitize(words))
     return table

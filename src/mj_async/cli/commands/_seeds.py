@@ -16,14 +16,14 @@ from anyio import to_thread
 
 from mj_async import AsyncMJClient, SeedOutcome, errors
 
-from .._options import Connection, Source, TaskId, connections_for
+from .._options import GatewayOptions, Source, TaskId, max_connections_for
 from ..files._ids import Ids
 from ..files._seed_file import Mode, SeedFile
-from ..output._exit_codes import DONE, PARTLY, code_of_end
-from ..output._hints import told
-from ..output._progress import SeedCount
-from ..output._run import OnInterrupt, run, run_async, run_shown
-from ..output._terminal import OutputError, Terminal, say
+from ..output._exit_codes import DONE, INCOMPLETE, exit_code_of_run
+from ..output._hints import format_error
+from ..output._progress import SeedProgress
+from ..output._run import OnInterrupt, run_and_exit, run_async, run_with_progress
+from ..output._terminal import OutputError, Terminal, echo_err
 
 
 def seeds(  # noqa: PLR0913  # options
@@ -35,7 +35,7 @@ def seeds(  # noqa: PLR0913  # options
     concurrency: int = 4,
     batch_size: int = 1,
     ask_again_after: float = 30.0,
-    connection: Connection = Connection(),  # noqa: B008
+    gateway: GatewayOptions = GatewayOptions(),  # noqa: B008
 ) -> NoReturn:
     """Look up the seeds of tasks, and write a line of JSON for each answer that is final.
 
@@ -48,12 +48,12 @@ def seeds(  # noqa: PLR0913  # options
         concurrency: How many seeds are asked for at once.
         batch_size: How many ids are in one request, with --seed-form multipart.
         ask_again_after: Seconds until an id in trouble is asked for again.
-        connection: How the gateway is reached.
+        gateway: How the gateway is reached.
     """
 
     def work() -> int:
-        mode = mode_of(output, resume=resume, overwrite=overwrite)
-        client = connection.client(max_connections=connections_for(concurrency))
+        mode = output_mode(output, resume=resume, overwrite=overwrite)
+        client = gateway.make_client(max_connections=max_connections_for(concurrency))
         ids = Ids(task_ids, source, client.watch_task)
         look_up = partial(
             client.image_seeds,
@@ -67,10 +67,10 @@ def seeds(  # noqa: PLR0913  # options
         with SeedFile.open(str(output), mode) as file:
             return seed_run.run_into(file)
 
-    run(work)
+    run_and_exit(work)
 
 
-def mode_of(output: Path | None, *, resume: bool, overwrite: bool) -> Mode:
+def output_mode(output: Path | None, *, resume: bool, overwrite: bool) -> Mode:
     """PURE: give what is to be done with an output that exists.
 
     Raises:
@@ -88,16 +88,16 @@ def mode_of(output: Path | None, *, resume: bool, overwrite: bool) -> Mode:
 
 LookUp: TypeAlias = Callable[[Ids], AbstractAsyncContextManager[AsyncIterator[SeedOutcome]]]
 
-_SYNC_EVERY = 1.0
-_LONGEST_ADVICE = 1000
+_SYNC_INTERVAL = 1.0
+_MAX_COMMAND_LENGTH = 1000
 
 
-def resuming(arguments: Sequence[str]) -> str:
+def resume_command(arguments: Sequence[str]) -> str:
     """PURE: give the command line that goes on with a run, from that which began it."""
     command, *rest = arguments
     kept = [one for one in rest if one not in ("--resume", "--overwrite")]
     line = shlex.join(["mj-async", command, "--resume", *kept])
-    line = line if len(line) <= _LONGEST_ADVICE else "the same command with --resume"
+    line = line if len(line) <= _MAX_COMMAND_LENGTH else "the same command with --resume"
     from_standard_input = "-" in rest or "--from=-" in rest
     return f"{line} (the same ids on standard input)" if from_standard_input else line
 
@@ -116,9 +116,9 @@ class SeedRun:
         self._ids = ids
         self._look_up = look_up
         self._terminal = Terminal()
-        self._count = SeedCount(lambda: ids.total, time.monotonic)
+        self._progress = SeedProgress(lambda: ids.total, time.monotonic)
         self._file: SeedFile | None = None
-        self._unsynced: OutputError | None = None
+        self._sync_error: OutputError | None = None
 
     def run_into(self, file: SeedFile) -> int:
         """Look them all up, write them into a file, and give the exit code.
@@ -130,77 +130,83 @@ class SeedRun:
             raise errors.ConfigurationError(
                 "--from and --output are one file; next: give another --output"
             )
-        file.read_done(self._ids.seen)
+        file.read_finished_ids(self._ids.seen)
         self._file = file
         return self.run()
 
     def run(self) -> int:
         """Look them all up, and give the exit code."""
-        with OnInterrupt(self._say_interrupted):
-            return self._conclude(
+        with OnInterrupt(self._echo_interrupted):
+            return self._finish(
                 run_async(
-                    run_shown, self._terminal, self._count, self._look_up_all, self._keep_synced
+                    run_with_progress,
+                    self._terminal,
+                    self._progress,
+                    self._look_up_all,
+                    self._sync_periodically,
                 )
             )
 
-    def _say_interrupted(self) -> None:
-        self._say_how_it_went("interrupted: ")
-        self._say_how_to_go_on()
+    def _echo_interrupted(self) -> None:
+        self._echo_summary("interrupted: ")
+        self._echo_next_steps()
 
-    def _conclude(self, ended_by: Exception | None) -> int:
+    def _finish(self, ended_by: Exception | None) -> int:
         if isinstance(ended_by, OutputError) and not str(ended_by):
-            return PARTLY  # nobody reads any more
-        say("" if ended_by is None else told(ended_by))
+            return INCOMPLETE  # nobody reads any more
+        echo_err("" if ended_by is None else format_error(ended_by))
         ended_by = ended_by or self._ids.problem
         if self._file is not None:
-            self._file.is_complete = ended_by is None and not self._count.later
-        if self._file or self._count.done or ended_by is None:
-            self._say_how_it_went()
-        if self._count.later or (ended_by is not None and (self._file or self._count.done)):
-            self._say_how_to_go_on()
-        code = code_of_end(ended_by, self._count.codes)
+            self._file.is_complete = ended_by is None and not self._progress.not_final
+        if self._file or self._progress.done or ended_by is None:
+            self._echo_summary()
+        if self._progress.not_final or (
+            ended_by is not None and (self._file or self._progress.done)
+        ):
+            self._echo_next_steps()
+        code = exit_code_of_run(ended_by, self._progress.exit_codes)
         # As if one run had written them all.
-        return PARTLY if code == DONE and self._file and self._file.seedless else code
+        return INCOMPLETE if code == DONE and self._file and self._file.seedless else code
 
     async def _look_up_all(self) -> None:
         async with self._client:
             run = self._look_up(self._ids)
             if self._file is not None:
-                self._file.begin()
+                self._file.start_writing()
             async with run as outcomes:
                 async for outcome in outcomes:
-                    self._take(outcome)
-        self._check_synced()
+                    self._add_outcome(outcome)
+        self._raise_sync_error()
 
-    def _take(self, outcome: SeedOutcome) -> None:
-        self._check_synced()
+    def _add_outcome(self, outcome: SeedOutcome) -> None:
+        self._raise_sync_error()
         if outcome.final:
-            put = self._terminal.put_json if self._file is None else self._file.put
-            put(outcome.to_dict())
-        self._count.add(outcome)
+            write = self._terminal.print_json if self._file is None else self._file.write_line
+            write(outcome.to_dict())
+        self._progress.add(outcome)
 
-    def _check_synced(self) -> None:
-        if self._unsynced is not None:
-            raise self._unsynced
+    def _raise_sync_error(self) -> None:
+        if self._sync_error is not None:
+            raise self._sync_error
 
-    async def _keep_synced(self) -> None:
-        while self._file is not None and self._unsynced is None:
-            await anyio.sleep(_SYNC_EVERY)
-            self._unsynced = await to_thread.run_sync(self._file.try_to_sync)
+    async def _sync_periodically(self) -> None:
+        while self._file is not None and self._sync_error is None:
+            await anyio.sleep(_SYNC_INTERVAL)
+            self._sync_error = await to_thread.run_sync(self._file.try_to_sync)
 
-    def _say_how_it_went(self, before: str = "") -> None:
+    def _echo_summary(self, before: str = "") -> None:
         already = ""
         if self._file is not None and self._file.done:
             already = f"; already there {self._file.done}"
         if self._file is not None and self._file.seedless:
             already += f", of these without a seed {self._file.seedless}"
-        say(f"{before}{self._count.summary()}{already}")
+        echo_err(f"{before}{self._progress.final_summary()}{already}")
 
-    def _say_how_to_go_on(self) -> None:
-        if self._count.trouble is not None:
-            say(f"no final answer yet, and so no line, for {self._count.later} of them")
-            say(f"the last of these: {told(self._count.trouble)}")
+    def _echo_next_steps(self) -> None:
+        if self._progress.last_failure is not None:
+            echo_err(f"no final answer yet, and so no line, for {self._progress.not_final} of them")
+            echo_err(f"the last of these: {format_error(self._progress.last_failure)}")
         if self._file is None:
-            say("with --output FILE a run can be resumed")
+            echo_err("with --output FILE a run can be resumed")
         else:
-            say(f"to go on: {resuming(sys.argv[1:])}")
+            echo_err(f"to go on: {resume_command(sys.argv[1:])}")

@@ -8,17 +8,17 @@ import anyio
 
 from mj_async import AsyncMJClient, Polling, Task, errors
 
-from .._options import Connection, Source, TaskId
+from .._options import GatewayOptions, Source, TaskId
 from ..files._ids import Ids
-from ..output._exit_codes import DONE, PARTLY, code_of
-from ..output._run import run
+from ..output._exit_codes import DONE, INCOMPLETE, exit_code_for
+from ..output._run import run_and_exit
 from ..output._terminal import OutputError
-from ._task_report import Report
+from ._task_report import TaskReport
 
 # A hundred lists a tick; the input waits, so that memory stays flat.
-_AT_ONCE = 10_000
+_MAX_CONCURRENT = 10_000
 # They would meet every other id, too.
-_ENDS_ALL = (errors.AuthenticationError, errors.PermissionDeniedError)
+_FATAL_ERRORS = (errors.AuthenticationError, errors.PermissionDeniedError)
 
 
 def wait(
@@ -27,7 +27,7 @@ def wait(
     timeout: float = 600.0,
     interval: float = 3.0,
     json: bool = False,
-    connection: Connection = Connection(),  # noqa: B008
+    gateway: GatewayOptions = GatewayOptions(),  # noqa: B008
 ) -> NoReturn:
     """Wait until tasks have ended, and show each as it does.
 
@@ -37,16 +37,16 @@ def wait(
         timeout: Seconds for the whole command.
         interval: Seconds from the first question to the second; they grow to 10.
         json: Print each task in one line, under the gateway's own names.
-        connection: How the gateway is reached.
+        gateway: How the gateway is reached.
     """
 
     def work() -> int:
-        client, polling = connection.client(), Polling(interval=interval)
+        client, polling = gateway.make_client(), Polling(interval=interval)
         client.watch_task("1", timeout=timeout, polling=polling)  # refuses what cannot work
         ids = Ids(task_ids, source, client.watch_task)
         return WaitRun(client, ids, polling, timeout=timeout, as_json=json).run()
 
-    run(work)
+    run_and_exit(work)
 
 
 class WaitRun:
@@ -61,20 +61,26 @@ class WaitRun:
     """
 
     def __init__(
-        self, client: AsyncMJClient, ids: Ids, polling: Polling, *, timeout: float, as_json: bool
+        self,
+        client: AsyncMJClient,
+        ids: Ids,
+        polling: Polling,
+        *,
+        timeout: float,
+        as_json: bool,
     ) -> None:
         self._client = client
         self._ids = ids
         self._polling = polling
         self._timeout = timeout
-        self._report = Report("ended", ids, as_json)
-        self._board = self._report.board
-        self._room = anyio.Semaphore(_AT_ONCE)
+        self._report = TaskReport("ended", ids, as_json)
+        self._progress = self._report.progress
+        self._slots = anyio.Semaphore(_MAX_CONCURRENT)
         self._ended_by: Exception | None = None
 
     def run(self) -> int:
         """Wait for them all, and give the exit code."""
-        return self._report.conduct(self._wait_for_all)
+        return self._report.run(self._wait_for_all)
 
     async def _wait_for_all(self) -> None:
         self._deadline = anyio.current_time() + self._timeout
@@ -86,37 +92,37 @@ class WaitRun:
             self._watch = poller.watch_task
             self._scope = group.cancel_scope
             async for task_id in self._ids:
-                await self._room.acquire()
-                self._board.update(task_id, None)
+                await self._slots.acquire()
+                self._progress.update(task_id, None)
                 group.start_soon(self._wait_for, task_id)
-        if isinstance(self._ended_by, _ENDS_ALL):
-            self._report.tell_unanswered(list(self._board.unfinished), self._ended_by)
+        if isinstance(self._ended_by, _FATAL_ERRORS):
+            self._report.add_unanswered(list(self._progress.unfinished), self._ended_by)
         if self._ended_by is not None:
             raise self._ended_by
 
-    def _end(self, error: Exception) -> None:
+    def _stop(self, error: Exception) -> None:
         self._ended_by = self._ended_by or error
         self._scope.cancel()
 
     async def _wait_for(self, task_id: str) -> None:
         try:
-            task, error = await self._follow(task_id)
+            task, error = await self._watch_task(task_id)
             succeeded = task is not None and task.succeeded
-            code = code_of(error) or (DONE if succeeded else PARTLY)
-            self._report.tell(task_id, task, error, code)
-        except (*_ENDS_ALL, OutputError) as failure:
-            self._end(failure)
+            code = exit_code_for(error) or (DONE if succeeded else INCOMPLETE)
+            self._report.add(task_id, task, error, code)
+        except (*_FATAL_ERRORS, OutputError) as failure:
+            self._stop(failure)
         finally:
-            self._room.release()
+            self._slots.release()
 
-    async def _follow(self, task_id: str) -> tuple[Task | None, errors.MJError | None]:
+    async def _watch_task(self, task_id: str) -> tuple[Task | None, errors.MJError | None]:
         left, task = self._deadline - anyio.current_time(), None
         if left <= 0:
             return None, errors.WaitTimeoutError(task_id=task_id, task=None)
         try:
             async for task in self._watch(task_id, timeout=left):
-                self._board.update(task_id, task)
-        except _ENDS_ALL:
+                self._progress.update(task_id, task)
+        except _FATAL_ERRORS:
             raise
         except errors.MJError as error:
             return task, error

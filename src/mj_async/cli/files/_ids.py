@@ -10,7 +10,7 @@ import attrs
 from mj_async import errors
 from mj_async._id_set import IdSet
 
-from ..output._terminal import say
+from ..output._terminal import echo_err
 from ._input import Input
 
 # An id has 256 characters at most; a comment may have more.
@@ -19,7 +19,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @attrs.define
-class IdReader:
+class IdParser:
     """Ids one a line; blank lines and those that begin with # are skipped.
 
     Args:
@@ -49,20 +49,20 @@ class IdReader:
         self._number += 1
         line = line.removeprefix(_BYTE_ORDER_MARK) if self._number == 1 else line
         if len(line) > _LONGEST_LINE:
-            raise self._refusal(f"it is longer than {_LONGEST_LINE} bytes")
+            raise self._line_error(f"it is longer than {_LONGEST_LINE} bytes")
         try:
             text = line.decode().strip()
         except UnicodeDecodeError:
-            raise self._refusal("it is no UTF-8 text") from None
+            raise self._line_error("it is no UTF-8 text") from None
         if not text or text.startswith("#"):
             return ()
         try:
             self.check(text)
         except errors.ConfigurationError as error:
-            raise self._refusal(str(error)) from None
+            raise self._line_error(str(error)) from None
         return (text,)
 
-    def _refusal(self, problem: str) -> errors.ConfigurationError:
+    def _line_error(self, problem: str) -> errors.ConfigurationError:
         where = f"{self.name}, line {self._number}"
         return errors.ConfigurationError(
             f"{where}: {problem}; next: correct that line, or begin it with #"
@@ -105,14 +105,14 @@ class Ids:
         self._ready: Iterator[str] = iter(given)
         self._input = None if source is None else Input.open(source)
         if self._input is not None:
-            self._reader = IdReader(self._input.name, check)
-            self._look_through(self._input)
+            self._reader = IdParser(self._input.name, check)
+            self._check_and_count(self._input)
 
-    def _look_through(self, opened: Input) -> None:
-        if not opened.can_be_read_twice:
+    def _check_and_count(self, opened: Input) -> None:
+        if not opened.is_rereadable:
             self.total = None
             return
-        reader = IdReader(opened.name, self._reader.check)
+        reader = IdParser(opened.name, self._reader.check)
         count = sum(1 for chunk in opened.chunks() for _ in reader.feed(chunk))
         self.total = (self.total or 0) + count
         opened.rewind()
@@ -130,7 +130,7 @@ class Ids:
             return await self._next()
         except errors.ConfigurationError as error:
             self.problem = error
-            say(str(error))
+            echo_err(str(error))
             self._close()
             raise StopAsyncIteration from None
 
@@ -141,12 +141,12 @@ class Ids:
                     return task_id
                 if self.total is not None:
                     self.total -= 1
-            await self._read_on()
+            await self._read_chunk()
 
-    async def _read_on(self) -> None:
+    async def _read_chunk(self) -> None:
         if self._input is None:
             raise StopAsyncIteration
-        chunk = await self._input.read_later()
+        chunk = await self._input.read_async()
         self._ready = self._reader.feed(chunk)
         if not chunk:
             self._close()

@@ -14,13 +14,13 @@ import attrs
 from mj_async import errors
 
 _CHUNK = 65_536
-_STEP = "give a file of ids to --from"
+_HINT = "give a file of ids to --from"
 _STANDARD_INPUT = 0
 # Windows would end a file at its first ^Z, and change its line breaks.
-AS_BYTES: int = getattr(os, "O_BINARY", 0)
+BINARY_FLAG: int = getattr(os, "O_BINARY", 0)
 
 
-def cannot(what: str, error: OSError, step: str) -> errors.ConfigurationError:
+def file_error(what: str, error: OSError, step: str) -> errors.ConfigurationError:
     """Make the error for a file that cannot be used, such as `cannot read ids.txt: …`.
 
     Args:
@@ -38,12 +38,12 @@ class Input:
     Args:
         name: What the user calls it.
         file: Its number.
-        is_ours: Whether we have opened it; standard input belongs to whoever started us.
+        is_owned: Whether we have opened it; standard input belongs to whoever started us.
     """
 
     name: str
     file: int
-    is_ours: bool
+    is_owned: bool
 
     @classmethod
     def open(cls, source: str) -> Input:
@@ -57,24 +57,24 @@ class Input:
                 raise errors.ConfigurationError(
                     "cannot read standard input: it is closed; next: give --from FILE"
                 )
-            return cls("standard input", _STANDARD_INPUT, is_ours=False)
+            return cls("standard input", _STANDARD_INPUT, is_owned=False)
         if os.path.isdir(source):  # noqa: PTH112  # a path as the user wrote it
             problem = "it is a directory"
-            raise errors.ConfigurationError(f"cannot read {source}: {problem}; next: {_STEP}")
+            raise errors.ConfigurationError(f"cannot read {source}: {problem}; next: {_HINT}")
         try:
-            return cls(source, os.open(source, os.O_RDONLY | AS_BYTES), is_ours=True)
+            return cls(source, os.open(source, os.O_RDONLY | BINARY_FLAG), is_owned=True)
         except OSError as error:
-            raise cannot(f"read {source}", error, _STEP) from None
+            raise file_error(f"read {source}", error, _HINT) from None
 
     def close(self) -> None:
         """Close what we have opened."""
-        if self.is_ours:
+        if self.is_owned:
             os.close(self.file)
 
     @property
-    def can_be_read_twice(self) -> bool:
+    def is_rereadable(self) -> bool:
         """Whether it is a regular file of ours."""
-        return self.is_ours and stat.S_ISREG(os.fstat(self.file).st_mode)
+        return self.is_owned and stat.S_ISREG(os.fstat(self.file).st_mode)
 
     def rewind(self) -> None:
         """Begin at its beginning again."""
@@ -89,7 +89,7 @@ class Input:
         try:
             return os.read(self.file, _CHUNK)
         except OSError as error:
-            raise cannot(f"read {self.name}", error, _STEP) from None
+            raise file_error(f"read {self.name}", error, _HINT) from None
 
     def chunks(self) -> Iterator[bytes]:
         """Read it all; the last chunk, and only that, is empty.
@@ -106,7 +106,7 @@ class Input:
         """Whether another open file is the same."""
         return os.path.samestat(os.fstat(self.file), os.fstat(other))
 
-    async def read_later(self) -> bytes:
+    async def read_async(self) -> bytes:
         """Read what there will be, and let others run until then where that is possible.
 
         Raises:

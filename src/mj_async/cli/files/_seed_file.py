@@ -16,22 +16,24 @@ from mj_async import errors
 from mj_async._id_set import IdSet
 
 from ..output._terminal import OutputError
-from ..output._text import as_json
-from ._input import AS_BYTES, cannot
+from ..output._text import to_json_line
+from ._input import BINARY_FLAG, file_error
 
 Mode: TypeAlias = Literal["new", "resume", "overwrite"]
 
-_READ_AND_WRITE = os.O_RDWR | os.O_CREAT | os.O_APPEND | AS_BYTES
+_READ_AND_WRITE = os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY_FLAG
 # What has no disk behind it, such as a pipe, cannot be synced, and need not be.
-_NO_DISK = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EROFS})
+_NOT_SYNCABLE = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EROFS})
 # No task is that long, so that a file of something else is not read into memory.
 _LONGEST_LINE = 2**25
-_ELSEWHERE = "give another --output"
+_OUTPUT_HINT = "give another --output"
 
 
 @attrs.define
 class SeedFile:
-    """An output that is this process's alone; what stands in it is left alone until `begin()`.
+    """An output file that this process alone may write.
+
+    Its content stays as it is until `start_writing` is called.
 
     Args:
         path: As the user wrote it.
@@ -53,7 +55,7 @@ class SeedFile:
     _is_regular: bool = attrs.field(init=False)
     _end: int = attrs.field(default=0, init=False)
     _synced: int = attrs.field(default=0, init=False)
-    _lacks_break: bool = attrs.field(default=False, init=False)
+    _needs_newline: bool = attrs.field(default=False, init=False)
 
     @_is_regular.default
     def _find_kind(self) -> bool:
@@ -74,7 +76,7 @@ class SeedFile:
             problem = "exists: --resume goes on with it, --overwrite begins anew"
             raise errors.ConfigurationError(f"{path} {problem}") from None
         except OSError as error:
-            raise cannot(f"write {path}", error, _ELSEWHERE) from None
+            raise file_error(f"write {path}", error, _OUTPUT_HINT) from None
         problem = opened._find_problem()
         if problem:
             os.close(opened.file)
@@ -82,10 +84,10 @@ class SeedFile:
         return opened
 
     def _find_problem(self) -> str:
-        if self._is_regular and not lock(self.file):
-            return f"another process is writing {self.path}; next: wait for it, or {_ELSEWHERE}"
+        if self._is_regular and not try_lock(self.file):
+            return f"another process is writing {self.path}; next: wait for it, or {_OUTPUT_HINT}"
         resumable = self._is_regular or self.mode != "resume"
-        problem = f"cannot resume {self.path}: it is no regular file; next: {_ELSEWHERE}"
+        problem = f"cannot resume {self.path}: it is no regular file; next: {_OUTPUT_HINT}"
         return "" if resumable else problem
 
     def __enter__(self) -> Self:
@@ -110,7 +112,7 @@ class SeedFile:
             if os.path.samestat(os.stat(self.path), os.fstat(self.file)):  # noqa: PTH116
                 os.unlink(self.path)  # noqa: PTH108
 
-    def read_done(self, done: IdSet) -> None:
+    def read_finished_ids(self, done: IdSet) -> None:
         """Put the ids of all lines into a set; a torn last line does not count.
 
         Raises:
@@ -124,24 +126,24 @@ class SeedFile:
                     if not self._read_line(line, done):
                         break
         except OSError as error:
-            raise cannot(f"read {self.path}", error, _ELSEWHERE) from None
+            raise file_error(f"read {self.path}", error, _OUTPUT_HINT) from None
 
     def _read_line(self, line: bytes, done: IdSet) -> bool:
-        found = read_line(line)
-        if found is None and _is_torn(line):
+        found = parse_seed_line(line)
+        if found is None and _is_truncated(line):
             return False
         self.done += 1
         if found is None:
-            problem = f"it is no line of mj-async seeds; next: mend that line, or {_ELSEWHERE}"
+            problem = f"it is no line of mj-async seeds; next: mend that line, or {_OUTPUT_HINT}"
             raise errors.ConfigurationError(f"{self.path}, line {self.done}: {problem}")
         task_id, has_seed = found
         done.add(task_id)
         self.seedless += not has_seed
         self._end += len(line)
-        self._lacks_break = not line.endswith(b"\n")
+        self._needs_newline = not line.endswith(b"\n")
         return True
 
-    def begin(self) -> None:
+    def start_writing(self) -> None:
         """Cut off what is not to stay: a torn line, or with `mode` "overwrite" everything.
 
         Raises:
@@ -151,17 +153,17 @@ class SeedFile:
             try:
                 os.ftruncate(self.file, self._end)
             except OSError as error:
-                raise self._failure(error) from None
-        if self._lacks_break:
+                raise self._write_error(error) from None
+        if self._needs_newline:
             self._write(b"\n")
 
-    def put(self, value: Any) -> None:
+    def write_line(self, value: Any) -> None:
         """Write one line.
 
         Raises:
             OutputError: It cannot be written; only whole lines are kept.
         """
-        self._write(f"{as_json(value)}\n".encode())
+        self._write(f"{to_json_line(value)}\n".encode())
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -171,7 +173,7 @@ class SeedFile:
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self.file, self._end)
-            raise self._failure(error) from None
+            raise self._write_error(error) from None
         self._end += len(data)
 
     def sync(self) -> None:
@@ -186,8 +188,8 @@ class SeedFile:
         try:
             os.fsync(self.file)
         except OSError as error:
-            if error.errno not in _NO_DISK:
-                raise self._failure(error) from None
+            if error.errno not in _NOT_SYNCABLE:
+                raise self._write_error(error) from None
         self._synced = end
 
     def try_to_sync(self) -> OutputError | None:
@@ -198,11 +200,11 @@ class SeedFile:
             return error
         return None
 
-    def _failure(self, error: OSError) -> OutputError:
+    def _write_error(self, error: OSError) -> OutputError:
         return OutputError(f"cannot write {self.path}: {error.strerror}; its lines are kept")
 
 
-def _is_torn(line: bytes) -> bool:
+def _is_truncated(line: bytes) -> bool:
     """Whether a process that wrote our lines may have been killed in this one.
 
     A loss of power leaves zeros, too. A file of something else is not to be cut.
@@ -211,7 +213,7 @@ def _is_torn(line: bytes) -> bool:
     return not ended and (line.startswith(b"{") or not line.strip(b"\0"))
 
 
-def read_line(line: bytes) -> tuple[str, bool] | None:
+def parse_seed_line(line: bytes) -> tuple[str, bool] | None:
     """Give the id that a line is about, and whether it has a seed; None for no line of ours."""
     try:
         value = json.loads(line)
@@ -224,34 +226,34 @@ def read_line(line: bytes) -> tuple[str, bool] | None:
 
 
 # Beyond any line, for on Windows nobody else can read what is locked.
-_FAR = 2**40
-_HELD = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
+_LOCK_OFFSET = 2**40
+_LOCKED_ERRNOS = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 
 
-def lock(file: int) -> bool:
+def try_lock(file: int) -> bool:
     """Lock an open file for this process.
 
     Returns:
         False where another process holds it. True where it is ours now, and where neither this
         system nor its file system (some of the network's) has locks.
     """
-    for name, take in (("fcntl", _take_on_posix), ("msvcrt", _take_on_windows)):
+    for name, take in (("fcntl", _lock_posix), ("msvcrt", _lock_windows)):
         with suppress(ImportError):
             module = import_module(name)
             try:
                 take(module, file)
             except OSError as error:
-                return error.errno not in _HELD
+                return error.errno not in _LOCKED_ERRNOS
             return True
     return True
 
 
-def _take_on_posix(fcntl: Any, file: int) -> None:
+def _lock_posix(fcntl: Any, file: int) -> None:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _take_on_windows(msvcrt: Any, file: int) -> None:
-    os.lseek(file, _FAR, os.SEEK_SET)
+def _lock_windows(msvcrt: Any, file: int) -> None:
+    os.lseek(file, _LOCK_OFFSET, os.SEEK_SET)
     try:
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
     finally:

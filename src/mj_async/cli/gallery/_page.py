@@ -58,7 +58,7 @@ class Row:
     error_message: str | None
 
 
-class _Entry(NamedTuple):
+class _StoredRow(NamedTuple):
     """A row ready for the page: its JSON, and what is counted."""
 
     text: str
@@ -67,16 +67,16 @@ class _Entry(NamedTuple):
 
 
 @attrs.define
-class Sheet:
+class GalleryRows:
     """The rows of one page. Of an id that comes again, the last row is kept, in its own place."""
 
-    _entries: dict[str, _Entry] = attrs.field(factory=dict, init=False)
+    _entries: dict[str, _StoredRow] = attrs.field(factory=dict, init=False)
 
     def add(self, row: Row) -> None:
         """Add a row, kept as JSON: a hundred thousand rows are tens of megabytes."""
         self._entries.pop(row.task_id, None)
         text = write_json(attrs.astuple(row, recurse=False))
-        self._entries[row.task_id] = _Entry(text, bool(row.seed), row.image_url is not None)
+        self._entries[row.task_id] = _StoredRow(text, bool(row.seed), row.image_url is not None)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -95,7 +95,7 @@ class Sheet:
         return (entry.text for entry in self._entries.values())
 
 
-def read_row(line: bytes) -> Row:
+def parse_row(line: bytes) -> Row:
     """Read a line.
 
     Raises:
@@ -110,7 +110,7 @@ def read_row(line: bytes) -> Row:
     texts = {name: _text(value, name) for name in _TEXTS}
     return Row(
         task_id=_text(value, "task_id") or "",
-        **{**texts, "image_url": web_address(texts["image_url"])},
+        **{**texts, "image_url": http_url_or_none(texts["image_url"])},
         error_type=_text(error or {}, "type"),
         error_message=_text(error or {}, "message"),
     )
@@ -134,7 +134,7 @@ def _text(value: dict[str, Any], name: str) -> str | None:
     return text
 
 
-def web_address(text: str | None) -> str | None:
+def http_url_or_none(text: str | None) -> str | None:
     """Give the address back if it is one of http or https, and nothing in it is hidden."""
     good = text is not None and text.isprintable() and _WEB_ADDRESS.fullmatch(text)
     return text if good else None
@@ -146,7 +146,7 @@ def write_json(value: Any) -> str:
     return _NOT_PLAIN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def write_page(sheet: Sheet, *, name: str) -> Iterator[str]:
+def render_page(sheet: GalleryRows, *, name: str) -> Iterator[str]:
     """Write the page, piece by piece.
 
     Args:
@@ -154,7 +154,7 @@ def write_page(sheet: Sheet, *, name: str) -> Iterator[str]:
         name: What stands above them.
     """
     style, script = (_joined(names) for names in (_STYLES, _SCRIPTS))
-    return _ENVIRONMENT.from_string(_part("page.html.j2")).generate(
+    return _ENVIRONMENT.from_string(_read_asset("page.html.j2")).generate(
         name=name,
         style=style,
         style_hash=_hash(style),
@@ -166,10 +166,10 @@ def write_page(sheet: Sheet, *, name: str) -> Iterator[str]:
 
 
 def _joined(names: tuple[str, ...]) -> str:
-    return "\n".join(_part(name) for name in names)
+    return "\n".join(_read_asset(name) for name in names)
 
 
-def _part(name: str) -> str:
+def _read_asset(name: str) -> str:
     # Read as text: a carriage return would be in the hash, and not in what a browser hashes.
     return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 

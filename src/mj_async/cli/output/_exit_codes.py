@@ -6,27 +6,27 @@ from collections.abc import Iterable
 
 from mj_async import errors
 
-from ._hints import root_of
+from ._hints import root_cause
 
-DONE, PARTLY, USAGE, GATEWAY = 0, 1, 2, 3
+DONE, INCOMPLETE, USAGE_ERROR, GATEWAY_ERROR = 0, 1, 2, 3
 
 # The first class that fits; everything else is the gateway's trouble.
 _CODES: tuple[tuple[type[errors.MJError], int], ...] = (
-    (errors.ConfigurationError, USAGE),
-    (errors.TaskNotFoundError, PARTLY),
-    (errors.SeedUnavailableError, PARTLY),
-    (errors.TaskError, PARTLY),
-    (errors.MJError, GATEWAY),
+    (errors.ConfigurationError, USAGE_ERROR),
+    (errors.TaskNotFoundError, INCOMPLETE),
+    (errors.SeedUnavailableError, INCOMPLETE),
+    (errors.TaskError, INCOMPLETE),
+    (errors.MJError, GATEWAY_ERROR),
 )
 
 
-def code_of(error: errors.MJError | None) -> int:
+def exit_code_for(error: errors.MJError | None) -> int:
     """Give the exit code for what one id ended with."""
-    root = None if error is None else root_of(error)
+    root = None if error is None else root_cause(error)
     return next((code for kind, code in _CODES if isinstance(root, kind)), DONE)
 
 
-def code_of_all(codes: Iterable[int]) -> int:
+def combine_exit_codes(codes: Iterable[int]) -> int:
     """Give the exit code for what all ids ended with.
 
     A gateway that was in trouble for some ids has left those without an answer; only one that
@@ -35,10 +35,10 @@ def code_of_all(codes: Iterable[int]) -> int:
     found = set(codes)
     if found <= {DONE}:
         return DONE
-    return GATEWAY if found == {GATEWAY} else PARTLY
+    return GATEWAY_ERROR if found == {GATEWAY_ERROR} else INCOMPLETE
 
 
-def code_of_end(error: Exception | None, codes: Iterable[int]) -> int:
+def exit_code_of_run(error: Exception | None, codes: Iterable[int]) -> int:
     """Give the exit code for a run of many ids.
 
     Args:
@@ -46,5 +46,5 @@ def code_of_end(error: Exception | None, codes: Iterable[int]) -> int:
         codes: Those of the ids.
     """
     if isinstance(error, errors.MJError):
-        return code_of(error)
-    return code_of_all(codes) if error is None else PARTLY
+        return exit_code_for(error)
+    return combine_exit_codes(codes) if error is None else INCOMPLETE

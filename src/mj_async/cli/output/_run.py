@@ -16,9 +16,9 @@ import attrs
 
 from mj_async import errors
 
-from ._exit_codes import code_of_end
-from ._hints import told
-from ._terminal import OutputError, Terminal, View, say
+from ._exit_codes import exit_code_of_run
+from ._hints import format_error
+from ._terminal import OutputError, ProgressView, Terminal, echo_err
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -29,28 +29,28 @@ INTERRUPTED = 130
 # SIGTERM is how services and containers are stopped.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Who types it again sooner means the same; later, that something hangs.
-_PATIENCE = 2.0
+_FORCE_EXIT_AFTER = 2.0
 
 
 @attrs.define
-class _Interrupts:
+class _InterruptHandler:
     """Lets the event loop see the first interrupt only.
 
     It would raise the second one wherever it happens to be, and the end would be a traceback.
     """
 
-    began_to_end: float | None = None
-    _end_in_order: Callable[[int, FrameType | None], Any] | None = None
+    interrupted_at: float | None = None
+    _cancel_run: Callable[[int, FrameType | None], Any] | None = None
     _before: dict[int, Any] = attrs.field(factory=dict)
 
     def __enter__(self) -> None:
         handler = signal.getsignal(signal.SIGINT)
         # Interrupts are ignored behind nohup, and by what a script has put into the background.
-        self._end_in_order = handler if callable(handler) else self._cancel_all()
+        self._cancel_run = handler if callable(handler) else self._make_canceller()
         for one in _SIGNALS if callable(handler) else (signal.SIGTERM,):
             self._before[one] = signal.signal(one, self._on_interrupt)
 
-    def _cancel_all(self) -> Callable[[int, FrameType | None], Any]:
+    def _make_canceller(self) -> Callable[[int, FrameType | None], Any]:
         """Give what does as the event loop would, which leaves an ignored Ctrl-C alone."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None  # noqa: S101  # a command runs in one
@@ -58,15 +58,15 @@ class _Interrupts:
 
     def __exit__(self, *_exception: object) -> None:
         # After an interrupt the process is about to end, and is not to be disturbed.
-        if self.began_to_end is None:
+        if self.interrupted_at is None:
             for one, handler in self._before.items():
                 signal.signal(one, handler)
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self.began_to_end is None and self._end_in_order is not None:
-            self.began_to_end = time.monotonic()
-            self._end_in_order(number, frame)
-        elif time.monotonic() - (self.began_to_end or 0.0) > _PATIENCE:
+        if self.interrupted_at is None and self._cancel_run is not None:
+            self.interrupted_at = time.monotonic()
+            self._cancel_run(number, frame)
+        elif time.monotonic() - (self.interrupted_at or 0.0) > _FORCE_EXIT_AFTER:
             os._exit(INTERRUPTED)
 
 
@@ -76,7 +76,7 @@ def run_async(work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T
     Raises:
         KeyboardInterrupt: It has been ended so.
     """
-    interrupts = _Interrupts()
+    interrupts = _InterruptHandler()
 
     async def run() -> T:
         with interrupts:
@@ -85,14 +85,14 @@ def run_async(work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T
     try:
         return anyio.run(run)
     except asyncio.CancelledError:
-        if interrupts.began_to_end is None:
+        if interrupts.interrupted_at is None:
             raise
         raise KeyboardInterrupt from None
 
 
-async def run_shown(
+async def run_with_progress(
     terminal: Terminal,
-    view: View,
+    view: ProgressView,
     work: Work,
     *beside: Work,
 ) -> Exception | None:
@@ -108,7 +108,7 @@ async def run_shown(
         What ended it before its time, or None.
     """
     async with anyio.create_task_group() as group:
-        group.start_soon(terminal.show, view)
+        group.start_soon(terminal.show_progress, view)
         for one in beside:
             group.start_soon(one)
         try:
@@ -146,14 +146,14 @@ class _OneLine:
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, errors.MJError | OutputError):
-            say(told(error))
-            sys.exit(code_of_end(error, ()))
+            echo_err(format_error(error))
+            sys.exit(exit_code_of_run(error, ()))
         if isinstance(error, KeyboardInterrupt):
             # Everything is said and written; a further one would only spoil the exit code.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def run(work: Callable[[], int]) -> NoReturn:
+def run_and_exit(work: Callable[[], int]) -> NoReturn:
     """Do a command's work, and end the process with its exit code.
 
     An interrupt ends it with 130, which cyclopts sees to.

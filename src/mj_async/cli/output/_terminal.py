@@ -15,34 +15,34 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ._text import as_json, clean
+from ._text import sanitize, to_json_line
 
-_REDRAW_EVERY = 0.25
-_SPEAK_EVERY = 5.0
-ELSEWHERE = "next: make room, or send it elsewhere"
+_REDRAW_INTERVAL = 0.25
+_SUMMARY_INTERVAL = 5.0
+OUTPUT_HINT = "next: make room, or send it elsewhere"
 
 
 class OutputError(Exception):
     """Raised when results cannot be written; without a message where nobody reads them."""
 
 
-class View(Protocol):
+class ProgressView(Protocol):
     """What shows how far a command has come."""
 
-    def draw(self, width: int, height: int) -> RenderableType:
+    def render(self, width: int, height: int) -> RenderableType:
         """Draw it for a terminal of that size."""
 
-    def speak(self) -> str:
+    def summary(self) -> str:
         """Tell it in one line."""
 
 
-def say(text: str) -> None:
+def echo_err(text: str) -> None:
     """Tell the user something on stderr; nothing for an empty text."""
     if text:
-        write_aside(f"mj-async: {clean(text)}")
+        write_err_line(f"mj-async: {sanitize(text)}")
 
 
-def write_aside(line: str) -> None:
+def write_err_line(line: str) -> None:
     """Write a line on stderr, if anybody listens there."""
     if sys.stderr is None:
         return
@@ -50,10 +50,10 @@ def write_aside(line: str) -> None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
     except OSError:
-        mute(sys.stderr)
+        discard_output(sys.stderr)
 
 
-def mute(stream: TextIO) -> None:
+def discard_output(stream: TextIO) -> None:
     """Let what is still in the stream's buffer go nowhere, or the interpreter's end complains."""
     with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
         os.dup2(nowhere.fileno(), stream.fileno())
@@ -71,8 +71,8 @@ def _make_console(stream: TextIO | None) -> Console:
 class Terminal:
     """The two streams of this process, as they are when it is made."""
 
-    is_live: bool
-    shows_results: bool
+    is_interactive: bool
+    stdout_is_terminal: bool
     _stdout: TextIO | None
     _results: Console
     _display: Console
@@ -80,22 +80,22 @@ class Terminal:
     def __init__(self) -> None:
         self._stdout = sys.stdout
         self._results, aside = _make_console(sys.stdout), _make_console(sys.stderr)
-        self.shows_results = _is_terminal(sys.stdout)
+        self.stdout_is_terminal = _is_terminal(sys.stdout)
         # A dumb terminal cannot be redrawn.
-        self.is_live = _is_terminal(sys.stderr) and aside.is_interactive
+        self.is_interactive = _is_terminal(sys.stderr) and aside.is_interactive
         # Where both are one terminal, one console has to know of all that is written to it.
-        self._display = self._results if self.shows_results else aside
+        self._display = self._results if self.stdout_is_terminal else aside
 
-    def put(self, line: Text | str) -> None:
+    def print_line(self, line: Text | str) -> None:
         """Write one result, above what is drawn live.
 
         Raises:
             OutputError: It cannot be written.
         """
-        text = line if isinstance(line, Text) else Text(clean(line))
+        text = line if isinstance(line, Text) else Text(sanitize(line))
         self._write(lambda stdout: self._put(stdout, text))
 
-    def put_table(self, table: Table) -> None:
+    def print_table(self, table: Table) -> None:
         """Write one result as a table, which is for terminals.
 
         Raises:
@@ -109,29 +109,29 @@ class Terminal:
         try:
             put(self._stdout)
         except OSError as error:
-            mute(self._stdout)
+            discard_output(self._stdout)
             unread = isinstance(error, BrokenPipeError)
             problem = f"cannot write to standard output: {error.strerror}"
-            raise OutputError("" if unread else f"{problem}; {ELSEWHERE}") from None
+            raise OutputError("" if unread else f"{problem}; {OUTPUT_HINT}") from None
 
     def _put(self, stdout: TextIO, line: Text) -> None:
-        if self.shows_results:
+        if self.stdout_is_terminal:
             self._results.print(line, soft_wrap=True)
         else:
             stdout.write(f"{line.plain}\n")
             stdout.flush()
 
-    def put_row(self, line: Text) -> None:
+    def print_row(self, line: Text) -> None:
         """Write one result as a row: on a terminal, as much of it as fits into one line.
 
         Raises:
             OutputError: It cannot be written.
         """
-        if self.shows_results:
+        if self.stdout_is_terminal:
             line.truncate(self._results.width, overflow="crop")
-        self.put(line)
+        self.print_line(line)
 
-    def put_json(self, value: Any) -> None:
+    def print_json(self, value: Any) -> None:
         """Write one result as a line of JSON.
 
         Raises:
@@ -139,25 +139,27 @@ class Terminal:
         """
         encoding = getattr(self._stdout, "encoding", None) or "ascii"
         ascii_only = encoding.replace("-", "").lower() != "utf8"
-        self.put(as_json(value, ascii_only=ascii_only))
+        self.print_line(to_json_line(value, ascii_only=ascii_only))
 
-    async def show(self, view: View, *, speak_every: float = _SPEAK_EVERY) -> None:
+    async def show_progress(
+        self, view: ProgressView, *, summary_interval: float = _SUMMARY_INTERVAL
+    ) -> None:
         """Show how far a command has come, until it is cancelled.
 
         Args:
             view: What shows it.
-            speak_every: Seconds between two lines where stderr is no terminal.
+            summary_interval: Seconds between two lines where stderr is no terminal.
         """
-        if self.is_live:
+        if self.is_interactive:
             with suppress(OSError):  # the terminal has gone away, and the command goes on
                 await self._draw(view)
         while True:
-            await anyio.sleep(speak_every)
-            write_aside(view.speak())
+            await anyio.sleep(summary_interval)
+            write_err_line(view.summary())
 
-    async def _draw(self, view: View) -> None:
+    async def _draw(self, view: ProgressView) -> None:
         def drawn() -> RenderableType:
-            return view.draw(*self._display.size)
+            return view.render(*self._display.size)
 
         with Live(
             get_renderable=drawn,
@@ -166,10 +168,10 @@ class Terminal:
             transient=True,
             redirect_stdout=False,
         ) as live:
-            await _every(_REDRAW_EVERY, live.refresh)
+            await _repeat(_REDRAW_INTERVAL, live.refresh)
 
 
-async def _every(seconds: float, do: Callable[[], object]) -> None:
+async def _repeat(seconds: float, do: Callable[[], object]) -> None:
     while True:
         do()
         await anyio.sleep(seconds)
