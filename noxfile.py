@@ -176,6 +176,7 @@ def bench(session: nox.Session) -> None:
     """Compare costs with those of others in the same run."""
     session.install(".[speed]", *GROUPS["benchmarks"])
     session.run("python", "benchmarks", *session.posargs)
+    session.run("python", "benchmarks/call_path.py")
 
 
 @nox.session
