@@ -1,10 +1,10 @@
-"""Ours beside its peers: `python benchmarks`, or `nox -s bench`.
+"""Compare mj_async with other clients: `python benchmarks`, or `nox -s bench`.
 
-A server in a process of its own answers all with the same bytes. Each measurement is a process of
-its own, too; they take turns for some rounds, for machines drift, and each ratio is of two
-measurements of one round. It prints each target with the median, the least and the most of its
-ratios, whether it holds, and what the peers cost; `--json FILE` writes all of it, and
-`--plots DIRECTORY` draws it.
+A server in a separate process answers all clients with the same bytes. Each measurement runs in a
+new process. The speed of a machine changes over time, so all measurements are repeated in several
+rounds, and each ratio is made of two measurements of one round. The output is a table of the
+targets (median, least and most of the ratios, and whether the target holds) and a table of the
+costs of all clients. `--json FILE` writes all figures, and `--plots DIRECTORY` draws the plots.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PACKAGES = (
 
 
 def take(sample: Sample, base_url: str) -> dict[Sample, float]:
-    """Measure one sample; that of waits gives two numbers."""
+    """Measure one sample; a sample of waits has two numbers."""
     kind, name, *numbers = sample
     if kind == "import":
         return {sample: measure_import(name)}
@@ -47,18 +47,18 @@ def take(sample: Sample, base_url: str) -> dict[Sample, float]:
 
 
 def play(
-    targets: list[Target], peers: list[Sample], base_url: str, rounds: int
+    targets: list[Target], compared: list[Sample], base_url: str, rounds: int
 ) -> tuple[dict[Target, list[float]], list[Round]]:
-    """Measure all in each round, in an order of its own.
+    """Measure everything in each round, in random order.
 
-    What one ratio is made of is measured one right after the other: machines change their speed
-    within minutes.
+    The two measurements of a ratio run directly after each other, because the speed of a machine
+    changes within minutes.
     """
     values: dict[Target, list[float]] = {target: [] for target in targets}
     costs: list[Round] = []
     for number in range(1, rounds + 1):
         costs.append({})
-        jobs: list[Target | Sample] = [*targets, *peers]
+        jobs: list[Target | Sample] = [*targets, *compared]
         for done, job in enumerate(random.sample(jobs, len(jobs)), 1):
             if isinstance(job, Target):
                 values[job].append(job.value(take_all(job.samples, base_url)))
@@ -71,7 +71,7 @@ def play(
 
 
 def take_all(samples: tuple[Sample, ...], base_url: str) -> Round:
-    """Measure some samples one after the other."""
+    """Measure samples one after the other."""
     found: dict[Sample, float] = {}
     for sample in random.sample(samples, len(samples)):
         found |= take(("waits", *sample[1:]) if sample[0] == "requests" else sample, base_url)
@@ -79,12 +79,12 @@ def take_all(samples: tuple[Sample, ...], base_url: str) -> Round:
 
 
 def spread(values: list[float], form: str = ".2f") -> str:
-    """Write a median with the least and the most."""
+    """Format a median with the least and the most."""
     return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
 def table_of_targets(found: dict[Target, list[float]]) -> list[str]:
-    """Write each target in a line of Markdown."""
+    """Format each target as a line of Markdown."""
     lines = ["| row | what | target | median (least to most) | holds |", "|---|---|---|---|---|"]
     for target, values in found.items():
         form = ".0f" if target.bound >= 10 else ".2f"
@@ -96,11 +96,15 @@ def table_of_targets(found: dict[Target, list[float]]) -> list[str]:
     return lines
 
 
-def table_of_peers(rounds: list[Round]) -> list[str]:
-    """Write what ours and the peers cost, in microseconds of CPU."""
-    lines = [f"| a fetch, so many at once | {' | '.join(AT_ONCE)} |", "|---" * 5 + "|"]
+def table_of_costs(rounds: list[Round]) -> list[str]:
+    """Format the costs of all clients, in microseconds of CPU."""
+    lines = [f"| a fetch, by the number at once | {' | '.join(AT_ONCE)} |", "|---" * 5 + "|"]
     lines += [_row(name, [("warm", name, one) for one in AT_ONCE], rounds) for name in CLIENTS]
-    lines += ["", f"| a poll of one of so many waits | {' | '.join(WAITS)} |", "|---" * 5 + "|"]
+    lines += [
+        "",
+        f"| a poll of one task, by the number of waits | {' | '.join(WAITS)} |",
+        "|---" * 5 + "|",
+    ]
     lines += [_row(name, [("waits", name, one) for one in WAITS], rounds) for name in WAYS]
     lines += ["", "| decoding a task of 18 keys and nine buttons | |", "|---|---|"]
     return lines + [_row(name, [("decoding", name, "18")], rounds, ".1f") for name in DECODERS]
@@ -113,7 +117,7 @@ def _row(name: str, samples: list[Sample], rounds: list[Round], form: str = ".0f
 
 
 def versions() -> dict[str, str]:
-    """Name what was measured."""
+    """Return the versions of Python and of the packages."""
     found = {"python": sys.version.split()[0]}
     for package in PACKAGES:
         try:
@@ -124,19 +128,21 @@ def versions() -> dict[str, str]:
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--rows", help="only these targets, such as 3,5; without the peers' table")
+    parser.add_argument(
+        "--rows", help="only these targets, such as 3,5; without the table of costs"
+    )
     parser.add_argument("--json", type=Path, help="write all measurements to this file")
     parser.add_argument("--plots", type=Path, help="draw into this directory")
     options = parser.parse_args()
     rows = options.rows.split(",") if options.rows else None
     targets = [target for target in TARGETS if rows is None or target.row in rows]
-    peers = curves([*CLIENTS], [*WAYS], [*DECODERS]) if rows is None else []
+    compared = curves([*CLIENTS], [*WAYS], [*DECODERS]) if rows is None else []
     with serving() as base_url:
-        values, costs = play(targets, peers, base_url, options.rounds)
-    lines = table_of_targets(values) + (["", *table_of_peers(costs)] if peers else [])
+        values, costs = play(targets, compared, base_url, options.rounds)
+    lines = table_of_targets(values) + (["", *table_of_costs(costs)] if compared else [])
     print("\n".join(lines))
     print("\n" + ", ".join(f"{name} {number}" for name, number in versions().items()))
     if options.json is not None:

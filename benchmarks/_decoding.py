@@ -1,7 +1,7 @@
 """Samples of decoding: from a body's bytes to a task.
 
-Ours is measured as it is called for an answer: `parse_task`, in a process with orjson or without.
-Its buttons are made when somebody looks at them, so that it is measured with a look, too.
+mj_async is measured by `parse_task`, in a process with orjson or without it. `Task.buttons` may be
+created when it is first read, so there is a measurement that reads it, too.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ TURNS, CALLS = 9, 3000
 Decode = Callable[[bytes], object]
 
 
-def make_ours(*, look: bool = False, orjson: bool = True) -> Decode:
-    """Make our decoder; `orjson` has to be decided before mj_async is imported."""
+def make_mj_async(*, read_buttons: bool = False, orjson: bool = True) -> Decode:
+    """Return mj_async's decoder; mj_async looks for orjson when it is imported."""
     if not orjson:
         sys.modules["orjson"] = None  # type: ignore[assignment]  # as if it were not installed
     from mj_async import parse_task  # noqa: PLC0415
 
-    return (lambda body: parse_task(body).buttons) if look else parse_task
+    return (lambda body: parse_task(body).buttons) if read_buttons else parse_task
 
 
 def make_pydantic() -> Decode:
-    """Make a decoder of pydantic that keeps as much: times, buttons, and keys that are unknown."""
+    """Return a decoder of pydantic that keeps the same: times, buttons, and unknown keys."""
     from pydantic import AliasGenerator, BaseModel, ConfigDict  # noqa: PLC0415
     from pydantic.alias_generators import to_camel  # noqa: PLC0415
 
@@ -77,7 +77,7 @@ def make_pydantic() -> Decode:
 
 
 def make_msgspec() -> Decode:
-    """Make a decoder of msgspec; it drops keys that are unknown, and reads no times."""
+    """Return a decoder of msgspec; it drops unknown keys, and does not parse times."""
     import msgspec  # noqa: PLC0415
 
     names = ["customId", "emoji", "label", "type", "style"]
@@ -91,17 +91,17 @@ def make_msgspec() -> Decode:
 
 
 def make_orjson() -> Decode:
-    """Give orjson by itself."""
+    """Return orjson's own function."""
     import orjson  # noqa: PLC0415
 
     return orjson.loads
 
 
 DECODERS: dict[str, Callable[[], Decode]] = {
-    "ours": make_ours,
-    "ours, buttons looked at": lambda: make_ours(look=True),
-    "ours, stdlib json": lambda: make_ours(orjson=False),
-    "ours, stdlib json, buttons looked at": lambda: make_ours(look=True, orjson=False),
+    "mj_async": make_mj_async,
+    "mj_async, buttons read": lambda: make_mj_async(read_buttons=True),
+    "mj_async, stdlib json": lambda: make_mj_async(orjson=False),
+    "mj_async, stdlib json, buttons read": lambda: make_mj_async(read_buttons=True, orjson=False),
     "pydantic": make_pydantic,
     "msgspec": make_msgspec,
     "json": lambda: json.loads,
@@ -110,7 +110,7 @@ DECODERS: dict[str, Callable[[], Decode]] = {
 
 
 def decoding(name: str, keys: int) -> float:
-    """Tell the CPU microseconds of one task with so many keys."""
+    """Return the CPU microseconds of one task with that number of keys."""
     decode, body = DECODERS[name](), BODIES[keys].read_bytes()
     assert decode(body) is not None
     times = []

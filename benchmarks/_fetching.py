@@ -1,7 +1,7 @@
-"""Samples of single fetches: the same requests by ours and by the peers.
+"""Samples of single fetches: the same requests by mj_async and by other clients.
 
-Each peer sends the same headers over kept connections, reads the JSON and checks the id, at the
-best settings that are known for it.
+Each client sends the same headers over kept connections, reads the JSON and checks the id, with the
+best known settings.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from mj_async import AsyncMJClient, Dialect
 
 KEY = "sk-benchmark"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-APIRequest: TypeAlias = Callable[[str], Awaitable[object]]
+Fetch: TypeAlias = Callable[[str], Awaitable[object]]
 
 
 def read(content: bytes, task_id: str) -> object:
-    """Read an answer, and check that it is the one."""
+    """Parse a response, and check its id."""
     task = json.loads(content)
     assert task["id"] == task_id
     return task
 
 
 @asynccontextmanager
-async def ours(base_url: str, **options: Any) -> AsyncIterator[APIRequest]:
-    """Fetch with an all-default client, but for the scheme, which is known."""
+async def mj_async(base_url: str, **options: Any) -> AsyncIterator[Fetch]:
+    """Fetch with default settings, but with a known header for the key."""
     dialect = Dialect(auth="bearer")
     async with AsyncMJClient(KEY, base_url=base_url, dialect=dialect, **options) as client:
         yield client.fetch_task
 
 
-def _asking(client: Any, base_url: str) -> APIRequest:
+def _asking(client: Any, base_url: str) -> Fetch:
     async def ask(task_id: str) -> object:
         answer = await client.get(f"{base_url}/mj/task/{task_id}/fetch", headers=HEADERS)
         return read(answer.content, task_id)
@@ -47,38 +47,38 @@ def _asking(client: Any, base_url: str) -> APIRequest:
 
 
 @asynccontextmanager
-async def bare_httpx(base_url: str) -> AsyncIterator[APIRequest]:
-    """Fetch with an all-default httpx client."""
+async def bare_httpx(base_url: str) -> AsyncIterator[Fetch]:
+    """Fetch with an httpx client with default settings."""
     async with httpx.AsyncClient() as client:
         yield _asking(client, base_url)
 
 
 @asynccontextmanager
-async def httpx_and_semaphore(base_url: str) -> AsyncIterator[APIRequest]:
-    """Fetch with httpx, eight at a time: the best that its pool can do."""
+async def httpx_and_semaphore(base_url: str) -> AsyncIterator[Fetch]:
+    """Fetch with httpx, eight requests at a time: the best setting for its pool."""
     limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
     async with httpx.AsyncClient(limits=limits) as client:
         ask, gate = _asking(client, base_url), asyncio.Semaphore(8)
 
-        async def ask_in_turn(task_id: str) -> object:
+        async def ask_with_semaphore(task_id: str) -> object:
             async with gate:
                 return await ask(task_id)
 
-        yield ask_in_turn
+        yield ask_with_semaphore
 
 
 @asynccontextmanager
-async def httpx_aiohttp(base_url: str) -> AsyncIterator[APIRequest]:
+async def httpx_aiohttp(base_url: str) -> AsyncIterator[Fetch]:
     """Fetch with httpx over aiohttp's connections."""
-    from httpx_aiohttp import HttpxAiohttpClient  # noqa: PLC0415  # each process needs one
+    from httpx_aiohttp import HttpxAiohttpClient  # noqa: PLC0415  # a process needs only one of them
 
     async with HttpxAiohttpClient() as client:
         yield _asking(client, base_url)
 
 
 @asynccontextmanager
-async def httpx2(base_url: str) -> AsyncIterator[APIRequest]:
-    """Fetch with the fork of httpx whose pool is mended."""
+async def httpx2(base_url: str) -> AsyncIterator[Fetch]:
+    """Fetch with the fork of httpx whose pool is repaired."""
     import httpx2 as fork  # noqa: PLC0415
 
     async with fork.AsyncClient() as client:
@@ -86,11 +86,11 @@ async def httpx2(base_url: str) -> AsyncIterator[APIRequest]:
 
 
 @asynccontextmanager
-async def aiohttp(base_url: str) -> AsyncIterator[APIRequest]:
+async def aiohttp(base_url: str) -> AsyncIterator[Fetch]:
     """Fetch with aiohttp."""
-    import aiohttp as peer  # noqa: PLC0415
+    import aiohttp as library  # noqa: PLC0415
 
-    async with peer.ClientSession(headers=HEADERS) as session:
+    async with library.ClientSession(headers=HEADERS) as session:
 
         async def ask(task_id: str) -> object:
             async with session.get(f"{base_url}/mj/task/{task_id}/fetch") as answer:
@@ -100,8 +100,8 @@ async def aiohttp(base_url: str) -> AsyncIterator[APIRequest]:
 
 
 @asynccontextmanager
-async def streams(base_url: str) -> AsyncIterator[APIRequest]:
-    """Fetch with bare streams: what the server can do at most."""
+async def streams(base_url: str) -> AsyncIterator[Fetch]:
+    """Fetch with bare streams: the lowest possible cost."""
     url = urlsplit(base_url)
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
@@ -120,7 +120,7 @@ async def streams(base_url: str) -> AsyncIterator[APIRequest]:
 
 
 CLIENTS = {
-    "ours": ours,
+    "mj_async": mj_async,
     "httpx": bare_httpx,
     "httpx, semaphore of 8": httpx_and_semaphore,
     "httpx over aiohttp": httpx_aiohttp,
@@ -131,23 +131,23 @@ CLIENTS = {
 
 
 async def fetches(base_url: str, name: str, at_once: int, count: int, *, warm: bool) -> float:
-    """Tell the CPU microseconds of one request, so many gathered at a time.
+    """Return the CPU microseconds of one request, with that number of requests at once.
 
-    A client that is to be warm has had one request before: its certificates are read, and its
-    first connection stands.
+    A warm client has sent one request before: it has read its certificates, and has its first
+    connection.
     """
     async with CLIENTS[name](base_url) as ask:
         if warm:
             await ask("warm")
         turns = max(1, count // at_once)
         started = time.process_time()
-        for options in range(turns):
-            await asyncio.gather(*(ask(f"{options}-{number}") for number in range(at_once)))
+        for turn in range(turns):
+            await asyncio.gather(*(ask(f"{turn}-{number}") for number in range(at_once)))
         return (time.process_time() - started) / (turns * at_once) * 1e6
 
 
 async def burst(base_url: str, name: str, count: int) -> float:
-    """Tell how many of so many at once, on a client that is all new, are answered."""
+    """Return how many requests of a burst on a new client are answered."""
     async with CLIENTS[name](base_url) as ask:
         asked = (ask(str(number)) for number in range(count))
         answers = await asyncio.gather(*asked, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Samples of listing: 10,000 tasks by lists of ours, or by one GET for each."""
+"""Samples of listing: 10,000 tasks by `list_tasks`, or by one GET for each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IDS = [str(1_730_621_826_000_000 + number) for number in range(10_000)]
 
 
 async def lists(base_url: str, _name: str) -> float:
-    """Tell the CPU microseconds of one id in `list_tasks`."""
+    """Return the CPU microseconds of one id in `list_tasks`."""
     async with AsyncMJClient(KEY, base_url=base_url, dialect=Dialect(auth="bearer")) as client:
         started = time.process_time()
         tasks = await client.list_tasks(IDS)
@@ -23,19 +23,19 @@ async def lists(base_url: str, _name: str) -> float:
 
 
 async def gets(base_url: str, name: str, at_once: int) -> float:
-    """Tell the CPU microseconds of one id, by a GET for each, so many under way at once.
+    """Return the CPU microseconds of one id, by a GET for each, with `at_once` in flight.
 
-    The answers are kept, as those of a list are.
+    The answers are kept in memory, as `list_tasks` keeps its tasks.
     """
     remaining = iter(IDS)
     answers: list[object] = []
     async with CLIENTS[name](base_url) as ask:
 
-        async def take_turns() -> None:
+        async def ask_for_remaining() -> None:
             answers.extend([await ask(task_id) for task_id in remaining])
 
         started = time.process_time()
-        await asyncio.gather(*(take_turns() for _ in range(at_once)))
+        await asyncio.gather(*(ask_for_remaining() for _ in range(at_once)))
         cost = time.process_time() - started
     assert len(answers) == len(IDS)
     return cost / len(IDS) * 1e6

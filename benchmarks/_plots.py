@@ -1,4 +1,4 @@
-"""The plots of the docs: what a fetch costs by how many are at once, and a poll by the waits."""
+"""The plots of the docs: the cost of a fetch by the number at once, of a poll by the waits."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from _targets import AT_ONCE, WAITS, Round, Sample
 
-# Seen on white and on black, and by those who do not tell red from green (Okabe and Ito).
+# Visible on white and on black, and for colour-blind readers (Okabe and Ito).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#808080")
 GREY = "#808080"
 
 
 def draw(rounds: list[Round], directory: Path, clients: list[str], ways: list[str]) -> None:
-    """Draw both."""
+    """Draw both plots."""
     directory.mkdir(parents=True, exist_ok=True)
     fetches = {name: [("warm", name, count) for count in AT_ONCE] for name in clients}
     _draw(rounds, directory / "fetches.svg", fetches, "fetches at once")
@@ -22,7 +22,7 @@ def draw(rounds: list[Round], directory: Path, clients: list[str], ways: list[st
 
 
 def _draw(rounds: list[Round], file: Path, lines: dict[str, list[Sample]], over: str) -> None:
-    import matplotlib as mpl  # noqa: PLC0415  # only who draws needs it
+    import matplotlib as mpl  # noqa: PLC0415  # only --plots needs it
 
     mpl.use("svg")
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "mj_async", "font.size": 11})
@@ -35,7 +35,7 @@ def _draw(rounds: list[Round], file: Path, lines: dict[str, list[Sample]], over:
             for sample in samples
             if all(sample in one for one in rounds)
         ]
-        width = 3 if name.startswith("ours") else 1.5
+        width = 3 if name.startswith("mj_async") else 1.5
         axes.plot(*zip(*points, strict=True), "o-", label=name, color=colour, linewidth=width)
     axes.set(xscale="log", yscale="log", xlabel=over, ylabel="CPU each, µs")
     axes.set_xticks([int(count) for count in AT_ONCE], AT_ONCE)

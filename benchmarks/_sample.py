@@ -1,7 +1,7 @@
-"""One measurement, in a process of its own: `python _sample.py KIND BASE_URL NAME ARGUMENTS…`.
+"""One measurement in a separate process: `python _sample.py KIND BASE_URL NAME ARGUMENTS…`.
 
-It prints what it measured as JSON. Nothing that a measurement imports, keeps or warms up can help
-or harm the next one.
+It prints the figure as JSON. A separate process keeps the imports, the memory and the caches of one
+measurement away from the next one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import sys
 
 
 def measure(kind: str, base_url: str, name: str, *numbers: int) -> object:
-    """Measure, and give what is to be printed."""
+    """Return the figure of one sample."""
     if kind == "decoding":
-        import _decoding  # noqa: PLC0415  # which imports no httpx, and decides about orjson
+        import _decoding  # noqa: PLC0415  # it imports no httpx, and disables orjson
 
         return _decoding.decoding(name, *numbers)
     import _fetching  # noqa: PLC0415

@@ -1,8 +1,8 @@
-"""The server of the benchmarks: it answers from bytes that are ready, in a process of its own.
+"""The server of the benchmarks: it answers with prepared bytes, in a separate process.
 
-`/fetch` and the list give the published documents' task, of nine buttons, under the id that was
-asked for. A task whose id begins with `wait` is finished with its fourth poll. `/requests` tells
-how many requests have come.
+`/fetch` and the list answer with the task of the published documents, with nine buttons, under the
+requested id. A task whose id begins with `wait` is finished at its fourth poll. `/requests` answers
+with the number of requests so far.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ requests = 0
 
 
 def write_task(task_id: str) -> bytes:
-    """Write the task of that id."""
+    """Return the task with that id as JSON."""
     before, after = DONE
     if task_id.startswith("wait"):
         polls[task_id] += 1
@@ -43,15 +43,15 @@ def write_task(task_id: str) -> bytes:
 
 
 class Answering(asyncio.Protocol):
-    """Answers each request when it is whole."""
+    """A connection that answers each complete request."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the connection."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
+        """Store the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transport is no subclass
         self._received = b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer, if it is whole."""
+        """Answer if the request is complete."""
         global requests  # noqa: PLW0603  # one process, one server
         self._received += data
         head, found, body = self._received.partition(b"\r\n\r\n")
@@ -80,7 +80,7 @@ async def _serve() -> None:
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """Serve for a while, and give the address."""
+    """Run the server while the context is entered; the value is its address."""
     command = [sys.executable, __file__]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -92,7 +92,7 @@ def serving() -> Iterator[str]:
 
 def _run() -> None:
     try:
-        import uvloop  # noqa: PLC0415  # a server without it does, too
+        import uvloop  # noqa: PLC0415  # the server also runs without uvloop
     except ImportError:
         asyncio.run(_serve())
     else:

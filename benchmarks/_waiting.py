@@ -1,4 +1,4 @@
-"""Samples of waiting: many waits by one poll for all, or by one loop and one request for each."""
+"""Samples of waiting: many waits with one poll for all, or with one loop and request for each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Wait: TypeAlias = Callable[[str], Awaitable[object]]
 
 @asynccontextmanager
 async def one_poll(base_url: str) -> AsyncIterator[Wait]:
-    """Wait by our poller."""
+    """Wait with a `TaskPoller`."""
     async with (
         AsyncMJClient(KEY, base_url=base_url, dialect=DIALECT, polling=POLLING) as client,
         client.task_poller() as poller,
@@ -36,14 +36,14 @@ async def one_poll(base_url: str) -> AsyncIterator[Wait]:
 
 @asynccontextmanager
 async def one_each(base_url: str) -> AsyncIterator[Wait]:
-    """Wait by our client, each task by itself."""
+    """Wait with `wait_for_task`, each task alone."""
     async with AsyncMJClient(KEY, base_url=base_url, dialect=DIALECT, polling=POLLING) as client:
         yield client.wait_for_task
 
 
 @asynccontextmanager
 async def httpx_loop(base_url: str) -> AsyncIterator[Wait]:
-    """Wait as one does with httpx alone: a loop around a GET, and a semaphore for the pool."""
+    """Wait with httpx alone: a loop around a GET, and a semaphore for the pool."""
     limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
     gate = asyncio.Semaphore(8)
     async with httpx.AsyncClient(limits=limits) as client:
@@ -63,7 +63,7 @@ async def httpx_loop(base_url: str) -> AsyncIterator[Wait]:
 
 @asynccontextmanager
 async def aiohttp_loop(base_url: str) -> AsyncIterator[Wait]:
-    """Wait by the same loop with aiohttp."""
+    """Wait with the same loop around aiohttp."""
     import aiohttp  # noqa: PLC0415
 
     async with aiohttp.ClientSession(headers=HEADERS) as session:
@@ -82,15 +82,15 @@ async def aiohttp_loop(base_url: str) -> AsyncIterator[Wait]:
 
 
 WAYS = {
-    "ours, one poll": one_poll,
-    "ours, one each": one_each,
+    "mj_async, one poll": one_poll,
+    "mj_async, one each": one_each,
     "httpx, one each": httpx_loop,
     "aiohttp, one each": aiohttp_loop,
 }
 
 
 async def waits(base_url: str, name: str, count: int) -> dict[str, float]:
-    """Tell the CPU microseconds of one poll of one task, and the requests of one tick."""
+    """Return the CPU microseconds of one poll of one task, and the requests of one tick."""
     async with httpx.AsyncClient() as control, WAYS[name](base_url) as wait:
         before = int((await control.get(f"{base_url}/requests")).text)
         started = time.process_time()
@@ -101,7 +101,7 @@ async def waits(base_url: str, name: str, count: int) -> dict[str, float]:
 
 
 async def idle_memory(_base_url: str, name: str) -> float:
-    """Tell the bytes of one more wait that is parked, the task of its caller included."""
+    """Return the bytes of one more idle wait, including the asyncio task of its caller."""
     seen = name == "a task seen"
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -1,9 +1,8 @@
-"""Jobs of many machines: what a worker costs, what Redis holds, what more workers bring.
+"""Measure distributed jobs: the CPU of a worker, the memory of Redis, the gain of more workers.
 
-`python benchmarks/distributed.py [IDS]` starts a redis-server of its own, and every process:
+`python benchmarks/distributed.py [IDS]` starts its own redis-server and all processes. It measures:
 
-- a million ids without HTTP, and the same looked up without Redis: the difference is what the
-  job costs its workers;
+- a million ids without HTTP, as a job and without Redis: the difference is the overhead of a job;
 - a gateway that takes 0.4 s for a seed, with one worker and with three.
 """
 
@@ -31,7 +30,7 @@ SLOW_IDS, SLOW_SECONDS, SLOW_CONCURRENCY = 3000, 0.4, 16
 
 
 def task_of(task_id: str) -> dict[str, str]:
-    """Give a task that has succeeded, as a gateway does."""
+    """Return a successful task, as a gateway does."""
     return {
         "id": task_id,
         "status": "SUCCESS",
@@ -41,11 +40,11 @@ def task_of(task_id: str) -> dict[str, str]:
 
 
 class Ready(AsyncMJClient):
-    """A client whose seeds are there at once."""
+    """A client that has each seed at once."""
 
     @asynccontextmanager
     async def image_seeds(self, tasks: Any, **_options: Any) -> AsyncIterator[Any]:  # type: ignore[override]
-        """Give an outcome for each."""
+        """Yield an outcome for each id."""
 
         async def each() -> AsyncIterator[SeedOutcome]:
             for one in tasks:
@@ -59,10 +58,10 @@ class Ready(AsyncMJClient):
 
 
 class Slow(httpx.AsyncBaseTransport):
-    """A gateway that is far away, and takes its time for seeds."""
+    """A slow gateway: each seed takes `SLOW_SECONDS`."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer."""
+        """Answer a list at once, and a seed after a while."""
         if request.method == "POST":
             answer: object = [task_of(one) for one in json.loads(request.content)["ids"]]
         else:
@@ -72,12 +71,12 @@ class Slow(httpx.AsyncBaseTransport):
 
 
 def ids_of(count: int) -> Iterator[str]:
-    """Give so many ids."""
+    """Return that number of ids."""
     return (f"17306218{number:08}" for number in range(count))
 
 
 async def look_up_alone(count: int) -> None:
-    """Do without Redis what a worker does besides its job: take the outcomes."""
+    """Read the outcomes of the client, as a worker does, without Redis."""
     client = Ready(base_url="http://localhost", dialect=Dialect(auth="none"))
     async with client.image_seeds(ids_of(count)) as outcomes:
         async for _outcome in outcomes:
@@ -85,7 +84,7 @@ async def look_up_alone(count: int) -> None:
 
 
 async def play(role: str, job: SeedJob, count: int, directory: str) -> None:
-    """Play one part of a job."""
+    """Run one role of a job."""
     dialect = Dialect(auth="none", ids="json", seed="path")
     if role == "alone":
         await look_up_alone(count)
@@ -103,8 +102,8 @@ async def play(role: str, job: SeedJob, count: int, directory: str) -> None:
             await job.work(client, concurrency=SLOW_CONCURRENCY)
 
 
-def play_and_tell(arguments: list[str]) -> None:
-    """Be one process of a job, and print the CPU that it took."""
+def play_and_report(arguments: list[str]) -> None:
+    """Run one process of a job, and print its CPU time."""
     role, url, name, chunk_size, count, directory = arguments
     job = SeedJob(url, name, chunk_size=int(chunk_size))
     began = time.process_time()
@@ -114,7 +113,7 @@ def play_and_tell(arguments: list[str]) -> None:
 
 @contextmanager
 def redis_server(folder: str) -> Iterator[int]:
-    """Run a Redis with an append-only file, and give its port."""
+    """Run a Redis with an append-only file; the value is its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -127,35 +126,35 @@ def redis_server(folder: str) -> Iterator[int]:
     server.wait()
 
 
-def used_at_most(port: int) -> float:
-    """Give the peak of Redis' memory in MB."""
+def peak_memory(port: int) -> float:
+    """Return the peak of Redis' memory in MB."""
     with socket.create_connection(("127.0.0.1", port)) as wire:
         wire.sendall(b"INFO memory\r\n")
-        said = wire.recv(65536).decode()
-    facts = dict(line.split(":", 1) for line in said.split("\r\n") if ":" in line)
+        answer = wire.recv(65536).decode()
+    facts = dict(line.split(":", 1) for line in answer.split("\r\n") if ":" in line)
     return int(facts["used_memory_peak"]) / 1e6
 
 
 def run_job(
     port: int, out: Path, roles: list[str], *, count: int, chunk_size: int = 500
 ) -> tuple[float, dict[str, float]]:
-    """Run all parts of a job, and give the seconds and each role's CPU."""
+    """Run all processes of a job, and return the seconds and the CPU of each role."""
     given = [f"redis://127.0.0.1:{port}", out.name, str(chunk_size), str(count), str(out)]
     began = time.monotonic()
     running = [
         subprocess.Popen([sys.executable, __file__, "--part", role, *given], stdout=subprocess.PIPE)
         for role in roles
     ]
-    said = [json.loads(process.communicate()[0]) for process in running]
+    reports = [json.loads(process.communicate()[0]) for process in running]
     took = time.monotonic() - began
     cpus: dict[str, float] = {}
-    for one in said:
+    for one in reports:
         cpus[one["role"]] = cpus.get(one["role"], 0.0) + one["cpu"]
     return took, cpus
 
 
 def holds(figure: float, target: float, *, at_least: bool = False) -> str:
-    """Say whether a target holds."""
+    """Return the words for a target that holds or is missed."""
     good = figure >= target if at_least else figure <= target
     return "holds" if good else "**is missed**"
 
@@ -166,7 +165,7 @@ def run(count: int) -> None:
         out = Path(folder, "million")
         _, alone = run_job(port, out, ["alone"], count=count)
         took, cpus = run_job(port, out, ["submit", "collect", "work"], count=count)
-        memory = used_at_most(port)
+        memory = peak_memory(port)
         lines = sum(path.read_bytes().count(b"\n") for path in out.iterdir())
         assert lines == count, lines
         seconds = {
@@ -182,11 +181,11 @@ def run(count: int) -> None:
     each = {role: 1e6 * cpu / count for role, cpu in (alone | cpus).items()}
     cost, scale = each["work"] - each["alone"], seconds[1] / seconds[3]
     print(f"{count} ids without HTTP, one worker: {count / took:.0f} ids/s, {took:.0f} s")
-    print(", ".join(f"{role} {cpu:.1f}" for role, cpu in each.items()), "us of CPU an id")
+    print(", ".join(f"{role} {cpu:.1f}" for role, cpu in each.items()), "us of CPU per id")
     judged = holds(cost, CPU_TARGET)
-    print(f"a worker's overhead: {cost:.1f} us an id; at most {CPU_TARGET:g}: {judged}")
+    print(f"a worker's overhead: {cost:.1f} us per id; at most {CPU_TARGET:g}: {judged}")
     judged = holds(memory, MEMORY_TARGET)
-    print(f"Redis at its peak: {memory:.1f} MB; at most {MEMORY_TARGET:g}: {judged}")
+    print(f"peak memory of Redis: {memory:.1f} MB; at most {MEMORY_TARGET:g}: {judged}")
     judged = holds(scale, SCALE_TARGET, at_least=True)
     print(f"a slow gateway: one worker {seconds[1]:.1f} s, three {seconds[3]:.1f} s: ", end="")
     print(f"{scale:.2f} times as fast; at least {SCALE_TARGET}: {judged}")
@@ -194,6 +193,6 @@ def run(count: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--part"]:
-        play_and_tell(sys.argv[2:])
+        play_and_report(sys.argv[2:])
     else:
         run(int((sys.argv[1:] or ["1000000"])[0]))

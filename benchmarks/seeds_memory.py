@@ -1,9 +1,9 @@
-"""What memory `image_seeds` takes for 200,000 ids and for 1,000,000: it must stay flat.
+"""Measure the memory of `image_seeds` for 200,000 ids and for 1,000,000: it must not grow.
 
-Each run is a process of its own, in which a transport answers without a wire. Run it as
-`python benchmarks/seeds_memory.py`. Two kinds of input: ids whose tasks carry their seed, so that
-the list decides all, and the same where every fiftieth has to be asked for its seed, and every
-other one of these twice, so that hundreds are at the back.
+Each run is a separate process, in which a transport answers without a network. Run it as
+`python benchmarks/seeds_memory.py`. There are two kinds of input. In "listed" each task in the list
+contains its seed. In "asked" every fiftieth seed needs a request, and half of these need a second
+one, so hundreds of ids wait for it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from mj_async import AsyncMJClient, Dialect
 FEW, MANY = 200_000, 1_000_000
 TARGET = 1.1
 KINDS = ("listed", "asked")
-# What may still change from run to run, and is not the number of ids.
+# Code 9: the seed may be found later.
 LATER = {"code": 9, "description": "not yet"}
 
 
 class Answering(httpx.AsyncBaseTransport):
-    """Answers lists with tasks of eight keys, and questions for seeds."""
+    """A transport that answers lists, with tasks of eight keys, and requests for seeds."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._asked: set[str] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer at once, but let others run."""
+        """Answer after one step of the event loop."""
         await asyncio.sleep(0)
         if request.method == "POST":
             answer: object = [self._row(one) for one in json.loads(request.content)["ids"]]
@@ -65,12 +65,12 @@ class Answering(httpx.AsyncBaseTransport):
 
 
 def ids(count: int) -> Iterator[str]:
-    """Give so many ids, which nobody else holds."""
+    """Return that number of ids, without a list of them."""
     return (f"17306218{number:08}" for number in range(count))
 
 
 async def run(kind: str, count: int) -> int:
-    """Look all of them up, and count the seeds."""
+    """Look up all seeds, and return their number."""
     found = 0
     async with (
         httpx.AsyncClient(transport=Answering(kind)) as http_client,
@@ -88,16 +88,16 @@ async def run(kind: str, count: int) -> int:
 
 
 def measure(kind: str, count: int) -> float:
-    """Run in a process of its own, and give the most memory that it held, in MB."""
+    """Run a separate process, and return its peak memory in MB."""
     command = [sys.executable, __file__, kind, str(count)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    peak, seconds, cpu = map(float, said.split())
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    peak, seconds, cpu = map(float, output.split())
     print(f"{kind}: {count:9,} ids: {peak:6.1f} MB, {seconds:5.0f} s, {cpu / count * 1e6:4.0f} us")
     return peak
 
 
 def main() -> None:
-    """Measure both kinds with few and with many, or be one of these runs."""
+    """Measure both kinds with few and many ids; with arguments, do one of these runs."""
     if len(sys.argv) == 3:
         started = time.perf_counter()
         found = asyncio.run(run(sys.argv[1], int(sys.argv[2])))
@@ -107,7 +107,7 @@ def main() -> None:
         return
     for kind in KINDS:
         few, many = measure(kind, FEW), measure(kind, MANY)
-        print(f"{kind}: {MANY:,} / {FEW:,}: {many / few:.3f}, to be at most {TARGET}")
+        print(f"{kind}: {MANY:,} / {FEW:,}: {many / few:.3f}, at most {TARGET}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Wait on hundreds of tasks for minutes against a gateway that misbehaves in every way.
+"""Wait for hundreds of tasks for minutes, with a gateway that misbehaves in every way.
 
-It prints what happened and what is left over, and exits with 1 where a wait ended wrong or
-something leaked. One wait in ten is cancelled on its way and begun again. With `--together` all
-waits are those of one poller. Run it as `nox -s soak`, or `python benchmarks/soak.py --seconds 20`.
+It prints how the waits ended and which resources are left. It exits with 1 if a wait ended wrong or
+a resource leaked. One wait in ten is cancelled and started again. With `--together` all waits use
+one poller. Run it as `nox -s soak`, or `python benchmarks/soak.py --seconds 20`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from mj_async import AsyncMJClient, Dialect, Polling, TaskPoller, errors
 KEY = "sk-soak"
 TASK_SECONDS = 8.0
 DOWN_EVERY, DOWN_SECONDS = 15.0, 1.0
-# Of every hundred answers so many are faults of a kind. A 429 holds back the whole client.
+# The faults of each kind in a hundred answers. A 429 pauses the whole client.
 FAULTS = {"reset": 3, "half": 3, "stall": 1, "drip": 1, "429": 0.1, "502": 5, "close": 5}
 
 
 class Gateway:
-    """A gateway whose tasks take some seconds, and whose answers go wrong at random."""
+    """A gateway whose tasks take some seconds, and whose answers fail at random."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -40,7 +40,7 @@ class Gateway:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def run(self) -> None:
-        """Serve, with a restart now and then."""
+        """Serve, with a restart every `DOWN_EVERY` seconds."""
         while True:
             server = await asyncio.start_server(self._accept, "127.0.0.1", self._port, backlog=1024)
             print("up", flush=True)
@@ -64,7 +64,7 @@ class Gateway:
             writer.close()
 
     async def _read_task(self, head: bytes, reader: asyncio.StreamReader) -> object:
-        """Give what is asked for: one task, or a list."""
+        """Return the answer to a request: one task, or a list."""
         if head.startswith(b"GET"):
             return self._task(head.split(b"/")[3].decode())
         length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
@@ -108,12 +108,12 @@ class Gateway:
 
 
 def open_files() -> int:
-    """Count the file descriptors of this process."""
+    """Return the number of open file descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))
 
 
 def resident_kib() -> int:
-    """Tell the memory of this process now, in KiB."""
+    """Return the resident memory of this process, in KiB."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split("VmRSS:")[1].split()[0])
 
@@ -121,7 +121,7 @@ def resident_kib() -> int:
 async def wait_on(
     waiter: AsyncMJClient | TaskPoller, number: int, until: float, ended: Counter[str]
 ) -> None:
-    """Wait on one task after the other, and check how each ends."""
+    """Wait for one task after the other, and check how each wait ends."""
     polling = Polling(interval=1.0, factor=1.2, max_interval=3.0, max_consecutive_errors=60)
     options = 0
     while time.monotonic() < until:
@@ -142,7 +142,7 @@ async def wait_on(
 
 
 async def soak(port: int, waits: int, seconds: float, *, together: bool) -> int:
-    """Run the waits, print what is left over, and give the exit code."""
+    """Run the waits, print the leaks, and return the exit code."""
     before, ended, memory = open_files(), Counter[str](), []
     started = time.monotonic()
     client = AsyncMJClient(
@@ -175,7 +175,7 @@ async def soak(port: int, waits: int, seconds: float, *, together: bool) -> int:
 
 
 def main() -> int:
-    """Start the gateway in a process of its own, and soak."""
+    """Start the gateway in a separate process, and run the waits."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--waits", type=int, default=500)
