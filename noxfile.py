@@ -12,7 +12,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2024.4.15"
-# Where uv is installed, as `.ci/run` does it, many packages are installed in no time.
+# uv installs many packages much faster than pip; `.ci/run` installs it.
 nox.options.default_venv_backend = "uv|venv"
 nox.options.sessions = ["tests", "examples", "lint", "types", "docs", "build"]
 nox.options.error_on_external_run = True
@@ -42,7 +42,7 @@ SMOKE = [
 
 
 def _name_pyenv_versions() -> None:
-    """Let pyenv's shims start every installed version; without a name they say "not found"."""
+    """Name every installed Python for pyenv, because its shims start only named versions."""
     if shutil.which("pyenv") and "PYENV_VERSION" not in os.environ:
         names = subprocess.run(
             ["pyenv", "versions", "--bare"], check=False, capture_output=True, text=True
@@ -53,7 +53,7 @@ def _name_pyenv_versions() -> None:
 
 
 def _starts(version: str) -> bool:
-    """Whether that Python is there and really starts: a shim may be there without it."""
+    """Return True if that Python starts: pyenv's shim may exist without it."""
     program = shutil.which(f"python{version}")
     if program is None:
         return False
@@ -70,12 +70,12 @@ print(f"Pythons that start here: {', '.join(PYTHONS)}")
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests with warnings as errors; on the oldest Python every branch must be covered."""
+    """Run the tests with warnings as errors; on the oldest Python, measure branch coverage."""
     session.install(".[cli,speed]", *GROUPS["tests"])
     coverage_file = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
     session.run("coverage", "erase", env=coverage_file)
-    # Not pytest-cov: a pytest plugin imports the package before it begins to measure.
-    # One process more than there are cores, for some tests wait.
+    # pytest-cov would start to measure after our plugin for pytest has imported the package.
+    # One process more than cores, because some tests wait.
     processes = ("-n", str((os.cpu_count() or 1) + 1))
     parallel = () if session.posargs else processes
     if session.python != PYTHONS[0]:
@@ -89,7 +89,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[-1])
 def examples(session: nox.Session) -> None:
-    """Run the examples, each on its framework's own dispatcher; all have wheels for that Python."""
+    """Run the examples, each on its framework's own dispatcher; all frameworks have wheels here."""
     session.install(".", *GROUPS["tests"], *GROUPS["examples"])
     session.run("pytest", "tests/examples", *session.posargs)
 
@@ -106,7 +106,7 @@ def lowest(session: nox.Session) -> None:
 
 
 def _floors() -> set[str]:
-    """Read the lowest versions; pip takes the newest of whatever these ask for."""
+    """Return the lowest allowed versions; pip installs the newest of their own dependencies."""
     extras = (one for extra in ("cli", "speed") for one in _EXTRAS[extra])
     needed = (*PYPROJECT["project"]["dependencies"], *extras)
     found = (re.match(r"([\w-]+)>=([\d.]+)", one) for one in needed)
@@ -115,19 +115,20 @@ def _floors() -> set[str]:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Use the gallery's page in Debian's Chromium; print how long it takes with many rows."""
+    """Test the gallery's page in Debian's Chromium; print its times with many rows."""
     if not (Path("/usr/bin/chromium").exists() and Path("/usr/bin/chromedriver").exists()):
-        session.error("it needs Debian's packages: apt-get install chromium chromium-driver")
+        session.error("this needs Debian's packages: apt-get install chromium chromium-driver")
     session.install(".[cli]", *GROUPS["tests"], *GROUPS["browser"])
     session.run("pytest", "tests/browser", *session.posargs)
 
 
-# Tracing on 3.11 loses whoever called a loop in which a connection was made by a race of two.
+# On 3.11 the tracer of coverage loses the caller of an event loop in which two attempts to connect
+# race each other.
 @nox.session(python=PYTHONS[-1])
 def distributed(session: nox.Session) -> None:
-    """Run what needs Redis against Debian's redis-server; every branch must be covered."""
+    """Run the tests that need Redis, with Debian's redis-server, and measure branch coverage."""
     if shutil.which("redis-server") is None:
-        session.error("it needs Debian's package: apt-get install redis-server")
+        session.error("this needs Debian's package: apt-get install redis-server")
     session.install(".[cli,speed,distributed]", *GROUPS["tests"], *GROUPS["distributed"])
     coverage_file = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
     session.run("coverage", "erase", env=coverage_file)
@@ -149,16 +150,16 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types: mypy strictly, and pyright that the public face is typed completely."""
+    """Run mypy in strict mode, and check with pyright that all public names have types."""
     names = ("tests", "browser", "distributed", "examples", "types")
     groups = [requirement for name in names for requirement in GROUPS[name]]
     session.install(".[cli,speed,distributed]", *groups, "nox")
     session.run("mypy")
-    # pyright's wheel fetches its program from a registry of its own; where that cannot be
-    # reached, mypy's stubtest compares the annotations with what is there at run time.
+    # pyright's wheel downloads its program from the npm registry. If that cannot be reached, mypy's
+    # stubtest compares the annotations with the objects at run time.
     starts = session.run("pyright", "--version", success_codes=range(256), silent=True) or ""
     if starts.startswith("pyright"):
-        session.chdir(session.create_tmp())  # it looks at the installed package, not at src/
+        session.chdir(session.create_tmp())  # pyright must check the installed package, not src/
         session.run("pyright", "--verifytypes", "mj_async", "--ignoreexternal")
     else:
         session.run("stubtest", "mj_async", "--ignore-missing-stub")
@@ -166,14 +167,14 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the docs with warnings as errors; `tests` runs their examples."""
+    """Build the docs with warnings as errors; the session `tests` runs their examples."""
     session.install(".[cli,distributed]", *GROUPS["docs"])
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Compare costs with those of others in the same run."""
+    """Compare the costs with those of other clients in the same run."""
     session.install(".[speed]", *GROUPS["benchmarks"])
     session.run("python", "benchmarks", *session.posargs)
     session.run("python", "benchmarks/call_path.py")
@@ -181,14 +182,14 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def memory(session: nox.Session) -> None:
-    """Look up 200,000 seeds and a million, and compare the memory of both."""
+    """Look up 200,000 seeds and a million seeds, and compare the memory of both runs."""
     session.install(".[speed]")
     session.run("python", "benchmarks/seeds_memory.py")
 
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Wait on 500 tasks for two minutes against a gateway that misbehaves; then in one poll."""
+    """Wait for 500 tasks for two minutes on a gateway that misbehaves; repeat with one poller."""
     session.install(".")
     session.run("python", "-W", "error", "benchmarks/soak.py", *session.posargs)
     session.run("python", "-W", "error", "benchmarks/soak.py", "--together", *session.posargs)
@@ -196,7 +197,7 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build sdist and wheel, and use the wheel with nothing but what it asks for."""
+    """Build sdist and wheel, and use the wheel with its dependencies only."""
     session.install("build>=1.2", "twine>=6.1")
     output = session.create_tmp()
     shutil.rmtree(output)
@@ -207,7 +208,7 @@ def build(session: nox.Session) -> None:
 
 
 def _use_alone(session: nox.Session, wheel: str) -> None:
-    """Use a wheel in a new environment; `src` is on no path."""
+    """Use a wheel in a new environment, without `src` on the path."""
     environment = Path(session.create_tmp()) / "alone"
     session.run("python", "-m", "venv", "--clear", str(environment))
     python = str(environment / "bin" / "python")

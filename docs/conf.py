@@ -1,4 +1,4 @@
-"""Sphinx: how these pages are built."""
+"""The Sphinx configuration of these pages."""
 
 from importlib.metadata import version as version_of
 
@@ -12,8 +12,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 
 nitpicky = True
-# Nothing of other projects is linked to, so that a build needs no network; and what begins with
-# an underscore has no page.
+# The pages do not link to other projects, so a build needs no network. Private names have no page.
 nitpick_ignore_regex = [
     (
         "py:.*",
@@ -22,7 +21,7 @@ nitpick_ignore_regex = [
     ("py:class", r"mj_async\.(testing\.)?_\w+\.\w+|DialectName"),
 ]
 
-# Docstrings write `names` in single quotes, as Markdown does.
+# Docstrings mark `names` with single backquotes, as Markdown does.
 default_role = "literal"
 myst_heading_anchors = 3
 
