@@ -38,19 +38,19 @@ async def mj_async(base_url: str, **options: Any) -> AsyncIterator[Fetch]:
         yield client.fetch_task
 
 
-def _asking(client: Any, base_url: str) -> Fetch:
-    async def ask(task_id: str) -> object:
+def _fetch_with(client: Any, base_url: str) -> Fetch:
+    async def fetch(task_id: str) -> object:
         answer = await client.get(f"{base_url}/mj/task/{task_id}/fetch", headers=HEADERS)
         return read(answer.content, task_id)
 
-    return ask
+    return fetch
 
 
 @asynccontextmanager
 async def bare_httpx(base_url: str) -> AsyncIterator[Fetch]:
     """Fetch with an httpx client with default settings."""
     async with httpx.AsyncClient() as client:
-        yield _asking(client, base_url)
+        yield _fetch_with(client, base_url)
 
 
 @asynccontextmanager
@@ -58,13 +58,13 @@ async def httpx_and_semaphore(base_url: str) -> AsyncIterator[Fetch]:
     """Fetch with httpx, eight requests at a time: the best setting for its pool."""
     limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
     async with httpx.AsyncClient(limits=limits) as client:
-        ask, gate = _asking(client, base_url), asyncio.Semaphore(8)
+        fetch, gate = _fetch_with(client, base_url), asyncio.Semaphore(8)
 
-        async def ask_with_semaphore(task_id: str) -> object:
+        async def fetch_with_semaphore(task_id: str) -> object:
             async with gate:
-                return await ask(task_id)
+                return await fetch(task_id)
 
-        yield ask_with_semaphore
+        yield fetch_with_semaphore
 
 
 @asynccontextmanager
@@ -73,7 +73,7 @@ async def httpx_aiohttp(base_url: str) -> AsyncIterator[Fetch]:
     from httpx_aiohttp import HttpxAiohttpClient  # noqa: PLC0415  # a process needs only one of them
 
     async with HttpxAiohttpClient() as client:
-        yield _asking(client, base_url)
+        yield _fetch_with(client, base_url)
 
 
 @asynccontextmanager
@@ -82,7 +82,7 @@ async def httpx2(base_url: str) -> AsyncIterator[Fetch]:
     import httpx2 as fork  # noqa: PLC0415
 
     async with fork.AsyncClient() as client:
-        yield _asking(client, base_url)
+        yield _fetch_with(client, base_url)
 
 
 @asynccontextmanager
@@ -92,11 +92,11 @@ async def aiohttp(base_url: str) -> AsyncIterator[Fetch]:
 
     async with library.ClientSession(headers=HEADERS) as session:
 
-        async def ask(task_id: str) -> object:
+        async def fetch(task_id: str) -> object:
             async with session.get(f"{base_url}/mj/task/{task_id}/fetch") as answer:
                 return read(await answer.read(), task_id)
 
-        yield ask
+        yield fetch
 
 
 @asynccontextmanager
@@ -105,7 +105,7 @@ async def streams(base_url: str) -> AsyncIterator[Fetch]:
     url = urlsplit(base_url)
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def ask(task_id: str) -> object:
+    async def fetch(task_id: str) -> object:
         connection = idle.pop() if idle else await asyncio.open_connection(url.hostname, url.port)
         reader, writer = connection
         writer.write(f"GET /mj/task/{task_id}/fetch HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -114,7 +114,7 @@ async def streams(base_url: str) -> AsyncIterator[Fetch]:
         idle.append(connection)
         return content
 
-    yield ask
+    yield fetch
     for _, writer in idle:
         writer.close()
 
@@ -136,19 +136,19 @@ async def fetches(base_url: str, name: str, at_once: int, count: int, *, warm: b
     A warm client has sent one request before: it has read its certificates, and has its first
     connection.
     """
-    async with CLIENTS[name](base_url) as ask:
+    async with CLIENTS[name](base_url) as fetch:
         if warm:
-            await ask("warm")
+            await fetch("warm")
         turns = max(1, count // at_once)
         started = time.process_time()
         for turn in range(turns):
-            await asyncio.gather(*(ask(f"{turn}-{number}") for number in range(at_once)))
+            await asyncio.gather(*(fetch(f"{turn}-{number}") for number in range(at_once)))
         return (time.process_time() - started) / (turns * at_once) * 1e6
 
 
 async def burst(base_url: str, name: str, count: int) -> float:
     """Return how many requests of a burst on a new client are answered."""
-    async with CLIENTS[name](base_url) as ask:
-        asked = (ask(str(number)) for number in range(count))
-        answers = await asyncio.gather(*asked, return_exceptions=True)
+    async with CLIENTS[name](base_url) as fetch:
+        requests = (fetch(str(number)) for number in range(count))
+        answers = await asyncio.gather(*requests, return_exceptions=True)
     return sum(not isinstance(answer, BaseException) for answer in answers)

@@ -29,13 +29,13 @@ async def gets(base_url: str, name: str, at_once: int) -> float:
     """
     remaining = iter(IDS)
     answers: list[object] = []
-    async with CLIENTS[name](base_url) as ask:
+    async with CLIENTS[name](base_url) as fetch:
 
-        async def ask_for_remaining() -> None:
-            answers.extend([await ask(task_id) for task_id in remaining])
+        async def fetch_remaining() -> None:
+            answers.extend([await fetch(task_id) for task_id in remaining])
 
         started = time.process_time()
-        await asyncio.gather(*(ask_for_remaining() for _ in range(at_once)))
+        await asyncio.gather(*(fetch_remaining() for _ in range(at_once)))
         cost = time.process_time() - started
     assert len(answers) == len(IDS)
     return cost / len(IDS) * 1e6

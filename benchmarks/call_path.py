@@ -3,8 +3,8 @@
     python benchmarks/call_path.py [--check] [--list]
 
 Two calls of a warm client are traced on asyncio, each over real TCP: one `fetch_task`, and one
-wait of a poller whose task is finished at the second poll. Only frames of `mj_async` count, not
-those of `mj_async.testing`, of other packages, or of code that attrs generates.
+wait of a poller whose task is finished at the second poll. Only frames of `mj_async` count, without
+`mj_async.testing`, other packages, and code that attrs generates.
 
 - rooms: a folder inside the package is one room, and a file directly in the package is one room.
 - functions: different code objects. Until Python 3.11 a comprehension is a function, too.
