@@ -26,9 +26,9 @@ CLAIMED = [
 ]
 GROUPS = PYPROJECT["dependency-groups"]
 _EXTRAS = PYPROJECT["project"]["optional-dependencies"]
-# Covered by the session of that name, which needs a Redis.
+# The session `distributed` covers these files, because they need a Redis.
 DISTRIBUTED = "*/mj_async/distributed/*,*/mj_async/cli/commands/_cluster*"
-# What a few seconds of tests cover of everything.
+# A few seconds of tests that touch every part.
 SMOKE = [
     "tests/test_house.py",
     "tests/test_public_names.py",
