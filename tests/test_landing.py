@@ -14,22 +14,22 @@ pytestmark = pytest.mark.anyio
 
 async def test_outcomes_are_taken_in_the_order_they_landed() -> None:
     """What has landed is given, each once, and after the last one nothing more."""
-    landing = OutcomeQueue[int](math.inf)
+    queue = OutcomeQueue[int](math.inf)
     for number in range(5):
-        landing.land(number)
-    landing.close()
+        queue.put(number)
+    queue.close()
 
-    assert [0, 1, 2, 3, 4] == [await landing.take() for _ in range(5)]
-    assert (None, None) == (await landing.take(), await landing.take())
+    assert [0, 1, 2, 3, 4] == [await queue.get() for _ in range(5)]
+    assert (None, None) == (await queue.get(), await queue.get())
 
 
 async def test_a_reader_waits_for_the_next() -> None:
     """Taking waits until something lands, or until nothing can."""
-    landing = OutcomeQueue[str](1)
+    queue = OutcomeQueue[str](1)
     taken: list[str | None] = []
 
     async def read() -> None:
-        while (one := await landing.take()) is not None:
+        while (one := await queue.get()) is not None:
             taken.append(one)
         taken.append("the end")
 
@@ -37,44 +37,44 @@ async def test_a_reader_waits_for_the_next() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(read)
             await anyio.wait_all_tasks_blocked()
-            landing.land("one")
+            queue.put("one")
             await anyio.wait_all_tasks_blocked()
             assert ["one"] == taken
-            landing.close()
+            queue.close()
 
     assert ["one", "the end"] == taken
 
 
 async def test_a_cancelled_reader_loses_nothing() -> None:
     """What lands after it was cancelled is for the next one."""
-    landing = OutcomeQueue[str](1)
+    queue = OutcomeQueue[str](1)
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await landing.take()
-    landing.land("one")
+        await queue.get()
+    queue.put("one")
 
     assert scope.cancelled_caught
-    assert "one" == await landing.take()
+    assert "one" == await queue.get()
 
 
 async def test_room_holds_back_those_who_get_more() -> None:
-    """While as many have landed as there is room for, `room()` waits; landing never does."""
-    landing = OutcomeQueue[int](2)
+    """`wait_for_room` waits while the queue is full; `put` never does."""
+    queue = OutcomeQueue[int](2)
     let_in: list[int] = []
 
     async def get(number: int) -> None:
-        await landing.room()
+        await queue.wait_for_room()
         let_in.append(number)
 
     with anyio.fail_after(2):
         async with anyio.create_task_group() as group:
             await get(0)
             for number in range(3):
-                landing.land(number)
+                queue.put(number)
             group.start_soon(get, 1)
             await anyio.wait_all_tasks_blocked()
             assert [0] == let_in
-            assert [0, 1] == [await landing.take(), await landing.take()]
+            assert [0, 1] == [await queue.get(), await queue.get()]
             await anyio.wait_all_tasks_blocked()
 
     assert [0, 1] == let_in
@@ -82,9 +82,9 @@ async def test_room_holds_back_those_who_get_more() -> None:
 
 async def test_without_a_limit_there_is_always_room() -> None:
     """An endless landing holds nobody back."""
-    landing = OutcomeQueue[int](math.inf)
+    queue = OutcomeQueue[int](math.inf)
     for number in range(1000):
-        landing.land(number)
+        queue.put(number)
 
     with anyio.fail_after(2):
-        await landing.room()
+        await queue.wait_for_room()

@@ -457,7 +457,7 @@ class AsyncMJClient:
             raise errors.ConfigurationError(
                 'batch_size above 1 needs Dialect(seed="multipart"): only that form takes many ids'
             )
-        plan = SeedOptions(
+        options = SeedOptions(
             concurrency=concurrency,
             batch_size=batch_size,
             ask_again_after=ask_again_after,
@@ -466,7 +466,7 @@ class AsyncMJClient:
         return SeedLookup(
             tasks=tasks,
             gateway=self._gateway,
-            plan=plan,
+            options=options,
             clock=self._clock,
             lifecycle=self._lifecycle,
         )

@@ -160,10 +160,10 @@ def classify(task_id: str, task: Task) -> SeedOutcome | None:
     """Tell what a task says of its seed; None: it must be asked for."""
     if task.seed is not None:
         return SeedOutcome(task_id, ImageSeed(task_id, task.seed, "list", task))
-    return None if task.succeeded else SeedOutcome(task_id, error=seedless(task_id, task))
+    return None if task.succeeded else SeedOutcome(task_id, error=no_seed_error(task_id, task))
 
 
-def seedless(task_id: str, task: Task | None) -> errors.MJError:
+def no_seed_error(task_id: str, task: Task | None) -> errors.MJError:
     """Make the error of a task that shows no seed."""
     failure = None if task is None else failure_of(task_id, task)
     return failure or errors.SeedUnavailableError(task_id=task_id, task=task)
@@ -182,7 +182,7 @@ class OutcomeStream(Generic[T]):
     call: ClassVar[str]
     """How it is called, for a message."""
 
-    _landing: OutcomeQueue[T] = attrs.field(init=False, repr=False)
+    _queue: OutcomeQueue[T] = attrs.field(init=False, repr=False)
     _group: TaskGroup | None = attrs.field(default=None, init=False, repr=False)
     _fault: Exception | None = attrs.field(default=None, init=False)
 
@@ -219,7 +219,7 @@ class OutcomeStream(Generic[T]):
         """
         if self._group is None:
             raise ClientStateError(f"use it as: async with client.{self.call}(…) as outcomes")
-        outcome = await self._landing.take()
+        outcome = await self._queue.get()
         if outcome is not None:
             return outcome
         if self._fault is not None:
@@ -232,21 +232,21 @@ class OutcomeQueue(Generic[T]):
     """Outcomes between those who get them and the one who reads them.
 
     Landing never waits, so that a cancelled run loses nothing that it has received; instead,
-    `room()` holds back the next request.
+    `wait_for_room()` holds back the next request.
 
     Args:
-        size: How many may have landed before `room()` waits.
+        size: How many may have landed before `wait_for_room()` waits.
     """
 
     def __init__(self, size: float) -> None:
         self._size = size
-        self._landed: deque[T] = deque()
+        self._waiting: deque[T] = deque()
         self._changed = anyio.Event()
         self._closed = False
 
-    def land(self, outcome: T) -> None:
+    def put(self, outcome: T) -> None:
         """Put an outcome down for the reader."""
-        self._landed.append(outcome)
+        self._waiting.append(outcome)
         self._wake()
 
     def close(self) -> None:
@@ -258,16 +258,16 @@ class OutcomeQueue(Generic[T]):
         self._changed.set()
         self._changed = anyio.Event()
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Wait until fewer have landed than there is room for."""
-        while len(self._landed) >= self._size:
+        while len(self._waiting) >= self._size:
             await self._changed.wait()
 
-    async def take(self) -> T | None:
+    async def get(self) -> T | None:
         """Give the next outcome, or None after the last."""
-        while not self._landed:
+        while not self._waiting:
             if self._closed:
                 return None
             await self._changed.wait()
         self._wake()
-        return self._landed.popleft()
+        return self._waiting.popleft()

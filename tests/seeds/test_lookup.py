@@ -10,7 +10,7 @@ import anyio
 import httpx
 import pytest
 
-from _desk import collect
+from _fake_seed_api import collect
 from _fakes import Wire, client_on
 from mj_async import Dialect, SeedOutcome, Task, errors
 from mj_async._gateway.endpoints import each

@@ -11,7 +11,17 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
-from _desk import NO_ACCOUNT, After, Desk, collect, down, later, page, seed, seeds_of
+from _fake_seed_api import (
+    NO_ACCOUNT,
+    After,
+    FakeSeedAPI,
+    collect,
+    down,
+    later,
+    page,
+    seed,
+    seeds_of,
+)
 from _fakes import Wire, client_on
 from mj_async import Dialect, ImageSeed, RetryPolicy, Task, TaskList, errors
 from mj_async.testing import FakeGateway
@@ -104,10 +114,10 @@ async def test_an_unfinished_task_is_not_asked_again_and_not_final() -> None:
 
 async def test_an_error_that_stays_is_the_outcome_with_its_task() -> None:
     """After so many requests an id ends with the last error, which has the task."""
-    desk = Desk(on_seed=lambda task_id, _: later(task_id))
-    found = await desk.outcomes_of(["1"])
+    api = FakeSeedAPI(on_seed=lambda task_id, _: later(task_id))
+    found = await api.outcomes_of(["1"])
 
-    assert [0.0, 30.0, 60.0] == desk.at("seed")
+    assert [0.0, 30.0, 60.0] == api.at("seed")
     error = found["1"].error
     assert isinstance(error, errors.SeedUnavailableError)
     assert ("SUCCESS", False) == (error.task and error.task.status, found["1"].final)
@@ -129,32 +139,32 @@ async def test_each_request_is_sent_once(retry: RetryPolicy) -> None:
 
 async def test_lists_and_seeds_are_counted_apart() -> None:
     """An id has so many list requests, and then as many for its seed."""
-    desk = Desk(
+    api = FakeSeedAPI(
         on_list=lambda ids, nth: errors.ServerError(status_code=500) if nth < 3 else page(ids),
         on_seed=lambda task_id, nth: later(task_id) if nth < 3 else seed(task_id),
     )
-    found = await desk.outcomes_of(["1", "2"])
+    found = await api.outcomes_of(["1", "2"])
 
-    assert [0.0, 30.0, 60.0] == desk.at("list")
-    assert [60.0, 90.0, 120.0] == desk.at("seed", "1") == desk.at("seed", "2")
+    assert [0.0, 30.0, 60.0] == api.at("list")
+    assert [60.0, 90.0, 120.0] == api.at("seed", "1") == api.at("seed", "2")
     assert {"1": "11", "2": "12"} == seeds_of(found)
 
 
 @pytest.mark.parametrize("max_asks", [1, 2, 5])
 async def test_max_asks_and_ask_again_after_are_the_callers(max_asks: int) -> None:
     """Both counts, and the pause, are as they are given."""
-    desk = Desk(on_seed=lambda task_id, _: later(task_id))
-    await desk.outcomes_of(["1"], max_asks=max_asks, ask_again_after=7.5)
+    api = FakeSeedAPI(on_seed=lambda task_id, _: later(task_id))
+    await api.outcomes_of(["1"], max_asks=max_asks, ask_again_after=7.5)
 
-    assert [7.5 * number for number in range(max_asks)] == desk.at("seed")
+    assert [7.5 * number for number in range(max_asks)] == api.at("seed")
 
 
 async def test_a_list_that_fails_for_good_is_the_error_of_each_id() -> None:
     """Its ids travel together, and end with an error of their own each."""
-    desk = Desk(on_list=lambda _ids, _nth: errors.ServerError(status_code=502))
-    found = await desk.outcomes_of([str(number) for number in range(150)], concurrency=100)
+    api = FakeSeedAPI(on_list=lambda _ids, _nth: errors.ServerError(status_code=502))
+    found = await api.outcomes_of([str(number) for number in range(150)], concurrency=100)
 
-    assert [0.0, 0.0, 30.0, 30.0, 60.0, 60.0] == desk.at("list")
+    assert [0.0, 0.0, 30.0, 30.0, 60.0, 60.0] == api.at("list")
     assert all(outcome.error.task_id == one for one, outcome in found.items())  # type: ignore[union-attr]
     assert 150 == len({id(outcome.error) for outcome in found.values()})
 
@@ -184,23 +194,23 @@ def refused(retry_after: float | None = None) -> errors.RateLimitError:
 
 async def test_a_429_does_not_count() -> None:
     """An id that may be asked for once is asked for again after nine 429s."""
-    desk = Desk(on_seed=lambda task_id, nth: refused() if nth < 10 else seed(task_id))
-    found = await desk.outcomes_of(["1"], max_asks=1)
+    api = FakeSeedAPI(on_seed=lambda task_id, nth: refused() if nth < 10 else seed(task_id))
+    found = await api.outcomes_of(["1"], max_asks=1)
 
-    assert [30.0 * number for number in range(10)] == desk.at("seed")
+    assert [30.0 * number for number in range(10)] == api.at("seed")
     assert {"1": "11"} == seeds_of(found)
 
 
 @pytest.mark.parametrize("max_asks", [1, 3])
 async def test_too_many_429s_are_the_outcome(max_asks: int) -> None:
     """After ten times max_asks 429s, of the list and of the seed, an id ends with one."""
-    desk = Desk(
+    api = FakeSeedAPI(
         on_list=lambda ids, nth: refused() if nth < 4 else page(ids),
         on_seed=lambda _task_id, _nth: refused(),
     )
-    found = await desk.outcomes_of(["1"], max_asks=max_asks)
+    found = await api.outcomes_of(["1"], max_asks=max_asks)
 
-    assert 10 * max_asks == len(desk.asked) - 1
+    assert 10 * max_asks == len(api.asked) - 1
     assert isinstance(found["1"].error, errors.RateLimitError)
     assert "1" == found["1"].error.task_id
 
@@ -259,19 +269,19 @@ async def test_after_a_time_out_a_seed_is_left_alone_for_longer(
     error: errors.MJError, again: float
 ) -> None:
     """The first request still runs at the gateway: 20 s pass, however short the pause is."""
-    desk = Desk(on_seed=lambda task_id, nth: error if nth == 1 else seed(task_id))
-    await desk.outcomes_of([GIVEN], ask_again_after=1.0)
+    api = FakeSeedAPI(on_seed=lambda task_id, nth: error if nth == 1 else seed(task_id))
+    await api.outcomes_of([GIVEN], ask_again_after=1.0)
 
-    assert [0.0, again] == desk.at("seed")
+    assert [0.0, again] == api.at("seed")
 
 
 async def test_after_a_time_out_a_list_is_not() -> None:
     """A list leaves nothing running behind it."""
     timeout = errors.RequestTimeoutError("our own")
-    desk = Desk(on_list=lambda ids, nth: timeout if nth == 1 else page(ids))
-    await desk.outcomes_of(["1"], ask_again_after=1.0)
+    api = FakeSeedAPI(on_list=lambda ids, nth: timeout if nth == 1 else page(ids))
+    await api.outcomes_of(["1"], ask_again_after=1.0)
 
-    assert [0.0, 1.0] == desk.at("list")
+    assert [0.0, 1.0] == api.at("list")
 
 
 @pytest.mark.parametrize("anyio_backend", [("trio", {"clock": MockClock(autojump_threshold=0)})])
@@ -294,9 +304,9 @@ async def test_no_answer_at_all_is_asked_again() -> None:
 
 async def test_others_are_asked_meanwhile() -> None:
     """An id that may be had later goes to the back, and holds nobody up."""
-    desk = Desk(on_seed=lambda one, nth: later(one) if (one, nth) == ("1", 1) else seed(one))
-    async with desk.run(["1", "2", "3"], concurrency=1) as outcomes:
-        order = [f"{outcome.task_id} at {desk.clock.now():g}" async for outcome in outcomes]
+    api = FakeSeedAPI(on_seed=lambda one, nth: later(one) if (one, nth) == ("1", 1) else seed(one))
+    async with api.run(["1", "2", "3"], concurrency=1) as outcomes:
+        order = [f"{outcome.task_id} at {api.clock.now():g}" async for outcome in outcomes]
 
     assert ["2 at 0", "3 at 0", "1 at 30"] == order
 
@@ -311,20 +321,20 @@ async def test_at_most_ten_thousand_are_held_at_the_back() -> None:
             read += 1
             yield str(number)
 
-    desk = Desk(on_seed=lambda one, nth: later(one) if nth == 1 else seed(one))
+    api = FakeSeedAPI(on_seed=lambda one, nth: later(one) if nth == 1 else seed(one))
     seen: list[int] = []
 
     async def look() -> None:
-        await desk.clock.sleep(29.0)
+        await api.clock.sleep(29.0)
         seen.append(read)
 
     async with anyio.create_task_group() as group:
         group.start_soon(look)
-        found = await desk.outcomes_of(ids(), concurrency=100)
+        found = await api.outcomes_of(ids(), concurrency=100)
 
     assert [10_000] == seen
     assert 10_150 == len(found) == sum(outcome.seed is not None for outcome in found.values())
-    assert 2 * 10_150 == len(desk.at("seed"))
+    assert 2 * 10_150 == len(api.at("seed"))
 
 
 # --- how many at once, and without a list -----------------------------------------------------
@@ -332,21 +342,21 @@ async def test_at_most_ten_thousand_are_held_at_the_back() -> None:
 
 async def test_so_many_are_asked_at_once() -> None:
     """Never more than `concurrency` requests for seeds are under way, and no fewer."""
-    desk = Desk(on_seed=lambda task_id, _: After(10.0, seed(task_id)))
-    await desk.outcomes_of([str(number) for number in range(9)], concurrency=3)
+    api = FakeSeedAPI(on_seed=lambda task_id, _: After(10.0, seed(task_id)))
+    await api.outcomes_of([str(number) for number in range(9)], concurrency=3)
 
-    assert 3 == desk.busiest
-    assert [0.0] * 3 + [10.0] * 3 + [20.0] * 3 == desk.at("seed")
+    assert 3 == api.busiest
+    assert [0.0] * 3 + [10.0] * 3 + [20.0] * 3 == api.at("seed")
 
 
 @pytest.mark.parametrize(("concurrency", "second"), [(50, 10.0), (60, 0.0)])
 async def test_lists_go_on_while_seeds_are_asked_for(concurrency: int, second: float) -> None:
     """The next hundred are listed as soon as fewer are left than can be asked for at once."""
-    desk = Desk(on_seed=lambda task_id, _: After(10.0, seed(task_id)))
-    await desk.outcomes_of([str(number) for number in range(200)], concurrency=concurrency)
+    api = FakeSeedAPI(on_seed=lambda task_id, _: After(10.0, seed(task_id)))
+    await api.outcomes_of([str(number) for number in range(200)], concurrency=concurrency)
 
-    assert [0.0, second] == desk.at("list")
-    assert [10.0 * (number // concurrency) for number in range(200)] == desk.at("seed")
+    assert [0.0, second] == api.at("list")
+    assert [10.0 * (number // concurrency) for number in range(200)] == api.at("seed")
 
 
 @pytest.mark.parametrize(
@@ -363,10 +373,10 @@ async def test_where_the_list_cannot_be_read_its_ids_are_asked_directly(
     answer: errors.MJError,
 ) -> None:
     """Without a list each id is asked for, once where it is answered."""
-    desk = Desk(on_list=lambda _ids, _nth: answer)
-    found = await desk.outcomes_of(["1", "2"])
+    api = FakeSeedAPI(on_list=lambda _ids, _nth: answer)
+    found = await api.outcomes_of(["1", "2"])
 
-    assert ["list", "seed", "seed"] == [verb for _, verb, _ in desk.asked]
+    assert ["list", "seed", "seed"] == [verb for _, verb, _ in api.asked]
     assert {"1": "11", "2": "12"} == seeds_of(found)
 
 
@@ -382,11 +392,11 @@ async def test_where_the_list_cannot_be_read_its_ids_are_asked_directly(
 async def test_a_task_without_a_seed_says_why(status: str, kind: Any) -> None:
     """The documented answer is a task; asked directly, it may have failed."""
     task = Task("1", status=status)
-    desk = Desk(
+    api = FakeSeedAPI(
         on_list=lambda _ids, _nth: errors.UnsupportedError(status_code=404),
         on_seed=lambda one, _nth: ImageSeed(one, None, "documented", task),
     )
-    outcome = (await desk.outcomes_of(["1"]))["1"]
+    outcome = (await api.outcomes_of(["1"]))["1"]
 
     assert kind is type(outcome.error)
     assert task == outcome.error.task  # type: ignore[union-attr]
@@ -395,13 +405,13 @@ async def test_a_task_without_a_seed_says_why(status: str, kind: Any) -> None:
 
 async def test_a_gateway_that_lists_one_is_asked_for_one() -> None:
     """Where a list call may have one id only, each id is listed, and counted, by itself."""
-    desk = Desk(
+    api = FakeSeedAPI(
         list_size=1,
         on_list=lambda ids, nth: down() if (ids, nth) == (["2"], 1) else page(ids),
     )
-    found = await desk.outcomes_of(["1", "2", "3"])
+    found = await api.outcomes_of(["1", "2", "3"])
 
-    assert ["1", "2", "3", "2"] == [ids for _, verb, ids in desk.asked if verb == "list"]
+    assert ["1", "2", "3", "2"] == [ids for _, verb, ids in api.asked if verb == "list"]
     assert {"1": "11", "2": "12", "3": "13"} == seeds_of(found)
 
 
@@ -423,8 +433,8 @@ async def test_the_documented_gateway_is_found_out_to_list_one() -> None:
 
 async def test_a_missing_id_is_not_asked_for() -> None:
     """What the list leaves out is not found, and that is final."""
-    desk = Desk(on_list=lambda ids, _nth: TaskList([], ids))
-    found = await desk.outcomes_of(["1", "2"])
+    api = FakeSeedAPI(on_list=lambda ids, _nth: TaskList([], ids))
+    found = await api.outcomes_of(["1", "2"])
 
-    assert ["list"] == [verb for _, verb, _ in desk.asked]
+    assert ["list"] == [verb for _, verb, _ in api.asked]
     assert {errors.TaskNotFoundError} == {type(outcome.error) for outcome in found.values()}

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
-from _desk import NO_ACCOUNT, After, Desk, down, later
+from _fake_seed_api import NO_ACCOUNT, After, FakeSeedAPI, down, later
 from mj_async import ImageSeed, SeedOutcome, Task, TaskList, errors
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +58,7 @@ class World:
         for _ in range(draw.choice([0, 0, 1, 3])):
             begin = (self.away[-1][1] if self.away else 0.0) + draw.uniform(0.0, 60.0)
             self.away.append((begin, begin + draw.uniform(0.0, draw.choice([2.0, 40.0, 120.0]))))
-        self.desk = Desk(
+        self.api = FakeSeedAPI(
             on_seed=lambda one, _nth: self.answer(3.0, self.seed(one)),
             on_list=lambda ids, _nth: self.answer(0.5, self.page(ids)),
             on_fetch=lambda one, _nth: self.answer(0.2, Task(one)),
@@ -69,7 +69,7 @@ class World:
     def answer(self, longest: float, given: Any) -> After:
         """Answer, in a bad time or a bad mood otherwise."""
         seconds = self.draw.uniform(0.0, longest)
-        times = (self.desk.clock.now(), self.desk.clock.now() + seconds)
+        times = (self.api.clock.now(), self.api.clock.now() + seconds)
         if any(begin <= at < end for begin, end in self.away for at in times):
             return After(seconds, down())
         disturbed = self.draw.random() < self.mood
@@ -133,7 +133,7 @@ class World:
     async def pausing(self, ids: list[str]) -> AsyncIterator[str]:
         """Give ids with pauses."""
         for one in ids:
-            await self.desk.clock.sleep(self.draw.choice([0.0] * 9 + [4.0]))
+            await self.api.clock.sleep(self.draw.choice([0.0] * 9 + [4.0]))
             yield one
 
     async def asking_back(
@@ -156,18 +156,18 @@ async def test_whatever_happens_each_id_has_one_outcome(number: int) -> None:
     gone = False
     with anyio.fail_after(30):
         try:
-            async with world.desk.run(world.source(landed), **world.plan) as outcomes:
+            async with world.api.run(world.source(landed), **world.plan) as outcomes:
                 async for outcome in outcomes:
                     assert outcome.task_id not in landed
                     landed[outcome.task_id] = outcome
-                    await world.desk.clock.sleep(world.draw.uniform(0.0, slowness))
+                    await world.api.clock.sleep(world.draw.uniform(0.0, slowness))
         except (errors.TransportError, errors.ServerError):
             gone = True
 
     assert gone or set(world.truth) == set(landed)
     assert gone <= bool(world.away or world.mood)
-    assert world.desk.busiest <= world.plan["concurrency"]
-    assert 0 == world.desk.busy
+    assert world.api.busiest <= world.plan["concurrency"]
+    assert 0 == world.api.busy
     if not (world.mood or world.away):
         check_truth(world, landed)
 
@@ -178,6 +178,6 @@ def check_truth(world: World, landed: dict[str, SeedOutcome]) -> None:
         expected = OUTCOMES[world.truth[task_id]]
         kinds = {expected, errors.SeedUnavailableError if not world.has_list else expected}
         assert (None if outcome.error is None else type(outcome.error)) in kinds
-    singly = Counter(ids for _, verb, ids in world.desk.asked if verb == "seed")
+    singly = Counter(ids for _, verb, ids in world.api.asked if verb == "seed")
 
     assert set(singly.values()) <= {1}

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from _desk import Desk, collect, down, later, seed, seeds_of
+from _fake_seed_api import FakeSeedAPI, collect, down, later, seed, seeds_of
 from _fakes import Wire, client_on
 from mj_async import DOCUMENTED, Dialect, ImageSeed, Task, errors
 from mj_async.testing import FakeGateway
@@ -132,10 +132,10 @@ async def test_a_page_instead_of_many_is_about_none() -> None:
     def on_seeds(_ids: list[str], _nth: int) -> Any:
         return errors.UnexpectedAnswerError("html", status_code=200)
 
-    desk = Desk(on_seeds=on_seeds)
-    found = await desk.outcomes_of(GIVEN, batch_size=5, max_asks=1)
+    api = FakeSeedAPI(on_seeds=on_seeds)
+    found = await api.outcomes_of(GIVEN, batch_size=5, max_asks=1)
 
-    assert (1, 5) == (len(desk.at("seeds")), len(desk.at("seed")))
+    assert (1, 5) == (len(api.at("seeds")), len(api.at("seed")))
     assert SEEDS == seeds_of(found)
 
 
@@ -162,37 +162,37 @@ async def test_a_task_without_a_seed_is_an_answer() -> None:
 )
 async def test_a_request_for_many_that_fails_counts_for_each(failure: errors.MJError) -> None:
     """It is asked again later, and singly, for one of them may be the reason."""
-    desk = Desk(
+    api = FakeSeedAPI(
         on_seeds=lambda _ids, _nth: failure,
         on_seed=lambda one, nth: failure if nth == 1 else seed(one),
     )
-    found = await desk.outcomes_of(GIVEN[:2], concurrency=9, batch_size=3)
+    found = await api.outcomes_of(GIVEN[:2], concurrency=9, batch_size=3)
 
-    assert [0.0] == desk.at("seeds")
-    assert [30.0, 60.0] == desk.at("seed", "1") == desk.at("seed", "2")
+    assert [0.0] == api.at("seeds")
+    assert [30.0, 60.0] == api.at("seed", "1") == api.at("seed", "2")
     assert {"1": "11", "2": "12"} == seeds_of(found)
 
 
 async def test_a_request_for_many_uses_up_an_ask() -> None:
     """Where there is one ask in all, its failure is the outcome of each."""
-    desk = Desk(on_seeds=lambda _ids, _nth: errors.ServerError(status_code=500))
-    found = await desk.outcomes_of(GIVEN[:2], batch_size=2, max_asks=1)
+    api = FakeSeedAPI(on_seeds=lambda _ids, _nth: errors.ServerError(status_code=500))
+    found = await api.outcomes_of(GIVEN[:2], batch_size=2, max_asks=1)
 
-    assert [] == desk.at("seed")
+    assert [] == api.at("seed")
     assert {"1", "2"} == {outcome.error.task_id for outcome in found.values()}  # type: ignore[union-attr]
 
 
 async def test_many_are_asked_together_again_after_a_429() -> None:
     """A 429 is about all calls, and singly they would be more."""
-    desk = Desk(
+    api = FakeSeedAPI(
         on_seeds=lambda ids, nth: (
             errors.RateLimitError(status_code=429) if nth == 1 else list(map(seed, ids))
         )
     )
-    await desk.outcomes_of(GIVEN[:3], batch_size=3)
+    await api.outcomes_of(GIVEN[:3], batch_size=3)
 
-    assert [0.0, 30.0] == desk.at("seeds", "1,2,3")
-    assert [] == desk.at("seed")
+    assert [0.0, 30.0] == api.at("seeds", "1,2,3")
+    assert [] == api.at("seed")
 
 
 async def test_who_is_alone_is_not_taken_along() -> None:
@@ -203,11 +203,13 @@ async def test_who_is_alone_is_not_taken_along() -> None:
         asked.append(",".join(ids))
         return [seed(one) for one in ids if one != "2"]
 
-    desk = Desk(on_seeds=on_seeds, on_seed=lambda one, nth: later(one) if nth < 3 else seed(one))
-    found = await desk.outcomes_of(GIVEN, concurrency=1, batch_size=2)
+    api = FakeSeedAPI(
+        on_seeds=on_seeds, on_seed=lambda one, nth: later(one) if nth < 3 else seed(one)
+    )
+    found = await api.outcomes_of(GIVEN, concurrency=1, batch_size=2)
 
     assert ["1,2", "3,4"] == asked
-    assert [0.0, 30.0, 60.0] == desk.at("seed", "2") == desk.at("seed", "5")
+    assert [0.0, 30.0, 60.0] == api.at("seed", "2") == api.at("seed", "5")
     assert SEEDS == seeds_of(found)
 
 

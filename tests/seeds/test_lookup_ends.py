@@ -12,7 +12,7 @@ import pytest
 import sniffio
 import trio
 
-from _desk import After, Desk, collect, down, later, seed, seeds_of
+from _fake_seed_api import After, FakeSeedAPI, collect, down, later, seed, seeds_of
 from mj_async import Dialect, SeedOutcome, Task, errors
 from mj_async._lifecycle import Lifecycle
 from mj_async.testing import FakeGateway
@@ -39,7 +39,7 @@ async def test_a_refused_key_cuts_what_is_under_way(kind: Any, where: str) -> No
         slow = After(1.0, kind(status_code=401)) if one == "4" and where == "seed" else None
         return slow or After(0.5 if one in "12" else 60.0, seed(one))
 
-    desk = Desk(
+    api = FakeSeedAPI(
         on_seed=on_seed,
         on_list=lambda ids, nth: After(1.0, kind(status_code=401)),
         on_seeds=lambda _ids, _nth: After(1.0, kind(status_code=401)),
@@ -47,13 +47,13 @@ async def test_a_refused_key_cuts_what_is_under_way(kind: Any, where: str) -> No
     given = [*GIVEN, *(["9"] if where == "list" else [])]
     found: list[SeedOutcome] = []
     batch_size = 2 if where == "seeds" else 1
-    async with desk.run(given, concurrency=8, batch_size=batch_size) as outcomes:
+    async with api.run(given, concurrency=8, batch_size=batch_size) as outcomes:
         with pytest.raises(kind):
             async for outcome in outcomes:
                 found.append(outcome)  # noqa: PERF401  # it raises at its end
 
-        assert 1.0 == desk.clock.now()
-        assert 0 == desk.busy
+        assert 1.0 == api.clock.now()
+        assert 0 == api.busy
         with pytest.raises(kind):
             await anext(outcomes)
 
@@ -62,9 +62,9 @@ async def test_a_refused_key_cuts_what_is_under_way(kind: Any, where: str) -> No
 
 async def test_what_waits_for_its_verdict_is_no_outcome_when_the_run_ends() -> None:
     """An id whose last ask failed in a row that is not over has none yet."""
-    desk = Desk(on_seed=lambda _one, _nth: down(), on_list=lambda _ids, _nth: down())
+    api = FakeSeedAPI(on_seed=lambda _one, _nth: down(), on_list=lambda _ids, _nth: down())
     found: list[SeedOutcome] = []
-    async with desk.run(GIVEN, concurrency=4, max_asks=1) as outcomes:
+    async with api.run(GIVEN, concurrency=4, max_asks=1) as outcomes:
         with pytest.raises(errors.TransportError):
             async for outcome in outcomes:
                 found.append(outcome)  # noqa: PERF401  # it raises at its end
@@ -76,48 +76,48 @@ async def test_what_waits_for_its_verdict_is_no_outcome_when_the_run_ends() -> N
 async def test_a_refused_key_gives_them_their_verdict(held: bool) -> None:  # noqa: FBT001
     """A gateway that refuses the key lives: what has failed for good before has its outcome."""
     refusal = errors.AuthenticationError(status_code=401)
-    desk = Desk(
+    api = FakeSeedAPI(
         on_seed=lambda one, _nth: down() if one in "123" else After(1.0, refusal),
         on_list=lambda _ids, _nth: After(0.5, refusal),
     )
     found: list[SeedOutcome] = []
-    async with desk.run(GIVEN[:4], concurrency=3 if held else 4, max_asks=1) as outcomes:
+    async with api.run(GIVEN[:4], concurrency=3 if held else 4, max_asks=1) as outcomes:
         with pytest.raises(errors.AuthenticationError):
             async for outcome in outcomes:
                 found.append(outcome)  # noqa: PERF401  # it raises at its end
 
     assert ["1", "2", "3"] == sorted(one.task_id for one in found)
-    assert (0.5 if held else 1.0) == desk.clock.now()
+    assert (0.5 if held else 1.0) == api.clock.now()
 
 
 # --- leaving, wherever the run is -------------------------------------------------------------
 
 
-def in_flight(desk: Desk) -> None:
+def in_flight(api: FakeSeedAPI) -> None:
     """Have requests under way."""
-    desk.on_seed = lambda one, nth: After(5.0 if one != "1" else 0.0, seed(one))
+    api.on_seed = lambda one, nth: After(5.0 if one != "1" else 0.0, seed(one))
 
 
-def at_the_back(desk: Desk) -> None:
+def at_the_back(api: FakeSeedAPI) -> None:
     """Have all others at the back."""
-    desk.on_seed = lambda one, nth: seed(one) if one == "1" else later(one)
+    api.on_seed = lambda one, nth: seed(one) if one == "1" else later(one)
 
 
-def on_hold(desk: Desk) -> None:
+def on_hold(api: FakeSeedAPI) -> None:
     """Have a gateway that is gone."""
-    desk.on_seed = lambda one, nth: seed(one) if one == "1" else down()
-    desk.on_list = lambda _ids, _nth: down()
+    api.on_seed = lambda one, nth: seed(one) if one == "1" else down()
+    api.on_list = lambda _ids, _nth: down()
 
 
-def asking(desk: Desk) -> None:
+def asking(api: FakeSeedAPI) -> None:
     """Have the question under way whether it lives."""
-    desk.on_seed = lambda one, nth: seed(one) if one == "1" else down()
-    desk.on_list = lambda _ids, _nth: After(math.inf, down())
+    api.on_seed = lambda one, nth: seed(one) if one == "1" else down()
+    api.on_list = lambda _ids, _nth: After(math.inf, down())
 
 
-def full(desk: Desk) -> None:
+def full(api: FakeSeedAPI) -> None:
     """Have more outcomes landed than are taken."""
-    desk.on_seed = seed
+    api.on_seed = seed
 
 
 STATES = [in_flight, at_the_back, on_hold, asking, full]
@@ -126,17 +126,19 @@ each_state = pytest.mark.parametrize("state", STATES, ids=lambda state: state.__
 
 @each_state
 @pytest.mark.parametrize("how", ["break", "error", "cancel"])
-async def test_a_run_may_be_left_at_any_time(state: Callable[[Desk], None], how: str) -> None:
+async def test_a_run_may_be_left_at_any_time(
+    state: Callable[[FakeSeedAPI], None], how: str
+) -> None:
     """A break, an error of the body and a cancellation leave no task and no request behind."""
-    desk = Desk()
-    state(desk)
+    api = FakeSeedAPI()
+    state(api)
     before = tasks_running()
     left = False
     with anyio.CancelScope() as scope:
         try:
-            async with desk.run(GIVEN, concurrency=2) as outcomes:
+            async with api.run(GIVEN, concurrency=2) as outcomes:
                 async for _outcome in outcomes:
-                    await desk.clock.sleep(1.0)
+                    await api.clock.sleep(1.0)
                     left = True
                     if how == "cancel":
                         scope.cancel()
@@ -148,22 +150,22 @@ async def test_a_run_may_be_left_at_any_time(state: Callable[[Desk], None], how:
             assert "error" == how
 
     assert left
-    assert 1.0 == desk.clock.now()
-    assert (before, 0) == (tasks_running(), desk.busy)
+    assert 1.0 == api.clock.now()
+    assert (before, 0) == (tasks_running(), api.busy)
     assert ("cancel" == how) is scope.cancelled_caught
 
 
 @each_state
-async def test_closing_the_client_ends_the_run(state: Callable[[Desk], None]) -> None:
+async def test_closing_the_client_ends_the_run(state: Callable[[FakeSeedAPI], None]) -> None:
     """What was received is given, and then it is said that the client is closed."""
-    desk = Desk()
-    state(desk)
-    lifecycle = Lifecycle(desk.clock)
+    api = FakeSeedAPI()
+    state(api)
+    lifecycle = Lifecycle(api.clock)
     before = tasks_running()
     found: list[SeedOutcome] = []
-    async with desk.run(GIVEN, concurrency=2, lifecycle=lifecycle) as outcomes:
+    async with api.run(GIVEN, concurrency=2, lifecycle=lifecycle) as outcomes:
         found.append(await anext(outcomes))
-        await desk.clock.sleep(1.0)
+        await api.clock.sleep(1.0)
         lifecycle.close()
         with pytest.raises(errors.ClientStateError, match="closed"):
             async for outcome in outcomes:
@@ -171,7 +173,7 @@ async def test_closing_the_client_ends_the_run(state: Callable[[Desk], None]) ->
 
     assert before == tasks_running()
     assert 1 <= len(found) < len(GIVEN)
-    assert 1.0 == desk.clock.now()
+    assert 1.0 == api.clock.now()
 
 
 @pytest.mark.parametrize("how", ["slots", "gate", "back"])
@@ -196,8 +198,8 @@ async def test_no_slot_is_taken_by_a_run_that_was_left(how: str) -> None:
 
 async def test_an_ended_run_stays_ended() -> None:
     """After its end, and after it was left, it gives nothing more."""
-    desk = Desk()
-    async with desk.run(["1"]) as outcomes:
+    api = FakeSeedAPI()
+    async with api.run(["1"]) as outcomes:
         assert 1 == len([outcome async for outcome in outcomes])
         with pytest.raises(StopAsyncIteration):
             await anext(outcomes)

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from _desk import After, Desk, later, seed, seeds_of
+from _fake_seed_api import After, FakeSeedAPI, later, seed, seeds_of
 from mj_async import Task, TaskList, errors
 from mj_async.testing import FakeGateway
 
@@ -47,16 +47,16 @@ async def one_by_one(items: Any) -> AsyncIterator[Any]:
 @pytest.mark.parametrize("make", [iter, one_by_one, list], ids=["plain", "asynchronous", "list"])
 async def test_ids_are_listed_by_the_hundred_from_any_input(make: Any) -> None:
     """250 ids are three list calls, however they come."""
-    desk = Desk(on_list=carrying)
-    found = await desk.outcomes_of(make([str(number) for number in range(250)]))
+    api = FakeSeedAPI(on_list=carrying)
+    found = await api.outcomes_of(make([str(number) for number in range(250)]))
 
-    assert [100, 100, 50] == [ids.count(",") + 1 for _, _, ids in desk.asked]
+    assert [100, 100, 50] == [ids.count(",") + 1 for _, _, ids in api.asked]
     assert 250 == len(found)
 
 
 async def test_a_source_that_pauses_is_not_waited_for() -> None:
     """What it has given is listed after half a second of silence, that it may see outcomes."""
-    desk = Desk(on_list=carrying)
+    api = FakeSeedAPI(on_list=carrying)
     landed: list[str] = []
 
     async def wants_outcomes() -> AsyncIterator[str]:
@@ -66,39 +66,39 @@ async def test_a_source_that_pauses_is_not_waited_for() -> None:
             while len(landed) < number + 3:
                 await anyio.lowlevel.checkpoint()
 
-    async with desk.run(wants_outcomes()) as outcomes:
+    async with api.run(wants_outcomes()) as outcomes:
         async for outcome in outcomes:
             landed.append(outcome.task_id)  # noqa: PERF401  # the source looks at it
 
-    assert ["0,1,2", "3,4,5", "6,7,8"] == [ids for _, _, ids in desk.asked]
-    assert [1.0, 2.0, 3.0] == desk.at("list")  # the first half was not all silent
+    assert ["0,1,2", "3,4,5", "6,7,8"] == [ids for _, _, ids in api.asked]
+    assert [1.0, 2.0, 3.0] == api.at("list")  # the first half was not all silent
 
 
 async def test_a_source_that_pauses_holds_up_nobody() -> None:
     """While it is silent, those at the back are asked again."""
-    desk = Desk(on_seed=lambda one, nth: later(one) if nth == 1 else seed(one))
+    api = FakeSeedAPI(on_seed=lambda one, nth: later(one) if nth == 1 else seed(one))
 
     async def silent() -> AsyncIterator[str]:
         yield "1"
         await anyio.sleep_forever()
 
-    async with desk.run(silent()) as outcomes:
+    async with api.run(silent()) as outcomes:
         outcome = await anext(outcomes)
 
     assert "11" == outcome.unwrap().seed
-    assert [0.5, 30.5] == desk.at("seed")
+    assert [0.5, 30.5] == api.at("seed")
 
 
 async def test_the_input_is_read_no_further_than_needed() -> None:
     """Whoever reads slowly has two hundred ids more under way than he has taken, and a few."""
     source = Counting(str(number) for number in range(2_000))
-    desk = Desk(on_list=carrying)
+    api = FakeSeedAPI(on_list=carrying)
     ahead = 0
     taken = 0
-    async with desk.run(source) as outcomes:
+    async with api.run(source) as outcomes:
         async for _outcome in outcomes:
             taken += 1
-            await desk.clock.sleep(1.0)
+            await api.clock.sleep(1.0)
             ahead = max(ahead, source.read - taken)
 
     assert (2_000, 2_000) == (taken, source.read)
@@ -108,9 +108,9 @@ async def test_the_input_is_read_no_further_than_needed() -> None:
 async def test_the_next_hundred_are_read_while_a_list_is_under_way() -> None:
     """A source that is slow does not have to wait for the gateway as well."""
     source = Counting(str(number) for number in range(1_000))
-    desk = Desk(on_list=lambda ids, nth: After(10.0, carrying(ids, nth)))
-    async with desk.run(source):
-        await desk.clock.sleep(5.0)
+    api = FakeSeedAPI(on_list=lambda ids, nth: After(10.0, carrying(ids, nth)))
+    async with api.run(source):
+        await api.clock.sleep(5.0)
 
         assert 200 == source.read
 
@@ -118,14 +118,14 @@ async def test_the_next_hundred_are_read_while_a_list_is_under_way() -> None:
 @pytest.mark.parametrize("concurrency", [1, 4])
 async def test_seeds_are_asked_no_further_than_needed(concurrency: int) -> None:
     """No more requests than can land: two times as many as at once, and those under way."""
-    desk = Desk()
+    api = FakeSeedAPI()
     ahead = 0
     taken = 0
-    async with desk.run(map(str, range(60)), concurrency=concurrency) as outcomes:
+    async with api.run(map(str, range(60)), concurrency=concurrency) as outcomes:
         async for _outcome in outcomes:
             taken += 1
-            await desk.clock.sleep(1.0)
-            ahead = max(ahead, len(desk.at("seed")) - taken)
+            await api.clock.sleep(1.0)
+            ahead = max(ahead, len(api.at("seed")) - taken)
 
     assert 60 == taken
     assert ahead <= 3 * concurrency
@@ -134,42 +134,42 @@ async def test_seeds_are_asked_no_further_than_needed(concurrency: int) -> None:
 async def test_tasks_that_carry_their_seeds_are_read_no_further_either() -> None:
     """They cost no request, and still wait for whoever takes them."""
     source = Counting(Task(str(number), seed="5") for number in range(1_000))
-    desk = Desk()
+    api = FakeSeedAPI()
     ahead = 0
     taken = 0
-    async with desk.run(source) as outcomes:
+    async with api.run(source) as outcomes:
         async for _outcome in outcomes:
             taken += 1
-            await desk.clock.sleep(1.0)
+            await api.clock.sleep(1.0)
             ahead = max(ahead, source.read - taken)
 
-    assert (1_000, []) == (taken, desk.asked)
+    assert (1_000, []) == (taken, api.asked)
     assert ahead <= 110
 
 
 async def test_tasks_and_ids_may_be_mixed() -> None:
     """Tasks are asked for at once, or tell by themselves; ids are listed with their like."""
     tasks: list[Any] = [Task(str(n), status="SUCCESS") if n % 3 else str(n) for n in range(600)]
-    desk = Desk()
-    found = await desk.outcomes_of(tasks)
+    api = FakeSeedAPI()
+    found = await api.outcomes_of(tasks)
 
     assert {str(number): f"1{number}" for number in range(600)} == seeds_of(found)
     assert {str(number) for number in range(0, 600, 3)} == {
-        one for _, verb, ids in desk.asked if verb == "list" for one in ids.split(",")
+        one for _, verb, ids in api.asked if verb == "list" for one in ids.split(",")
     }
-    assert 600 == len(desk.at("seed"))
+    assert 600 == len(api.at("seed"))
 
 
 async def test_an_endless_repetition_stops_nobody_else() -> None:
     """An input that repeats itself is read on, and lets others run meanwhile."""
-    desk = Desk(on_list=carrying)
+    api = FakeSeedAPI(on_list=carrying)
 
     def repeating() -> Iterator[str]:
         while True:
             yield "1"
 
     with anyio.move_on_after(0.1) as scope:
-        async with desk.run(repeating()) as outcomes:
+        async with api.run(repeating()) as outcomes:
             async for _outcome in outcomes:
                 pass
 
@@ -178,11 +178,11 @@ async def test_an_endless_repetition_stops_nobody_else() -> None:
 
 async def test_a_repeated_id_is_asked_once_while_it_waits_and_after() -> None:
     """Also where its first asking is at the back, or has landed."""
-    desk = Desk(on_seed=lambda one, nth: later(one) if nth == 1 else seed(one))
-    found = await desk.outcomes_of(iter(["1", "2", Task("1", status="SUCCESS"), "2", "1"]))
+    api = FakeSeedAPI(on_seed=lambda one, nth: later(one) if nth == 1 else seed(one))
+    found = await api.outcomes_of(iter(["1", "2", Task("1", status="SUCCESS"), "2", "1"]))
 
     assert {"1": "11", "2": "12"} == seeds_of(found)
-    assert (2, 2) == (len(desk.at("seed", "1")), len(desk.at("seed", "2")))
+    assert (2, 2) == (len(api.at("seed", "1")), len(api.at("seed", "2")))
 
 
 # --- what goes wrong in it --------------------------------------------------------------------
@@ -191,9 +191,9 @@ async def test_a_repeated_id_is_asked_once_while_it_waits_and_after() -> None:
 @pytest.mark.parametrize("make", [iter, one_by_one], ids=["plain", "asynchronous"])
 async def test_a_bad_id_ends_the_input_and_is_raised_at_the_end(make: Any) -> None:
     """Those before it are looked up, and asked again if need be; those after it are not read."""
-    desk = Desk(on_seed=lambda one, nth: later(one) if nth == 1 else seed(one))
+    api = FakeSeedAPI(on_seed=lambda one, nth: later(one) if nth == 1 else seed(one))
     landed: list[str] = []
-    async with desk.run(make(["1", "2", "a/b", "3"])) as outcomes:
+    async with api.run(make(["1", "2", "a/b", "3"])) as outcomes:
         with pytest.raises(errors.ConfigurationError, match="has a slash"):
             async for outcome in outcomes:
                 landed.append(outcome.unwrap().task_id)  # noqa: PERF401  # it raises at its end
@@ -201,13 +201,13 @@ async def test_a_bad_id_ends_the_input_and_is_raised_at_the_end(make: Any) -> No
             await anext(outcomes)
 
     assert ["1", "2"] == sorted(landed)
-    assert [30.0, 30.0] == [round(at) for at in desk.at("seed")[2:]]
+    assert [30.0, 30.0] == [round(at) for at in api.at("seed")[2:]]
 
 
 async def test_a_refused_key_is_raised_before_a_bad_id() -> None:
     """What has ended the run counts more than what has ended the input."""
-    desk = Desk(on_seed=lambda _one, _nth: errors.AuthenticationError(status_code=401))
-    async with desk.run(iter(["1", ""])) as outcomes:
+    api = FakeSeedAPI(on_seed=lambda _one, _nth: errors.AuthenticationError(status_code=401))
+    async with api.run(iter(["1", ""])) as outcomes:
         with pytest.raises(errors.AuthenticationError):
             await anext(outcomes)
 
@@ -224,7 +224,7 @@ async def test_an_input_that_is_cancelled_by_itself_does_not_stand_still() -> No
 
     landed: list[str] = []
     with anyio.fail_after(2):
-        async with Desk().run(source()) as outcomes:
+        async with FakeSeedAPI().run(source()) as outcomes:
             with pytest.raises(asyncio.CancelledError):
                 async for outcome in outcomes:
                     landed.append(outcome.task_id)  # noqa: PERF401  # it raises at its end
@@ -241,7 +241,7 @@ class NotReady:
 
 async def test_an_input_that_cannot_be_begun_ends_the_run() -> None:
     """What it raises comes out as it is."""
-    async with Desk().run(NotReady()) as outcomes:
+    async with FakeSeedAPI().run(NotReady()) as outcomes:
         with pytest.raises(LookupError, match="not ready"):
             await anext(outcomes)
 
@@ -258,9 +258,9 @@ async def test_an_asynchronous_input_is_closed() -> None:
             await anyio.lowlevel.checkpoint()
             closed.append(name)
 
-    async with Desk(on_list=carrying).run(source("left")) as outcomes:
+    async with FakeSeedAPI(on_list=carrying).run(source("left")) as outcomes:
         await anext(outcomes)
-    refused = Desk(on_list=lambda _ids, _nth: errors.AuthenticationError(status_code=401))
+    refused = FakeSeedAPI(on_list=lambda _ids, _nth: errors.AuthenticationError(status_code=401))
     with pytest.raises(errors.AuthenticationError):
         await refused.outcomes_of(source("refused"))
 
@@ -293,7 +293,7 @@ async def test_options_are_checked_before_anything(options: Any, message: str) -
 
 async def test_no_pause_at_all_is_allowed() -> None:
     """With 0 an id is asked again at once, and as often as any other."""
-    desk = Desk(on_seed=lambda one, _nth: After(1.0, later(one)))
-    await desk.outcomes_of(["1"], ask_again_after=0.0)
+    api = FakeSeedAPI(on_seed=lambda one, _nth: After(1.0, later(one)))
+    await api.outcomes_of(["1"], ask_again_after=0.0)
 
-    assert [0.0, 1.0, 2.0] == desk.at("seed")
+    assert [0.0, 1.0, 2.0] == api.at("seed")

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import pytest
 
-from _desk import collect
+from _fake_seed_api import collect
 from mj_async import AsyncMJClient, Dialect, SeedOutcome, errors
 
 pytestmark = pytest.mark.anyio

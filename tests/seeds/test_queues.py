@@ -5,15 +5,15 @@ from __future__ import annotations
 from mj_async._seeds.queues import SeedItem, SeedQueues
 
 
-def names(entries: list[SeedItem]) -> str:
+def names(items: list[SeedItem]) -> str:
     """Name entries in order."""
-    return "".join(entry.task_id for entry in entries)
+    return "".join(item.task_id for item in items)
 
 
-def fill(queues: SeedQueues, ids: str, *, listed: bool = False) -> None:
+def fill(queues: SeedQueues, ids: str, *, is_listed: bool = False) -> None:
     """Add an entry for each letter."""
     for task_id in ids:
-        queues.add(SeedItem(task_id, listed=listed))
+        queues.add(SeedItem(task_id, is_listed=is_listed))
 
 
 def test_a_batch_waits_until_it_is_whole() -> None:
@@ -21,29 +21,29 @@ def test_a_batch_waits_until_it_is_whole() -> None:
     queues = SeedQueues(1, 1)
     fill(queues, "abcd")
 
-    assert "abc" == names(queues.take_list(0.0, 3, part=False))
-    assert 0.5 == queues.part_due(0.0)
-    assert "" == names(queues.take_list(0.4, 3, part=False))
+    assert "abc" == names(queues.next_list(0.0, 3, partial=False))
+    assert 0.5 == queues.partial_due(0.0)
+    assert "" == names(queues.next_list(0.4, 3, partial=False))
     fill(queues, "e")
 
-    assert "" == names(queues.take_list(0.5, 3, part=False))
-    assert 1.0 == queues.part_due(0.5) == queues.part_due(0.6)
-    assert "de" == names(queues.take_list(1.0, 3, part=False))
-    assert queues.part_due(1.0) is None
+    assert "" == names(queues.next_list(0.5, 3, partial=False))
+    assert 1.0 == queues.partial_due(0.5) == queues.partial_due(0.6)
+    assert "de" == names(queues.next_list(1.0, 3, partial=False))
+    assert queues.partial_due(1.0) is None
     fill(queues, "f")
 
-    assert "f" == names(queues.take_list(1.0, 3, part=True))
+    assert "f" == names(queues.next_list(1.0, 3, partial=True))
 
 
 def test_nothing_is_listed_while_seeds_are_ready() -> None:
     """Enough to ask for is enough."""
     queues = SeedQueues(2, 1)
     fill(queues, "ab")
-    fill(queues, "xy", listed=True)
+    fill(queues, "xy", is_listed=True)
 
-    assert ("", None) == (names(queues.take_list(0.0, 2, part=True)), queues.part_due(0.0))
-    assert "x" == names(queues.take_seeds(0.0))
-    assert "ab" == names(queues.take_list(0.0, 2, part=True))
+    assert ("", None) == (names(queues.next_list(0.0, 2, partial=True)), queues.partial_due(0.0))
+    assert "x" == names(queues.next_seeds(0.0))
+    assert "ab" == names(queues.next_list(0.0, 2, partial=True))
 
 
 def test_those_at_the_back_come_when_they_are_due_and_before_the_input() -> None:
@@ -51,15 +51,15 @@ def test_those_at_the_back_come_when_they_are_due_and_before_the_input() -> None
     queues = SeedQueues(2, 1)
     queues.put_back(SeedItem("b"), 20.0)
     queues.put_back(SeedItem("a"), 10.0)
-    queues.put_back(SeedItem("x", listed=True), 15.0)
+    queues.put_back(SeedItem("x", is_listed=True), 15.0)
     fill(queues, "cd")
 
     assert 10.0 == queues.due
-    assert "a" == names(queues.take_list(12.0, 3, part=False))
-    assert ("", 15.0) == (names(queues.take_seeds(12.0)), queues.due)
-    assert "x" == names(queues.take_seeds(15.0))
-    assert "b" == names(queues.take_list(25.0, 3, part=True))
-    assert "cd" == names(queues.take_list(25.0, 3, part=True))
+    assert "a" == names(queues.next_list(12.0, 3, partial=False))
+    assert ("", 15.0) == (names(queues.next_seeds(12.0)), queues.due)
+    assert "x" == names(queues.next_seeds(15.0))
+    assert "b" == names(queues.next_list(25.0, 3, partial=True))
+    assert "cd" == names(queues.next_list(25.0, 3, partial=True))
     assert queues.due is None
 
 
@@ -68,8 +68,8 @@ def test_the_input_waits_for_both_kinds() -> None:
     queues = SeedQueues(2, 1)
     fill(queues, "ab")
 
-    assert (98, 2) == (queues.room, queues.fresh)
-    fill(queues, "x" * 100, listed=True)
+    assert (98, 2) == (queues.room, queues.unlisted)
+    fill(queues, "x" * 100, is_listed=True)
 
     assert 0 == queues.room
 
@@ -77,9 +77,9 @@ def test_the_input_waits_for_both_kinds() -> None:
 def test_seeds_are_taken_together_but_for_those_alone() -> None:
     """A batch ends before one that has to be asked singly."""
     queues = SeedQueues(2, 3)
-    fill(queues, "abcd", listed=True)
-    queues.add(SeedItem("e", listed=True, alone=True))
-    fill(queues, "fg", listed=True)
-    taken = [names(queues.take_seeds(0.0)) for _ in range(5)]
+    fill(queues, "abcd", is_listed=True)
+    queues.add(SeedItem("e", is_listed=True, alone=True))
+    fill(queues, "fg", is_listed=True)
+    taken = [names(queues.next_seeds(0.0)) for _ in range(5)]
 
     assert ["abc", "d", "e", "fg", ""] == taken

@@ -57,21 +57,21 @@ class Both:
 async def test_it_is_read_in_pieces(make: Any, expected: list[list[str]]) -> None:
     """So many at a time of what is at hand, and one of what is awaited, repeated ones left out."""
     pieces = []
-    async with IdSource(make()) as intake:
-        while not intake.ended:
-            pieces.append(await intake.read(3))
+    async with IdSource(make()) as source:
+        while not source.ended:
+            pieces.append(await source.read(3))
 
     assert expected == pieces
-    assert intake.error is None
+    assert source.error is None
 
 
 async def test_what_is_wrong_ends_it_and_is_kept() -> None:
     """What came before a bad id is given with it."""
-    async with IdSource(iter(["1", "", "2"])) as intake:
-        given = await intake.read(9)
+    async with IdSource(iter(["1", "", "2"])) as source:
+        given = await source.read(9)
 
-    assert (["1"], True) == (given, intake.ended)
-    assert isinstance(intake.error, errors.ConfigurationError)
+    assert (["1"], True) == (given, source.ended)
+    assert isinstance(source.error, errors.ConfigurationError)
 
 
 async def test_an_input_that_can_be_looked_at_twice_is_checked_at_once() -> None:

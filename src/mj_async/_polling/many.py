@@ -59,7 +59,7 @@ class TaskWaits(OutcomeStream[TaskOutcome]):
     _pending: dict[str, Place] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._landing = OutcomeQueue(math.inf)
+        self._queue = OutcomeQueue(math.inf)
         for task_id in self.task_ids:
             watch = self.waits.watch(task_id, self.timeout, self.polling, _nobody)
             watch.ends_only = True
@@ -87,7 +87,7 @@ class TaskWaits(OutcomeStream[TaskOutcome]):
         finally:
             for place in tuple(self._pending.values()) if self._fault is None else ():
                 self.settle(place.watch)
-            self._landing.close()
+            self._queue.close()
 
     async def _drive(self, crew: TaskGroup) -> None:
         while self._pending:
@@ -113,4 +113,4 @@ class TaskWaits(OutcomeStream[TaskOutcome]):
             failure = watch.failure()
             outcome = TaskOutcome(watch.task_id, None if failure else task, failure)
         self.driver.agenda.leave(self._pending.pop(watch.task_id))
-        self._landing.land(outcome)
+        self._queue.put(outcome)

@@ -32,7 +32,7 @@ _ENDS_RUN = (
 )
 
 
-class Asked(Protocol):
+class SeedAPI(Protocol):
     """What a run asks: each call sends once, and waits as long as the gate holds it."""
 
     @property
@@ -59,7 +59,7 @@ class SeedLookup(OutcomeStream[SeedOutcome]):
     Args:
         tasks: Ids, or tasks, which are not listed.
         gateway: Who is asked.
-        plan: How.
+        options: How the run asks.
         clock: The client's time.
         lifecycle: Ends the run when the client is closed.
     """
@@ -67,122 +67,130 @@ class SeedLookup(OutcomeStream[SeedOutcome]):
     call = "image_seeds"
 
     tasks: TaskIds = attrs.field(repr=False)
-    gateway: Asked = attrs.field(repr=False)
-    plan: SeedOptions
+    gateway: SeedAPI = attrs.field(repr=False)
+    options: SeedOptions
     clock: Clock = attrs.field(repr=False)
     lifecycle: Lifecycle = attrs.field(repr=False)
-    _intake: IdSource = attrs.field(init=False, repr=False)
-    _ledger: SeedPlanner = attrs.field(init=False, repr=False)
+    _source: IdSource = attrs.field(init=False, repr=False)
+    _planner: SeedPlanner = attrs.field(init=False, repr=False)
     _wakeup: Wakeup = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._intake = IdSource(self.tasks)
-        self._landing = OutcomeQueue(2 * self.plan.concurrency)
-        self._ledger = SeedPlanner(self.plan, self._landing.land)
+        self._source = IdSource(self.tasks)
+        self._queue = OutcomeQueue(2 * self.options.concurrency)
+        self._planner = SeedPlanner(self.options, self._queue.put)
         self._wakeup = Wakeup(self.clock)
 
     def _end(self) -> None:
         self.lifecycle.check_open()
-        if self._intake.error is not None:
-            raise self._intake.error
+        if self._source.error is not None:
+            raise self._source.error
 
     # --- who works on it ------------------------------------------------------------------
 
     async def _work(self) -> None:
         try:
             with self.lifecycle.move_on_at(None):
-                async with anyio.create_task_group() as crew:
-                    for work in (self._read, self._list, *[self._ask] * self.plan.concurrency):
-                        crew.start_soon(self._guard, work, crew)
+                async with anyio.create_task_group() as workers:
+                    for work in (
+                        self._read,
+                        self._send_lists,
+                        *[self._send_lookups] * self.options.concurrency,
+                    ):
+                        workers.start_soon(self._guard, work, workers)
         finally:
-            self._landing.close()
+            self._queue.close()
 
-    async def _guard(self, work: Callable[[], Awaitable[None]], crew: TaskGroup) -> None:
+    async def _guard(self, work: Callable[[], Awaitable[None]], workers: TaskGroup) -> None:
         """Work to the end; an error ends the run, and cuts off what is under way."""
         try:
             await work()
         except Exception as error:  # noqa: BLE001  # raised at the end of the iteration
             self._fault = self._fault or error
-            crew.cancel_scope.cancel()
+            workers.cancel_scope.cancel()
 
     async def _read(self) -> None:
-        async with self._intake as intake:
-            while not intake.ended:
-                await self._landing.room()
-                wanted = self._ledger.wanted
+        async with self._source as source:
+            while not source.ended:
+                await self._queue.wait_for_room()
+                wanted = self._planner.wanted
                 if not wanted:
                     await self._wakeup.wait(None)
                     continue
-                if self._ledger.add_all(await intake.read(wanted)):
+                if self._planner.add_all(await source.read(wanted)):
                     self._wakeup.set()
                 await checkpoint()  # an input of nothing new must not stop all else
-        self._ledger.input_ended = True
+        self._planner.input_ended = True
         self._wakeup.set()
 
-    async def _list(self) -> None:
-        while await self._is_on():
+    async def _send_lists(self) -> None:
+        while await self._wait_for_turn():
             now, size = self.clock.now(), self.gateway.list_size
-            entries = self._ledger.take_list(now, size)
-            await self._do(entries, self._list_these, self._ledger.list_due(now))
+            items = self._planner.next_list(now, size)
+            await self._send(items, self._list_items, self._planner.list_due(now))
 
-    async def _ask(self) -> None:
-        while await self._is_on():
-            entries = self._ledger.take_seeds(self.clock.now())
-            await self._do(entries, self._ask_for_these, self._ledger.due)
+    async def _send_lookups(self) -> None:
+        while await self._wait_for_turn():
+            items = self._planner.next_seeds(self.clock.now())
+            await self._send(items, self._look_up_items, self._planner.due)
 
-    async def _is_on(self) -> bool:
-        """Whether the run goes on, when there is room; and the gateway's pulse is felt first."""
-        await self._landing.room()
-        task_id = self._ledger.take_pulse(self.clock.now())
+    async def _wait_for_turn(self) -> bool:
+        """Wait for room, and probe the gateway if that is due; False when the run is done."""
+        await self._queue.wait_for_room()
+        task_id = self._planner.next_probe(self.clock.now())
         if task_id is not None:
-            await self._feel_pulse(task_id)
+            await self._probe(task_id)
             self._wakeup.set()
-        return not self._ledger.done
+        return not self._planner.done
 
-    async def _do(
+    async def _send(
         self,
-        entries: list[SeedItem],
+        items: list[SeedItem],
         ask: Callable[[list[SeedItem]], Awaitable[None]],
         due: float | None,
     ) -> None:
-        if not entries:
+        if not items:
             await self._wakeup.wait(due)
             return
         self._wakeup.set()  # there is room for more of the input
         try:
-            await ask(entries)
+            await ask(items)
         except _ENDS_RUN:
-            self._ledger.settle()
+            self._planner.commit()
             raise
         except errors.MJError as error:
-            self._ledger.failed(entries, error, self.clock.now())
+            self._planner.record_failure(items, error, self.clock.now())
         self._wakeup.set()
 
     # --- what is asked --------------------------------------------------------------------
 
-    async def _list_these(self, entries: list[SeedItem]) -> None:
-        tasks = await self.gateway.list_once([entry.task_id for entry in entries])
-        self._ledger.listed(entries, tasks)
+    async def _list_items(self, items: list[SeedItem]) -> None:
+        tasks = await self.gateway.list_once([item.task_id for item in items])
+        self._planner.record_list(items, tasks)
 
-    async def _ask_for_these(self, entries: list[SeedItem]) -> None:
-        ids = [entry.task_id for entry in entries]
+    async def _look_up_items(self, items: list[SeedItem]) -> None:
+        ids = [item.task_id for item in items]
         if len(ids) == 1:
-            self._ledger.seeded(entries, [await self.gateway.seed_once(ids[0])])
+            self._planner.record_seeds(items, [await self.gateway.seed_once(ids[0])])
         else:
-            self._ledger.seeded(entries, await self.gateway.seeds_once(ids))
+            self._planner.record_seeds(items, await self.gateway.seeds_once(ids))
 
-    async def _feel_pulse(self, task_id: str) -> None:
+    async def _probe(self, task_id: str) -> None:
         """Ask whether the gateway lives.
 
         Raises:
             MJError: It has been silent too often, or refuses the key.
         """
-        ledger, gateway = self._ledger, self.gateway
+        planner, gateway = self._planner, self.gateway
         try:
-            await (gateway.fetch_once(task_id) if ledger.listless else gateway.list_once([task_id]))
+            await (
+                gateway.fetch_once(task_id)
+                if planner.lists_unreadable
+                else gateway.list_once([task_id])
+            )
         except errors.MJError as error:
-            ledger.probed(error)
-            if ledger.pulse.gone or isinstance(error, _ENDS_RUN):
+            planner.record_probe(error)
+            if planner.breaker.is_exhausted or isinstance(error, _ENDS_RUN):
                 raise
         else:
-            ledger.probed(None)
+            planner.record_probe(None)

@@ -15,7 +15,7 @@ import attrs
 from .. import errors
 from .._http.retry import Meaning, delay_before_next_ask, meaning_of
 from .._models import ImageSeed, Task
-from .._outcomes import SeedOutcome, classify, seedless
+from .._outcomes import SeedOutcome, classify, no_seed_error
 from .breaker import CircuitBreaker
 from .queues import SeedItem, SeedQueues
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 RunMeaning: TypeAlias = Meaning | Literal["directly", "singly"]
 
 # Ids without an outcome: those at the back and all others. Above that the input waits.
-MOST_UNDER_WAY = 10_000
+MAX_PENDING_IDS = 10_000
 # How many 429s an id may have for each request that counts: a 429 is about the whole client.
-REFUSALS = 10
+RATE_LIMITS_PER_ASK = 10
 _UNREADABLE = (errors.UnsupportedError, errors.UnexpectedAnswerError)
 
 
@@ -45,21 +45,23 @@ class SeedPlanner:
     """All ids of a run that have no outcome yet.
 
     Args:
-        plan: How the run asks.
-        give: Takes an outcome.
+        options: How the run asks.
+        emit: Takes an outcome.
     """
 
-    def __init__(self, plan: SeedOptions, give: Callable[[SeedOutcome], None]) -> None:
-        self._plan = plan
-        self._give = give
-        self._queues = SeedQueues(plan.concurrency, plan.batch_size)
-        self.pulse = CircuitBreaker(plan.concurrency, plan.ask_again_after, plan.max_asks)
+    def __init__(self, options: SeedOptions, emit: Callable[[SeedOutcome], None]) -> None:
+        self._options = options
+        self._emit = emit
+        self._queues = SeedQueues(options.concurrency, options.batch_size)
+        self.breaker = CircuitBreaker(
+            options.concurrency, options.ask_again_after, options.max_asks
+        )
         self.input_ended = False
-        self.listless = False  # whether the last list could not be read
-        self._under_way = 0
+        self.lists_unreadable = False  # whether the last list could not be read
+        self._pending = 0
         # Failed in a row; the next answer tells whether that counts.
-        self._doubtful: list[SeedItem] = []
-        self._spent: list[tuple[float, SeedItem, errors.MJError]] = []  # those with no ask left
+        self._uncommitted: list[SeedItem] = []
+        self._exhausted: list[tuple[float, SeedItem, errors.MJError]] = []  # those with no ask left
         self._failed_id = ""
 
     # --- the input ------------------------------------------------------------------------
@@ -67,12 +69,12 @@ class SeedPlanner:
     @property
     def done(self) -> bool:
         """Whether every id has its outcome."""
-        return self.input_ended and not self._under_way
+        return self.input_ended and not self._pending
 
     @property
     def wanted(self) -> int:
         """How many ids may be read now."""
-        room = min(self._queues.room, MOST_UNDER_WAY - self._under_way)
+        room = min(self._queues.room, MAX_PENDING_IDS - self._pending)
         return 0 if self.input_ended else max(0, room)
 
     def add_all(self, items: Sequence[str | Task]) -> bool:
@@ -81,198 +83,200 @@ class SeedPlanner:
         Returns:
             Whether somebody may have something to do now who had not before.
         """
-        before = self._queues.fresh
+        before = self._queues.unlisted
         for item in items:
-            self._under_way += 1
+            self._pending += 1
             if isinstance(item, Task):
-                self._sort(SeedItem(item.id), item)
+                self._record_task(SeedItem(item.id), item)
             else:
                 self._queues.add(SeedItem(item))
-        came = self._queues.fresh - before
-        return not before or came != len(items) or not self._queues.room
+        arrived = self._queues.unlisted - before
+        return not before or arrived != len(items) or not self._queues.room
 
     # --- what is asked next ---------------------------------------------------------------
 
     @property
     def due(self) -> float | None:
         """When there will be something to ask; None: not before something else happens."""
-        return self.pulse.due if self.pulse.held else self._queues.due
+        return self.breaker.due if self.breaker.is_open else self._queues.due
 
-    def take_pulse(self, now: float) -> str | None:
+    def next_probe(self, now: float) -> str | None:
         """Give an id to find out with whether the gateway lives; None: not now."""
-        return self._failed_id if self.pulse.take(now) else None
+        return self._failed_id if self.breaker.try_probe(now) else None
 
-    def take_list(self, now: float, size: int) -> list[SeedItem]:
+    def next_list(self, now: float, size: int) -> list[SeedItem]:
         """Give what is to be listed now, so many at most."""
-        if self.pulse.held:
+        if self.breaker.is_open:
             return []
-        return self._begun(self._queues.take_list(now, size, part=self.input_ended))
+        return self._mark_sent(self._queues.next_list(now, size, partial=self.input_ended))
 
     def list_due(self, now: float) -> float | None:
         """When there will be something to list; None: not before something else happens."""
-        part = None if self.pulse.held else self._queues.part_due(now)
-        return min((at for at in (self.due, part) if at is not None), default=None)
+        partial = None if self.breaker.is_open else self._queues.partial_due(now)
+        return min((at for at in (self.due, partial) if at is not None), default=None)
 
-    def take_seeds(self, now: float) -> list[SeedItem]:
+    def next_seeds(self, now: float) -> list[SeedItem]:
         """Give those whose seeds are to be asked for now, in one request."""
-        return [] if self.pulse.held else self._begun(self._queues.take_seeds(now))
+        return [] if self.breaker.is_open else self._mark_sent(self._queues.next_seeds(now))
 
-    def _begun(self, entries: list[SeedItem]) -> list[SeedItem]:
-        for entry in entries:
-            entry.era = self.pulse.era
-        return entries
+    def _mark_sent(self, items: list[SeedItem]) -> list[SeedItem]:
+        for item in items:
+            item.epoch = self.breaker.epoch
+        return items
 
     # --- what an answer means -------------------------------------------------------------
 
-    def listed(self, entries: Sequence[SeedItem], tasks: TaskList) -> None:
+    def record_list(self, items: Sequence[SeedItem], tasks: TaskList) -> None:
         """Take the answer to a list."""
-        self._answered()
-        self.listless = False
-        for entry in entries:
-            if entry.task_id in tasks:
-                self._sort(entry, tasks[entry.task_id])
+        self._record_success()
+        self.lists_unreadable = False
+        for item in items:
+            if item.task_id in tasks:
+                self._record_task(item, tasks[item.task_id])
             else:
-                self._fail(entry, errors.TaskNotFoundError(task_id=entry.task_id))
+                self._fail(item, errors.TaskNotFoundError(task_id=item.task_id))
 
-    def _sort(self, entry: SeedItem, task: Task) -> None:
-        outcome = classify(entry.task_id, task)
+    def _record_task(self, item: SeedItem, task: Task) -> None:
+        outcome = classify(item.task_id, task)
         if outcome is None:
-            self._ask_for_seed(entry, task)
+            self._ask_for_seed(item, task)
         else:
-            self._land(outcome)
+            self._finish(outcome)
 
-    def _ask_for_seed(self, entry: SeedItem, task: Task | None) -> None:
-        entry.task, entry.listed = task, True
-        entry.asks = entry.doubts = 0
-        self._queues.add(entry)
+    def _ask_for_seed(self, item: SeedItem, task: Task | None) -> None:
+        item.task, item.is_listed = task, True
+        item.asks = item.provisional = 0
+        self._queues.add(item)
 
-    def seeded(self, entries: Sequence[SeedItem], seeds: Sequence[ImageSeed]) -> None:
+    def record_seeds(self, items: Sequence[SeedItem], seeds: Sequence[ImageSeed]) -> None:
         """Take the answer to a request for seeds; whom it leaves out is asked for alone."""
-        self._answered()
+        self._record_success()
         found = {seed.task_id: seed for seed in seeds}
         found |= {seed.task_id: seed for seed in seeds if seed.seed is not None}
-        for entry in entries:
-            seed = found.get(entry.task_id)
+        for item in items:
+            seed = found.get(item.task_id)
             if seed is None:
-                entry.alone = True
-                self._queues.add(entry)
+                item.alone = True
+                self._queues.add(item)
             elif seed.seed is None:  # the documented answer, a task without one
-                self._fail(entry, seedless(entry.task_id, seed.task))
+                self._fail(item, no_seed_error(item.task_id, seed.task))
             else:
-                whole = attrs.evolve(seed, task=seed.task or entry.task)
-                self._land(SeedOutcome(entry.task_id, whole))
+                whole = attrs.evolve(seed, task=seed.task or item.task)
+                self._finish(SeedOutcome(item.task_id, whole))
 
-    def failed(self, entries: Sequence[SeedItem], error: errors.MJError, now: float) -> None:
+    def record_failure(self, items: Sequence[SeedItem], error: errors.MJError, now: float) -> None:
         """Take what a list, or a request for seeds, failed with."""
-        meaning = _meaning_for(entries, error)
-        for entry in entries if len(entries) > 1 and meaning != "refused" else ():
-            entry.alone = entry.listed  # whose failure is it?
+        meaning = _meaning_for(items, error)
+        for item in items if len(items) > 1 and meaning != "refused" else ():
+            item.alone = item.is_listed  # whose failure is it?
         if meaning == "silence":
-            self._doubt(entries, error, now)
+            self._record_outage(items, error, now)
         else:
-            self._answered()
-            self.listless = self.listless or meaning == "directly"
-            for entry in entries:
-                self._take(entry, error, meaning, now)
-        if len(self._spent) == self._under_way and not self.pulse.held:
-            self.settle()  # nobody is left whose answer could tell
+            self._record_success()
+            self.lists_unreadable = self.lists_unreadable or meaning == "directly"
+            for item in items:
+                self._apply(item, error, meaning, now)
+        if len(self._exhausted) == self._pending and not self.breaker.is_open:
+            self.commit()  # nobody is left whose answer could tell
 
-    def _take(
-        self, entry: SeedItem, error: errors.MJError, meaning: RunMeaning, now: float
+    def _apply(
+        self, item: SeedItem, error: errors.MJError, meaning: RunMeaning, now: float
     ) -> None:
-        most = self._plan.max_asks
+        most = self._options.max_asks
         if meaning == "directly":
-            self._ask_for_seed(entry, None)
+            self._ask_for_seed(item, None)
         elif meaning == "singly":
-            self._queues.add(entry)
+            self._queues.add(item)
         elif meaning == "refused":
-            entry.refusals += 1
-            self._put_back(entry, error, now, exhausted=entry.refusals >= REFUSALS * most)
+            item.rate_limits += 1
+            self._put_back(
+                item, error, now, exhausted=item.rate_limits >= RATE_LIMITS_PER_ASK * most
+            )
         elif meaning == "later":
-            entry.asks += 1
-            self._put_back(entry, error, now, exhausted=entry.asks >= most)
+            item.asks += 1
+            self._put_back(item, error, now, exhausted=item.asks >= most)
         else:
-            self._fail(entry, error)
+            self._fail(item, error)
 
     def _put_back(
-        self, entry: SeedItem, error: errors.MJError, now: float, *, exhausted: bool
+        self, item: SeedItem, error: errors.MJError, now: float, *, exhausted: bool
     ) -> None:
         if exhausted:
-            self._fail(entry, error)
+            self._fail(item, error)
         else:
-            self._queues.put_back(entry, self._due(entry, error, now))
+            self._queues.put_back(item, self._retry_time(item, error, now))
 
-    def _due(self, entry: SeedItem, error: errors.MJError, now: float) -> float:
-        wait = self._plan.ask_again_after
-        return now + delay_before_next_ask(error, wait, for_seed=entry.listed)
+    def _retry_time(self, item: SeedItem, error: errors.MJError, now: float) -> float:
+        wait = self._options.ask_again_after
+        return now + delay_before_next_ask(error, wait, for_seed=item.is_listed)
 
-    def _fail(self, entry: SeedItem, error: errors.MJError) -> None:
-        own = error if error.task_id == entry.task_id else copy(error)
-        own.task_id = entry.task_id
+    def _fail(self, item: SeedItem, error: errors.MJError) -> None:
+        own = error if error.task_id == item.task_id else copy(error)
+        own.task_id = item.task_id
         if isinstance(own, errors.SeedUnavailableError):
-            own.task = own.task or entry.task
-        self._land(SeedOutcome(entry.task_id, error=own))
+            own.task = own.task or item.task
+        self._finish(SeedOutcome(item.task_id, error=own))
 
-    def _land(self, outcome: SeedOutcome) -> None:
-        self._under_way -= 1
-        self._give(outcome)
+    def _finish(self, outcome: SeedOutcome) -> None:
+        self._pending -= 1
+        self._emit(outcome)
 
     # --- whether the gateway lives --------------------------------------------------------
 
-    def probed(self, error: errors.MJError | None) -> None:
+    def record_probe(self, error: errors.MJError | None) -> None:
         """Take the answer to whether the gateway lives."""
         if error is not None and meaning_of(error) == "silence":
-            self.pulse.is_silent()
-            self._forgive()
+            self.breaker.probe_failed()
+            self._discard()
         else:
-            self.pulse.lives()
-            self.settle()
+            self.breaker.close()
+            self.commit()
 
-    def _doubt(self, entries: Sequence[SeedItem], error: errors.MJError, now: float) -> None:
+    def _record_outage(self, items: Sequence[SeedItem], error: errors.MJError, now: float) -> None:
         """Take a failure that may be the gateway's, and not the ids'."""
-        self._failed_id = entries[0].task_id
-        known = self.pulse.silences > 0 or entries[0].era != self.pulse.era
-        for entry in entries:
-            entry.doubts += not known
-            due = self._due(entry, error, now)
-            if entry.asks + entry.doubts < self._plan.max_asks:
-                self._queues.put_back(entry, due)
+        self._failed_id = items[0].task_id
+        known = self.breaker.failed_probes > 0 or items[0].epoch != self.breaker.epoch
+        for item in items:
+            item.provisional += not known
+            due = self._retry_time(item, error, now)
+            if item.asks + item.provisional < self._options.max_asks:
+                self._queues.put_back(item, due)
             else:
-                self._spent.append((due, entry, error))
+                self._exhausted.append((due, item, error))
         if not known:  # that the gateway was down when it was asked
-            self._doubtful += entries
-            self.pulse.failed(now)
+            self._uncommitted += items
+            self.breaker.record_failure(now)
 
-    def _answered(self) -> None:
-        self.pulse.answered()
-        if not self.pulse.held:
-            self.settle()
+    def _record_success(self) -> None:
+        self.breaker.record_success()
+        if not self.breaker.is_open:
+            self.commit()
 
-    def settle(self) -> None:
+    def commit(self) -> None:
         """Count the failures in a row, for the gateway lives; those with no ask left end."""
-        for entry in self._doubtful:
-            entry.asks, entry.doubts = entry.asks + entry.doubts, 0
-        spent, self._doubtful, self._spent = self._spent, [], []
-        for _, entry, error in spent:
-            self._fail(entry, error)
+        for item in self._uncommitted:
+            item.asks, item.provisional = item.asks + item.provisional, 0
+        exhausted, self._uncommitted, self._exhausted = self._exhausted, [], []
+        for _, item, error in exhausted:
+            self._fail(item, error)
 
-    def _forgive(self) -> None:
+    def _discard(self) -> None:
         """Do not count them: it does not."""
-        for entry in self._doubtful:
-            entry.doubts = 0
-        for due, entry, _ in self._spent:
-            self._queues.put_back(entry, due)
-        self._doubtful, self._spent = [], []
+        for item in self._uncommitted:
+            item.provisional = 0
+        for due, item, _ in self._exhausted:
+            self._queues.put_back(item, due)
+        self._uncommitted, self._exhausted = [], []
 
 
-def _meaning_for(entries: Sequence[SeedItem], error: errors.MJError) -> RunMeaning:
+def _meaning_for(items: Sequence[SeedItem], error: errors.MJError) -> RunMeaning:
     """Tell what an error means for those who were asked for together.
 
     "directly": there is no list to be read, so their seeds are asked for. "singly": a refusal of
     many is not known to be that of one.
     """
-    listed = entries[0].listed
-    if not listed and isinstance(error, _UNREADABLE):
+    is_listed = items[0].is_listed
+    if not is_listed and isinstance(error, _UNREADABLE):
         return "directly"
     meaning = meaning_of(error)
-    return "singly" if meaning == "final" and listed and len(entries) > 1 else meaning
+    return "singly" if meaning == "final" and is_listed and len(items) > 1 else meaning

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from .._models import Task
 
 # Ids that are read before they can be listed, and ids listed before their seed can be asked for.
-MOST_AHEAD = 100
+MAX_READ_AHEAD = 100
 # Seconds for which the input may be silent before what it gave is listed, a whole batch or not:
 # it may wait for the outcomes before it gives more.
-MOMENT = 0.5
+PARTIAL_LIST_DELAY = 0.5
 
 
 @attrs.define(eq=False)
@@ -30,19 +30,19 @@ class SeedItem:
         listed: Whether it is asked for its seed next, and no longer listed.
         alone: Whether that is to be a request for this id only.
         asks: Its requests that count, of the kind that is made now.
-        doubts: Those that count only if the gateway turns out to live.
+        provisional: Those that count only if the gateway turns out to live.
         refusals: Its 429s.
-        era: When it was last asked, as the pulse tells eras.
+        epoch: The epoch of the circuit breaker when it was last asked.
     """
 
     task_id: str
     task: Task | None = None
-    listed: bool = False
+    is_listed: bool = False
     alone: bool = False
     asks: int = 0
-    doubts: int = 0
-    refusals: int = 0
-    era: int = 0
+    provisional: int = 0
+    rate_limits: int = 0
+    epoch: int = 0
 
 
 class SeedQueues:
@@ -56,84 +56,84 @@ class SeedQueues:
     def __init__(self, concurrency: int, batch_size: int) -> None:
         self._concurrency = concurrency
         self._batch_size = batch_size
-        self._fresh: deque[SeedItem] = deque()
-        self._stale: deque[SeedItem] = deque()  # to be listed again
-        self._seeds: deque[SeedItem] = deque()
-        self._back: list[tuple[float, int, SeedItem]] = []
+        self._new: deque[SeedItem] = deque()
+        self._relist: deque[SeedItem] = deque()  # to be listed again
+        self._ready: deque[SeedItem] = deque()
+        self._delayed: list[tuple[float, int, SeedItem]] = []
         self._count = count()
-        self._came = 0
-        self._silence = -math.inf, 0  # until when, and how many had come when it began
+        self._arrived = 0
+        self._quiet = -math.inf, 0  # until when, and how many had come when it began
 
     @property
-    def fresh(self) -> int:
+    def unlisted(self) -> int:
         """How many have come from the input, and have not been listed."""
-        return len(self._fresh)
+        return len(self._new)
 
     @property
     def room(self) -> int:
         """How many more may come from the input."""
-        return MOST_AHEAD - len(self._fresh) if len(self._seeds) < MOST_AHEAD else 0
+        return MAX_READ_AHEAD - len(self._new) if len(self._ready) < MAX_READ_AHEAD else 0
 
     @property
     def _may_list(self) -> bool:
         """Whether there are so few seeds to ask for that it is time to list."""
-        return len(self._seeds) < self._concurrency
+        return len(self._ready) < self._concurrency
 
     @property
     def due(self) -> float | None:
         """When the first at the back is due."""
-        return self._back[0][0] if self._back else None
+        return self._delayed[0][0] if self._delayed else None
 
-    def add(self, entry: SeedItem) -> None:
-        """Have an entry listed, or asked for, in its turn."""
-        if entry.listed:
-            self._seeds.append(entry)
+    def add(self, item: SeedItem) -> None:
+        """Have an item listed, or asked for, in its turn."""
+        if item.is_listed:
+            self._ready.append(item)
         else:
-            self._came += 1
-            self._fresh.append(entry)
+            self._arrived += 1
+            self._new.append(item)
 
-    def put_back(self, entry: SeedItem, due: float) -> None:
-        """Have an entry asked again, from that time on."""
-        heapq.heappush(self._back, (due, next(self._count), entry))
+    def put_back(self, item: SeedItem, due: float) -> None:
+        """Have an item asked again, from that time on."""
+        heapq.heappush(self._delayed, (due, next(self._count), item))
 
-    def take_list(self, now: float, size: int, *, part: bool) -> list[SeedItem]:
+    def next_list(self, now: float, size: int, *, partial: bool) -> list[SeedItem]:
         """Give what is to be listed now.
 
         Args:
             now: The time.
             size: How many at once.
-            part: Whether fewer will do of the input, although it has not been silent.
+            partial: Whether fewer will do of the input, although it has not been silent.
         """
-        self._ripen(now)
+        self._release_due(now)
         if not self._may_list:
             return []
-        if self._stale:
-            return _taken(self._stale, size)
-        until, came = self._silence
-        silent = came == self._came and until <= now
-        return _taken(self._fresh, size) if part or silent or len(self._fresh) >= size else []
+        if self._relist:
+            return _pop(self._relist, size)
+        until, arrived = self._quiet
+        is_quiet = arrived == self._arrived and until <= now
+        return _pop(self._new, size) if partial or is_quiet or len(self._new) >= size else []
 
-    def part_due(self, now: float) -> float | None:
+    def partial_due(self, now: float) -> float | None:
         """When part of a batch is listed if the input stays silent; None: there is none."""
-        if not self._fresh or not self._may_list:
+        if not self._new or not self._may_list:
             return None
         # By what came, not by the time alone: a clock that jumps does so between two ids.
-        if self._silence[1] != self._came:
-            self._silence = now + MOMENT, self._came
-        return self._silence[0]
+        if self._quiet[1] != self._arrived:
+            self._quiet = now + PARTIAL_LIST_DELAY, self._arrived
+        return self._quiet[0]
 
-    def take_seeds(self, now: float) -> list[SeedItem]:
+    def next_seeds(self, now: float) -> list[SeedItem]:
         """Give those whose seeds are to be asked for now, in one request."""
-        self._ripen(now)
-        first = list(islice(self._seeds, self._batch_size))
-        together = next((at for at, entry in enumerate(first) if entry.alone), len(first))
-        return _taken(self._seeds, max(1, together))
+        self._release_due(now)
+        first = list(islice(self._ready, self._batch_size))
+        together = next((at for at, item in enumerate(first) if item.alone), len(first))
+        return _pop(self._ready, max(1, together))
 
-    def _ripen(self, now: float) -> None:
-        while self._back and self._back[0][0] <= now:
-            entry = heapq.heappop(self._back)[-1]
-            (self._seeds if entry.listed else self._stale).append(entry)
+    def _release_due(self, now: float) -> None:
+        while self._delayed and self._delayed[0][0] <= now:
+            item = heapq.heappop(self._delayed)[-1]
+            (self._ready if item.is_listed else self._relist).append(item)
 
 
-def _taken(queue: deque[SeedItem], most: int) -> list[SeedItem]:
-    return [queue.popleft() for _ in range(min(most, len(queue)))]
+def _pop(queue: deque[SeedItem], limit: int) -> list[SeedItem]:
+    return [queue.popleft() for _ in range(min(limit, len(queue)))]

@@ -50,7 +50,7 @@ def down() -> errors.TransportError:
 
 
 @attrs.define(eq=False)
-class Desk:
+class FakeSeedAPI:
     """Answers a run of seeds; `nth` counts the questions of that kind for that id, from 1.
 
     Args:
@@ -118,12 +118,12 @@ class Desk:
 
     def run(self, tasks: Any, **options: Any) -> SeedLookup:
         """Begin a run of seeds here, with the options of `AsyncMJClient.image_seeds`."""
-        lifecycle = options.pop("life", None) or Lifecycle(self.clock)
+        lifecycle = options.pop("lifecycle", None) or Lifecycle(self.clock)
         defaults = {"concurrency": 4, "batch_size": 1, "ask_again_after": 30.0, "max_asks": 3}
         return SeedLookup(
             tasks=tasks,
             gateway=self,
-            plan=SeedOptions(**{**defaults, **options}),
+            options=SeedOptions(**{**defaults, **options}),
             clock=self.clock,
             lifecycle=lifecycle,
         )
