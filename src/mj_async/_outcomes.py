@@ -156,19 +156,6 @@ class SeedOutcome:
         return {**described, **more} if self.final else {**described, **more, "final": False}
 
 
-def classify(task_id: str, task: Task) -> SeedOutcome | None:
-    """Tell what a task says of its seed; None: it must be asked for."""
-    if task.seed is not None:
-        return SeedOutcome(task_id, ImageSeed(task_id, task.seed, "list", task))
-    return None if task.succeeded else SeedOutcome(task_id, error=no_seed_error(task_id, task))
-
-
-def no_seed_error(task_id: str, task: Task | None) -> errors.MJError:
-    """Make the error of a task that shows no seed."""
-    failure = None if task is None else failure_of(task_id, task)
-    return failure or errors.SeedUnavailableError(task_id=task_id, task=task)
-
-
 T = TypeVar("T")
 
 

@@ -7,13 +7,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Literal, TypeAlias
 
 from .. import errors
 from .._config import RetryPolicy
-from .._outcomes import may_come_later
-
-Meaning: TypeAlias = Literal["refused", "silence", "later", "final"]
 
 # The gateway's first request goes on behind its time-out and its result is kept, so a second
 # one that comes too soon only waits beside it (gateways page, "The image's seed").
@@ -80,40 +76,6 @@ def delay_before_retry(
     longest = min(policy.max_delay, policy.first_delay * 2.0 ** min(attempt - 1, 64))
     delay = random.uniform(0.0, longest)
     return max(delay, pause) if is_timeout(error) else delay
-
-
-def meaning_of(error: errors.MJError) -> Meaning:
-    """Tell what an error says of an id that a run of seeds has asked for.
-
-    "refused" is a 429, "silence" says that nobody may be there, "later" may be had later.
-    """
-    match error:
-        case errors.RateLimitError():
-            return "refused"
-        case errors.TransportError():
-            return "silence"
-        case errors.ServerError() if (error.status_code or 0) >= 500:
-            return "silence"
-        case errors.SeedUnavailableError() if may_come_later(error):
-            return "later"
-    return "later" if is_temporary(error) else "final"
-
-
-def delay_before_next_ask(
-    error: errors.MJError, ask_again_after: float, *, for_seed: bool
-) -> float:
-    """Say how long a run of seeds leaves an id alone that may be had later.
-
-    Args:
-        error: What was heard of it.
-        ask_again_after: The run's.
-        for_seed: Whether the seed was asked for, and not the list.
-
-    Returns:
-        Seconds: longer than the run's after a time-out, or for a Retry-After.
-    """
-    pause = SEED_PAUSE if for_seed and is_timeout(error) else 0.0
-    return max(ask_again_after, pause, getattr(error, "retry_after", None) or 0.0)
 
 
 def with_jitter(retry_after: float) -> float:

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import attrs
 
 from .. import errors
-from .._http.retry import Meaning, delay_before_next_ask, meaning_of
+from .._http.retry import SEED_PAUSE, is_temporary, is_timeout
 from .._models import ImageSeed, Task
-from .._outcomes import SeedOutcome, classify, no_seed_error
+from .._outcomes import SeedOutcome, failure_of, may_come_later
 from .breaker import CircuitBreaker
 from .queues import SeedItem, SeedQueues
 
 if TYPE_CHECKING:
     from .._models import TaskList
 
+Meaning: TypeAlias = Literal["refused", "silence", "later", "final"]
 RunMeaning: TypeAlias = Meaning | Literal["directly", "singly"]
 
 # Ids without an outcome: those at the back and all others. Above that the input waits.
@@ -280,3 +281,50 @@ def _meaning_for(items: Sequence[SeedItem], error: errors.MJError) -> RunMeaning
         return "directly"
     meaning = meaning_of(error)
     return "singly" if meaning == "final" and is_listed and len(items) > 1 else meaning
+
+
+def meaning_of(error: errors.MJError) -> Meaning:
+    """Tell what an error says of an id that a run of seeds has asked for.
+
+    "refused" is a 429, "silence" says that nobody may be there, "later" may be had later.
+    """
+    match error:
+        case errors.RateLimitError():
+            return "refused"
+        case errors.TransportError():
+            return "silence"
+        case errors.ServerError() if (error.status_code or 0) >= 500:
+            return "silence"
+        case errors.SeedUnavailableError() if may_come_later(error):
+            return "later"
+    return "later" if is_temporary(error) else "final"
+
+
+def delay_before_next_ask(
+    error: errors.MJError, ask_again_after: float, *, for_seed: bool
+) -> float:
+    """Say how long a run of seeds leaves an id alone that may be had later.
+
+    Args:
+        error: What was heard of it.
+        ask_again_after: The run's.
+        for_seed: Whether the seed was asked for, and not the list.
+
+    Returns:
+        Seconds: longer than the run's after a time-out, or for a Retry-After.
+    """
+    pause = SEED_PAUSE if for_seed and is_timeout(error) else 0.0
+    return max(ask_again_after, pause, getattr(error, "retry_after", None) or 0.0)
+
+
+def classify(task_id: str, task: Task) -> SeedOutcome | None:
+    """Tell what a task says of its seed; None: it must be asked for."""
+    if task.seed is not None:
+        return SeedOutcome(task_id, ImageSeed(task_id, task.seed, "list", task))
+    return None if task.succeeded else SeedOutcome(task_id, error=no_seed_error(task_id, task))
+
+
+def no_seed_error(task_id: str, task: Task | None) -> errors.MJError:
+    """Make the error of a task that shows no seed."""
+    failure = None if task is None else failure_of(task_id, task)
+    return failure or errors.SeedUnavailableError(task_id=task_id, task=task)

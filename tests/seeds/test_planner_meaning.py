@@ -1,0 +1,65 @@
+"""What an error means for one id of many, and how long that id is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from mj_async import errors
+from mj_async._seeds.planner import delay_before_next_ask, meaning_of
+
+NO_ACCOUNT = "无可用的账号实例"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (errors.RateLimitError(status_code=429), "refused"),
+        (errors.TransportError("reset"), "silence"),
+        (errors.TransportError("untrusted", temporary=False), "silence"),
+        (errors.RequestTimeoutError("slow"), "silence"),
+        (errors.ServerError(status_code=500), "silence"),
+        (errors.ServerError(status_code=599), "silence"),
+        (errors.ServerError(status_code=408), "later"),
+        (errors.ServerError(), "later"),
+        (errors.ServerError(status_code=401), "final"),
+        (errors.UnexpectedAnswerError("cut short"), "later"),
+        (errors.UnexpectedAnswerError("json"), "later"),
+        (errors.UnexpectedAnswerError("html"), "final"),
+        (errors.SeedUnavailableError(task_id="1", code=5), "later"),
+        (errors.SeedUnavailableError(task_id="1", code=9), "later"),
+        (errors.SeedUnavailableError(task_id="1", code=3, description=NO_ACCOUNT), "later"),
+        (errors.SeedUnavailableError(task_id="1", code=3), "final"),
+        (errors.SeedUnavailableError(task_id="1", code=4), "final"),
+        (errors.TaskNotFoundError(), "final"),
+        (errors.UnsupportedError(), "final"),
+        (errors.APIError(status_code=400), "final"),
+    ],
+    ids=str,
+)
+def test_what_an_error_means_for_one_id_of_many(error: errors.MJError, expected: str) -> None:
+    """A 429, a silence that may be the gateway's end, what may be had later, and what may not."""
+    assert expected == meaning_of(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "for_seed", "expected"),
+    [
+        (errors.TransportError("reset"), True, 7.0),
+        (errors.RequestTimeoutError("slow"), True, 20.0),
+        (errors.RequestTimeoutError("slow"), False, 7.0),
+        (errors.SeedUnavailableError(task_id="1", code=5), True, 20.0),
+        (errors.SeedUnavailableError(task_id="1", code="5"), True, 20.0),
+        (errors.SeedUnavailableError(task_id="1", code=9), True, 7.0),
+        (errors.ServerError(status_code=524), True, 20.0),
+        (errors.ServerError(status_code=503, retry_after=3.0), True, 7.0),
+        (errors.ServerError(status_code=503, retry_after=60.0), False, 60.0),
+    ],
+    ids=str,
+)
+def test_how_long_an_id_of_many_is_left_alone(
+    error: errors.MJError,
+    for_seed: bool,  # noqa: FBT001
+    expected: float,
+) -> None:
+    """For as long as the run says, or longer after a time-out or for a Retry-After."""
+    assert expected == delay_before_next_ask(error, 7.0, for_seed=for_seed)
