@@ -20,11 +20,11 @@ def test_failures_in_a_row_hold() -> None:
     breaker.record_success()
     breaker.record_failure(1.0)
 
-    assert (False, None) == (breaker.is_open, breaker.due)
+    assert (False, None) == (breaker.is_open, breaker.probe_at)
     assert not breaker.try_probe(1.0)
     breaker.record_failure(2.0)
 
-    assert (True, 2.0) == (breaker.is_open, breaker.due)
+    assert (True, 2.0) == (breaker.is_open, breaker.probe_at)
 
 
 def test_it_is_asked_by_one_at_a_time() -> None:
@@ -33,7 +33,7 @@ def test_it_is_asked_by_one_at_a_time() -> None:
     taken = [breaker.try_probe(7.0), breaker.try_probe(7.0)]
 
     assert [True, False] == taken
-    assert (True, None) == (breaker.is_open, breaker.due)
+    assert (True, None) == (breaker.is_open, breaker.probe_at)
 
 
 def test_silence_is_asked_again_from_start_to_start() -> None:
@@ -45,7 +45,7 @@ def test_silence_is_asked_again_from_start_to_start() -> None:
 
     assert (True, 37.0, 1, False) == (
         breaker.is_open,
-        breaker.due,
+        breaker.probe_at,
         breaker.failed_probes,
         breaker.is_exhausted,
     )
@@ -64,7 +64,7 @@ def test_three_silences_in_a_row_are_the_end() -> None:
         breaker.is_open,
         breaker.failed_probes,
         breaker.is_exhausted,
-        breaker.due,
+        breaker.probe_at,
     )
     for _ in range(3):
         breaker.probe_failed()
@@ -72,13 +72,13 @@ def test_three_silences_in_a_row_are_the_end() -> None:
     assert breaker.is_exhausted
 
 
-def test_an_era_ends_with_a_silence() -> None:
+def test_an_outage_needs_a_failed_probe() -> None:
     """A gateway that answers the first question has not been away."""
     breaker = open_breaker()
     breaker.close()
 
-    assert 0 == breaker.epoch
+    assert 0 == breaker.outages
     breaker.probe_failed()
     breaker.close()
 
-    assert 1 == breaker.epoch
+    assert 1 == breaker.outages

@@ -1,4 +1,4 @@
-"""Whether the gateway lives, as far as a run of seeds can tell. Pure."""
+"""A circuit breaker: failures in a row open it, a successful probe closes it. Pure."""
 
 from __future__ import annotations
 
@@ -7,58 +7,58 @@ import attrs
 
 @attrs.define
 class CircuitBreaker:
-    """Counts failures in a row, and says when to ask whether the gateway lives.
+    """A circuit breaker: consecutive failures open it, a successful probe closes it.
 
     Args:
-        threshold: How many failures in a row are put up with before it is asked.
-        probe_interval: Seconds from one such question to the next, while it stays silent.
-        max_probes: How many silent ones in a row say that it will not come back.
+        threshold: How many failures in a row open it.
+        probe_interval: Seconds from the start of a probe to the next, while it stays open.
+        max_probes: After how many failed probes in a row it is exhausted.
+
+    Attributes:
+        probe_at: The time of the next probe; None while it is closed, and during a probe.
+        failed_probes: How many probes in a row have failed.
+        outages: How many outages are over. A probe that succeeds at once ends no outage.
     """
 
     threshold: int
     probe_interval: float
     max_probes: int
     is_open: bool = attrs.field(default=False, init=False)
+    probe_at: float | None = attrs.field(default=None, init=False)
     failed_probes: int = attrs.field(default=0, init=False)
-    epoch: int = attrs.field(default=0, init=False)
+    outages: int = attrs.field(default=0, init=False)
     _failures: int = attrs.field(default=0, init=False)
-    _due: float = attrs.field(default=0.0, init=False)
-    _is_probing: bool = attrs.field(default=False, init=False)
-
-    @property
-    def due(self) -> float | None:
-        """When to ask whether it lives; None: not now, or it is being asked."""
-        return self._due if self.is_open and not self._is_probing else None
+    _next_probe_at: float = attrs.field(default=0.0, init=False)
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether it has been silent too often."""
+        """True if the run must end: the gateway has not come back."""
         return self.failed_probes >= self.max_probes
 
     def record_failure(self, now: float) -> None:
-        """Count a request that nobody answered."""
+        """Record a request without an answer; the last of `threshold` in a row opens it."""
         self._failures += 1
         if self._failures >= self.threshold and not self.is_open:
-            self.is_open, self._due = True, now
+            self.is_open, self.probe_at = True, now
 
     def record_success(self) -> None:
-        """Forget the failures; while held, only the question itself tells."""
+        """Record an answer; an open breaker stays open, for it may have been sent before."""
         self._failures = 0
 
     def try_probe(self, now: float) -> bool:
-        """Whether it is to be asked now; whoever is told so must report what came."""
-        if self.due is None or self.due > now:
+        """Return True if the caller must probe now; it must report the result."""
+        if self.probe_at is None or self.probe_at > now:
             return False
-        self._is_probing, self._due = True, now + self.probe_interval
+        self.probe_at, self._next_probe_at = None, now + self.probe_interval
         return True
 
-    def close(self) -> None:
-        """Go on; a new era begins where it had been silent."""
-        self.epoch += self.failed_probes > 0
-        self.is_open = self._is_probing = False
-        self._failures = self.failed_probes = 0
-
     def probe_failed(self) -> None:
-        """Hold on until the next question."""
-        self._is_probing = False
+        """Stay open until the next probe."""
+        self.probe_at = self._next_probe_at
         self.failed_probes += 1
+
+    def close(self) -> None:
+        """Close after a successful probe."""
+        self.outages += self.failed_probes > 0
+        self.is_open, self.probe_at = False, None
+        self._failures = self.failed_probes = 0

@@ -153,13 +153,14 @@ class SeedLookup(OutcomeStream[SeedOutcome]):
             await self._wakeup.wait(due)
             return
         self._wakeup.set()  # there is room for more of the input
+        outages = self._planner.breaker.outages
         try:
             await ask(items)
         except _ENDS_RUN:
             self._planner.commit()
             raise
         except errors.MJError as error:
-            self._planner.record_failure(items, error, self.clock.now())
+            self._planner.record_failure(items, error, self.clock.now(), outages=outages)
         self._wakeup.set()
 
     # --- what is asked --------------------------------------------------------------------

@@ -60,9 +60,9 @@ class SeedPlanner:
         self.input_ended = False
         self.lists_unreadable = False  # whether the last list could not be read
         self._pending = 0
-        # Failed in a row; the next answer tells whether that counts.
-        self._uncommitted: list[SeedItem] = []
-        self._exhausted: list[tuple[float, SeedItem, errors.MJError]] = []  # those with no ask left
+        # Failures that count if the gateway turns out to be up. The time is None where the item
+        # has been put back already; else it has no request left, and waits here.
+        self._uncommitted: list[tuple[SeedItem, errors.MJError, float | None]] = []
         self._failed_id = ""
 
     # --- the input ------------------------------------------------------------------------
@@ -99,7 +99,7 @@ class SeedPlanner:
     @property
     def due(self) -> float | None:
         """When there will be something to ask; None: not before something else happens."""
-        return self.breaker.due if self.breaker.is_open else self._queues.due
+        return self.breaker.probe_at if self.breaker.is_open else self._queues.due
 
     def next_probe(self, now: float) -> str | None:
         """Give an id to find out with whether the gateway lives; None: not now."""
@@ -109,7 +109,7 @@ class SeedPlanner:
         """Give what is to be listed now, so many at most."""
         if self.breaker.is_open:
             return []
-        return self._mark_sent(self._queues.next_list(now, size, partial=self.input_ended))
+        return self._queues.next_list(now, size, partial=self.input_ended)
 
     def list_due(self, now: float) -> float | None:
         """When there will be something to list; None: not before something else happens."""
@@ -118,12 +118,7 @@ class SeedPlanner:
 
     def next_seeds(self, now: float) -> list[SeedItem]:
         """Give those whose seeds are to be asked for now, in one request."""
-        return [] if self.breaker.is_open else self._mark_sent(self._queues.next_seeds(now))
-
-    def _mark_sent(self, items: list[SeedItem]) -> list[SeedItem]:
-        for item in items:
-            item.epoch = self.breaker.epoch
-        return items
+        return [] if self.breaker.is_open else self._queues.next_seeds(now)
 
     # --- what an answer means -------------------------------------------------------------
 
@@ -165,19 +160,29 @@ class SeedPlanner:
                 whole = attrs.evolve(seed, task=seed.task or item.task)
                 self._finish(SeedOutcome(item.task_id, whole))
 
-    def record_failure(self, items: Sequence[SeedItem], error: errors.MJError, now: float) -> None:
-        """Take what a list, or a request for seeds, failed with."""
+    def record_failure(
+        self, items: Sequence[SeedItem], error: errors.MJError, now: float, *, outages: int = 0
+    ) -> None:
+        """Record what a list, or a request for seeds, failed with.
+
+        Args:
+            items: The ids that it asked for.
+            error: Its error.
+            now: The time.
+            outages: `breaker.outages` at the time at which it was sent.
+        """
         meaning = _meaning_for(items, error)
         for item in items if len(items) > 1 and meaning != "refused" else ():
             item.alone = item.is_listed  # whose failure is it?
         if meaning == "silence":
-            self._record_outage(items, error, now)
+            self._record_provisional(items, error, now, outages)
         else:
             self._record_success()
             self.lists_unreadable = self.lists_unreadable or meaning == "directly"
             for item in items:
                 self._apply(item, error, meaning, now)
-        if len(self._exhausted) == self._pending and not self.breaker.is_open:
+        waiting = sum(retry_at is not None for _, _, retry_at in self._uncommitted)
+        if waiting == self._pending and not self.breaker.is_open:
             self.commit()  # nobody is left whose answer could tell
 
     def _apply(
@@ -233,19 +238,21 @@ class SeedPlanner:
             self.breaker.close()
             self.commit()
 
-    def _record_outage(self, items: Sequence[SeedItem], error: errors.MJError, now: float) -> None:
-        """Take a failure that may be the gateway's, and not the ids'."""
+    def _record_provisional(
+        self, items: Sequence[SeedItem], error: errors.MJError, now: float, outages: int
+    ) -> None:
+        """Record a failure that counts against the ids only if the gateway turns out to be up."""
         self._failed_id = items[0].task_id
-        known = self.breaker.failed_probes > 0 or items[0].epoch != self.breaker.epoch
+        was_down = self.breaker.failed_probes > 0 or outages != self.breaker.outages
         for item in items:
-            item.provisional += not known
-            due = self._retry_time(item, error, now)
-            if item.asks + item.provisional < self._options.max_asks:
-                self._queues.put_back(item, due)
-            else:
-                self._exhausted.append((due, item, error))
-        if not known:  # that the gateway was down when it was asked
-            self._uncommitted += items
+            retry_at = self._retry_time(item, error, now)
+            item.provisional += not was_down
+            has_more = item.asks + item.provisional < self._options.max_asks
+            if has_more:
+                self._queues.put_back(item, retry_at)
+            if not was_down:
+                self._uncommitted.append((item, error, None if has_more else retry_at))
+        if not was_down:
             self.breaker.record_failure(now)
 
     def _record_success(self) -> None:
@@ -254,20 +261,20 @@ class SeedPlanner:
             self.commit()
 
     def commit(self) -> None:
-        """Count the failures in a row, for the gateway lives; those with no ask left end."""
-        for item in self._uncommitted:
+        """Count the provisional failures: the gateway is up."""
+        uncommitted, self._uncommitted = self._uncommitted, []
+        for item, error, retry_at in uncommitted:
             item.asks, item.provisional = item.asks + item.provisional, 0
-        exhausted, self._uncommitted, self._exhausted = self._exhausted, [], []
-        for _, item, error in exhausted:
-            self._fail(item, error)
+            if retry_at is not None:
+                self._fail(item, error)
 
     def _discard(self) -> None:
-        """Do not count them: it does not."""
-        for item in self._uncommitted:
+        """Forget the provisional failures: the gateway is down."""
+        uncommitted, self._uncommitted = self._uncommitted, []
+        for item, _, retry_at in uncommitted:
             item.provisional = 0
-        for due, item, _ in self._exhausted:
-            self._queues.put_back(item, due)
-        self._uncommitted, self._exhausted = [], []
+            if retry_at is not None:
+                self._queues.put_back(item, retry_at)
 
 
 def _meaning_for(items: Sequence[SeedItem], error: errors.MJError) -> RunMeaning:

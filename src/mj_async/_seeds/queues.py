@@ -32,7 +32,6 @@ class SeedItem:
         asks: Its requests that count, of the kind that is made now.
         provisional: Those that count only if the gateway turns out to live.
         refusals: Its 429s.
-        epoch: The epoch of the circuit breaker when it was last asked.
     """
 
     task_id: str
@@ -42,7 +41,6 @@ class SeedItem:
     asks: int = 0
     provisional: int = 0
     rate_limits: int = 0
-    epoch: int = 0
 
 
 class SeedQueues:
