@@ -14,7 +14,7 @@ import mj_async.testing
 
 SOURCE = Path(mj_async.__file__).parent
 LEVELS = [
-    ["_models", "_clock", "_json", "_id_set"],
+    ["_models", "_clock", "_json"],
     ["_task_list", "_stages", "_bell"],
     ["errors"],
     [
@@ -113,7 +113,7 @@ def test_the_command_line_uses_public_names_only() -> None:
     """The command line is a user like any other, but for the set that ids are counted with."""
     rooms = set().union(*(imported_rooms(path) for path in (SOURCE / "cli").rglob("*.py")))
 
-    assert rooms <= {"__init__", "testing", "distributed", "_id_set"}
+    assert rooms <= {"__init__", "testing", "distributed"}
 
 
 def test_machines_share_pure_rooms_only() -> None:
@@ -121,7 +121,7 @@ def test_machines_share_pure_rooms_only() -> None:
     files = (SOURCE / "distributed").rglob("*.py")
     rooms = set().union(*(imported_rooms(path) for path in files))
 
-    assert rooms <= {"__init__", "_access", "_checks", "_gate", "_id_set", "_intake", "_retry"} | {
+    assert rooms <= {"__init__", "_access", "_checks", "_gate", "_intake", "_retry"} | {
         "_config",
         "_credentials",
         "_http",

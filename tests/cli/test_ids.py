@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mj_async import AsyncMJClient, errors
-from mj_async._id_set import IdSet
 from mj_async.cli.files._ids import IdParser, Ids
 from mj_async.cli.files._input import Input
 
@@ -80,45 +79,6 @@ def test_a_line_without_end_is_not_collected() -> None:
         Path("/dev/zero").open("rb") as zeros,
     ):
         read(*(zeros.read(65_536) for _ in range(3)))
-
-
-# --- the set ----------------------------------------------------------------------------------
-
-
-@given(st.lists(st.text(max_size=3)))
-def test_the_set_is_a_set(texts: list[str]) -> None:
-    """It tells what is new as a set of str would, surrogates included."""
-    compact, known = IdSet(), set[str]()
-    for text in texts:
-        assert (text in known) == (text in compact)
-        assert (text not in known) == compact.add(text)
-        known.add(text)
-
-    assert len(known) == len(compact)
-
-
-def test_the_set_keeps_a_lone_surrogate() -> None:
-    r"""A line may hold `\ud800`, which no encoding knows."""
-    ids = IdSet()
-
-    assert ids.add("\ud800")
-    assert "\ud800" in ids
-
-
-def test_the_set_is_small() -> None:
-    """It takes less than 50 bytes an id, and less than 80 while it grows."""
-    tracemalloc.start()
-    ids = IdSet()
-    for number in range(30_000):
-        ids.add(f"17306218{number:08}")
-    size, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-
-    assert 30_000 == len(ids)
-    assert size < 50 * 30_000
-    assert peak < 80 * 30_000
-    assert all(f"17306218{number:08}" in ids for number in range(0, 30_000, 97))
-    assert "1730621850000000" not in ids
 
 
 # --- sources ----------------------------------------------------------------------------------

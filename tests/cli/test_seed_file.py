@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import pytest
 
 from mj_async import errors
-from mj_async._id_set import IdSet
 from mj_async.cli.files._seed_file import Mode, SeedFile
 from mj_async.cli.output._terminal import OutputError
 
@@ -22,7 +21,7 @@ OTHER = LINE.replace(b'"1"', b'"2"')
 
 def resumed(path: Path) -> list[str]:
     """Resume a file, put one line into it, and name the ids out of 1, 2, 3 that it held."""
-    done = IdSet()
+    done = set[str]()
     with SeedFile.open(str(path), "resume") as file:
         file.read_finished_ids(done)
         file.start_writing()
@@ -101,7 +100,7 @@ def test_what_cannot_be_read_is_refused() -> None:
     with pytest.raises(
         errors.ConfigurationError, match=r"cannot read /proc/self/mem: Input/output"
     ):
-        file.read_finished_ids(IdSet())
+        file.read_finished_ids(set())
     os.close(file.file)
 
 
@@ -132,7 +131,7 @@ def test_overwriting_waits_for_the_beginning(tmp_path: Path) -> None:
     path = tmp_path / "seeds"
     path.write_bytes(LINE)
     with SeedFile.open(str(path), "overwrite") as file:
-        file.read_finished_ids(IdSet())
+        file.read_finished_ids(set())
         assert LINE == path.read_bytes()
         file.start_writing()
         assert b"" == path.read_bytes()

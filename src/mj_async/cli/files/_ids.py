@@ -8,7 +8,6 @@ from typing import Self
 import attrs
 
 from mj_async import errors
-from mj_async._id_set import IdSet
 
 from ..output._terminal import echo_err
 from ._input import Input
@@ -73,7 +72,7 @@ class Ids:
     """The ids among the arguments, then those of a file, to iterate asynchronously.
 
     A regular file is looked through when this is made, so that a bad line in it is found before
-    the first request; it is then read again, so that a million ids take no memory. What cannot
+    the first request; it is then read again, so that only `seen` grows with the input. What cannot
     be read twice, such as a pipe, is read as the ids are asked for.
 
     Args:
@@ -99,7 +98,7 @@ class Ids:
             raise errors.ConfigurationError("no ids: give some, or --from FILE, or --from -")
         for task_id in given:
             check(task_id)
-        self.seen = IdSet()
+        self.seen: set[str] = set()
         self.total: int | None = len(given)
         self.problem: errors.ConfigurationError | None = None
         self._ready: Iterator[str] = iter(given)
@@ -137,7 +136,8 @@ class Ids:
     async def _next(self) -> str:
         while True:
             for task_id in self._ready:
-                if self.seen.add(task_id):
+                if task_id not in self.seen:
+                    self.seen.add(task_id)
                     return task_id
                 if self.total is not None:
                     self.total -= 1

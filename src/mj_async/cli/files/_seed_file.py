@@ -13,7 +13,6 @@ from typing import Any, Literal, Self, TypeAlias
 import attrs
 
 from mj_async import errors
-from mj_async._id_set import IdSet
 
 from ..output._terminal import OutputError
 from ..output._text import to_json_line
@@ -112,7 +111,7 @@ class SeedFile:
             if os.path.samestat(os.stat(self.path), os.fstat(self.file)):  # noqa: PTH116
                 os.unlink(self.path)  # noqa: PTH108
 
-    def read_finished_ids(self, done: IdSet) -> None:
+    def read_finished_ids(self, done: set[str]) -> None:
         """Put the ids of all lines into a set; a torn last line does not count.
 
         Raises:
@@ -128,7 +127,7 @@ class SeedFile:
         except OSError as error:
             raise file_error(f"read {self.path}", error, _OUTPUT_HINT) from None
 
-    def _read_line(self, line: bytes, done: IdSet) -> bool:
+    def _read_line(self, line: bytes, done: set[str]) -> bool:
         found = parse_seed_line(line)
         if found is None and _is_truncated(line):
             return False

@@ -10,7 +10,6 @@ import attrs
 from anyio.lowlevel import checkpoint
 
 from mj_async import Task, errors
-from mj_async._id_set import IdSet
 
 if TYPE_CHECKING:
     from mj_async._seeds.source import IdSource
@@ -49,7 +48,7 @@ class Submitter:
     publisher: Publisher
     lock: JobLock
     state: JobState
-    _seen: IdSet = attrs.field(factory=IdSet, init=False)
+    _seen: set[str] = attrs.field(factory=set, init=False)
     _chunk: list[str] = attrs.field(factory=list, init=False)
     _number: int = attrs.field(default=0, init=False)
     _count: int = attrs.field(default=0, init=False)
@@ -75,8 +74,9 @@ class Submitter:
             raise self._conflict_error()
 
     async def _add_id(self, task_id: str) -> None:
-        if not self._seen.add(task_id):
+        if task_id in self._seen:
             return
+        self._seen.add(task_id)
         self._chunk.append(task_id)
         self._digest.update(task_id.encode("utf-8", "surrogatepass") + b"\n")
         if len(self._chunk) == self.state.chunk_size:
