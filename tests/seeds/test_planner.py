@@ -199,9 +199,6 @@ def test_the_input_is_wanted_as_far_as_there_is_room() -> None:
             run.planner.record_failure(run.planner.next_seeds(0.0), later("0"), 0.0)
 
     assert [100] * 100 == wanted
-    run.planner.input_ended = True
-
-    assert 0 == run.planner.wanted
 
 
 def test_who_reads_is_told_whether_somebody_can_go_on() -> None:

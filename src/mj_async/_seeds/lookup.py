@@ -1,4 +1,4 @@
-"""Runs of seeds over a gateway."""
+"""A bulk lookup of seeds: this waits and sends, and the planner decides."""
 
 from __future__ import annotations
 
@@ -33,36 +33,19 @@ _ENDS_RUN = (
 
 
 class SeedAPI(Protocol):
-    """What a run asks: each call sends once, and waits as long as the gate holds it."""
+    """The requests of a lookup. Each is sent once, however long the gate holds it back."""
 
     @property
-    def list_size(self) -> int:
-        """How many ids may be listed in one request."""
-
-    async def fetch_once(self, task_id: str) -> Task:
-        """Ask for one task."""
-
-    async def list_once(self, task_ids: list[str]) -> TaskList:
-        """List some tasks."""
-
-    async def seed_once(self, task_id: str) -> ImageSeed:
-        """Ask for one seed."""
-
-    async def seeds_once(self, task_ids: list[str]) -> Sequence[ImageSeed]:
-        """Ask for several seeds in the documented form."""
+    def list_size(self) -> int: ...
+    async def fetch_once(self, task_id: str) -> Task: ...
+    async def list_once(self, task_ids: list[str]) -> TaskList: ...
+    async def seed_once(self, task_id: str) -> ImageSeed: ...
+    async def seeds_once(self, task_ids: list[str]) -> Sequence[ImageSeed]: ...
 
 
 @attrs.define(kw_only=True, eq=False)
 class SeedLookup(OutcomeStream[SeedOutcome]):
-    """The seeds of many tasks, as they land: `async with` it, then `async for` over it.
-
-    Args:
-        tasks: Ids, or tasks, which are not listed.
-        gateway: Who is asked.
-        options: How the run asks.
-        clock: The client's time.
-        lifecycle: Ends the run when the client is closed.
-    """
+    """A bulk lookup: one task reads the ids, one lists them, `concurrency` ask for seeds."""
 
     call = "image_seeds"
 
@@ -86,28 +69,23 @@ class SeedLookup(OutcomeStream[SeedOutcome]):
         if self._source.error is not None:
             raise self._source.error
 
-    # --- who works on it ------------------------------------------------------------------
-
     async def _work(self) -> None:
+        workers = [self._read, self._list, *[self._look_up] * self.options.concurrency]
         try:
             with self.lifecycle.move_on_at(None):
-                async with anyio.create_task_group() as workers:
-                    for work in (
-                        self._read,
-                        self._send_lists,
-                        *[self._send_lookups] * self.options.concurrency,
-                    ):
-                        workers.start_soon(self._guard, work, workers)
+                async with anyio.create_task_group() as group:
+                    for worker in workers:
+                        group.start_soon(self._guard, worker, group)
         finally:
             self._queue.close()
 
-    async def _guard(self, work: Callable[[], Awaitable[None]], workers: TaskGroup) -> None:
-        """Work to the end; an error ends the run, and cuts off what is under way."""
+    async def _guard(self, worker: Callable[[], Awaitable[None]], group: TaskGroup) -> None:
+        """Run a worker; its error cancels the others, and is raised after the last outcome."""
         try:
-            await work()
+            await worker()
         except Exception as error:  # noqa: BLE001  # raised at the end of the iteration
             self._fault = self._fault or error
-            workers.cancel_scope.cancel()
+            group.cancel_scope.cancel()
 
     async def _read(self) -> None:
         async with self._source as source:
@@ -119,23 +97,23 @@ class SeedLookup(OutcomeStream[SeedOutcome]):
                     continue
                 if self._planner.add_all(await source.read(wanted)):
                     self._wakeup.set()
-                await checkpoint()  # an input of nothing new must not stop all else
+                await checkpoint()  # an endless input of repeated ids must not block the others
         self._planner.input_ended = True
         self._wakeup.set()
 
-    async def _send_lists(self) -> None:
+    async def _list(self) -> None:
         while await self._wait_for_turn():
             now, size = self.clock.now(), self.gateway.list_size
             items = self._planner.next_list(now, size)
-            await self._send(items, self._list_items, self._planner.list_due(now))
+            await self._send(items, self._send_list, self._planner.list_due(now))
 
-    async def _send_lookups(self) -> None:
+    async def _look_up(self) -> None:
         while await self._wait_for_turn():
             items = self._planner.next_seeds(self.clock.now())
-            await self._send(items, self._look_up_items, self._planner.due)
+            await self._send(items, self._send_seeds, self._planner.due)
 
     async def _wait_for_turn(self) -> bool:
-        """Wait for room, and probe the gateway if that is due; False when the run is done."""
+        """Wait for room, and probe the gateway if that is due. Return False if all is done."""
         await self._queue.wait_for_room()
         task_id = self._planner.next_probe(self.clock.now())
         if task_id is not None:
@@ -143,19 +121,34 @@ class SeedLookup(OutcomeStream[SeedOutcome]):
             self._wakeup.set()
         return not self._planner.done
 
+    async def _probe(self, task_id: str) -> None:
+        planner, gateway = self._planner, self.gateway
+        try:
+            if planner.lists_unreadable:
+                await gateway.fetch_once(task_id)
+            else:
+                await gateway.list_once([task_id])
+        except errors.MJError as error:
+            planner.record_probe(error)
+            if planner.breaker.is_exhausted or isinstance(error, _ENDS_RUN):
+                raise
+        else:
+            planner.record_probe(None)
+
     async def _send(
         self,
         items: list[SeedItem],
-        ask: Callable[[list[SeedItem]], Awaitable[None]],
+        send: Callable[[list[SeedItem]], Awaitable[None]],
         due: float | None,
     ) -> None:
+        """Send a request for these items; without any, wait until there may be some."""
         if not items:
             await self._wakeup.wait(due)
             return
         self._wakeup.set()  # there is room for more of the input
         outages = self._planner.breaker.outages
         try:
-            await ask(items)
+            await send(items)
         except _ENDS_RUN:
             self._planner.commit()
             raise
@@ -163,35 +156,13 @@ class SeedLookup(OutcomeStream[SeedOutcome]):
             self._planner.record_failure(items, error, self.clock.now(), outages=outages)
         self._wakeup.set()
 
-    # --- what is asked --------------------------------------------------------------------
-
-    async def _list_items(self, items: list[SeedItem]) -> None:
+    async def _send_list(self, items: list[SeedItem]) -> None:
         tasks = await self.gateway.list_once([item.task_id for item in items])
         self._planner.record_list(items, tasks)
 
-    async def _look_up_items(self, items: list[SeedItem]) -> None:
+    async def _send_seeds(self, items: list[SeedItem]) -> None:
         ids = [item.task_id for item in items]
         if len(ids) == 1:
             self._planner.record_seeds(items, [await self.gateway.seed_once(ids[0])])
         else:
             self._planner.record_seeds(items, await self.gateway.seeds_once(ids))
-
-    async def _probe(self, task_id: str) -> None:
-        """Ask whether the gateway lives.
-
-        Raises:
-            MJError: It has been silent too often, or refuses the key.
-        """
-        planner, gateway = self._planner, self.gateway
-        try:
-            await (
-                gateway.fetch_once(task_id)
-                if planner.lists_unreadable
-                else gateway.list_once([task_id])
-            )
-        except errors.MJError as error:
-            planner.record_probe(error)
-            if planner.breaker.is_exhausted or isinstance(error, _ENDS_RUN):
-                raise
-        else:
-            planner.record_probe(None)

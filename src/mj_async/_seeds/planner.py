@@ -1,7 +1,7 @@
-"""What an answer means for the ids of a run of seeds. It neither asks nor waits.
+"""What an answer means for the ids of a bulk lookup, and what is asked next. Pure.
 
-An id goes from the input to the list, and from there to its outcome, or to those whose seed is
-asked for. After a failure that may pass it goes to the back, until it is due.
+An id goes from the input to a list, and from there to its outcome, or to a request for its seed.
+After a failure that may pass it is put back until its retry is due.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from .queues import SeedItem, SeedQueues
 if TYPE_CHECKING:
     from .._models import TaskList
 
-Meaning: TypeAlias = Literal["refused", "silence", "later", "final"]
-RunMeaning: TypeAlias = Meaning | Literal["directly", "singly"]
+# "outage": the gateway may be down. "no_list": lists cannot be read here, so the seeds are asked
+# for at once. "split": it is not known whose failure it is, so each id is asked for alone.
+Meaning: TypeAlias = Literal["rate_limited", "outage", "retry", "final", "no_list", "split"]
 
-# Ids without an outcome: those at the back and all others. Above that the input waits.
+# Ids without an outcome, those at the back included. Above that the input waits.
 MAX_PENDING_IDS = 10_000
-# How many 429s an id may have for each request that counts: a 429 is about the whole client.
+# An id may have so many 429s for each request that counts: a 429 is about the whole client.
 RATE_LIMITS_PER_ASK = 10
-_UNREADABLE = (errors.UnsupportedError, errors.UnexpectedAnswerError)
 
 
 @attrs.frozen(kw_only=True)
 class SeedOptions:
-    """How a run asks, as `AsyncMJClient.image_seeds` was told."""
+    """The options of `AsyncMJClient.image_seeds`."""
 
     concurrency: int
     batch_size: int
@@ -43,11 +43,14 @@ class SeedOptions:
 
 
 class SeedPlanner:
-    """All ids of a run that have no outcome yet.
+    """The ids of a bulk lookup that have no outcome yet.
 
     Args:
-        options: How the run asks.
-        emit: Takes an outcome.
+        options: The options of the lookup.
+        emit: Receives each outcome.
+
+    Attributes:
+        lists_unreadable: True if the last list could not be read.
     """
 
     def __init__(self, options: SeedOptions, emit: Callable[[SeedOutcome], None]) -> None:
@@ -58,10 +61,10 @@ class SeedPlanner:
             options.concurrency, options.ask_again_after, options.max_asks
         )
         self.input_ended = False
-        self.lists_unreadable = False  # whether the last list could not be read
+        self.lists_unreadable = False
         self._pending = 0
-        # Failures that count if the gateway turns out to be up. The time is None where the item
-        # has been put back already; else it has no request left, and waits here.
+        # Failures that count if the gateway turns out to be up. The time is None if the item has
+        # been put back already; else it has no request left, and waits here.
         self._uncommitted: list[tuple[SeedItem, errors.MJError, float | None]] = []
         self._failed_id = ""
 
@@ -69,21 +72,16 @@ class SeedPlanner:
 
     @property
     def done(self) -> bool:
-        """Whether every id has its outcome."""
+        """True if each id has its outcome."""
         return self.input_ended and not self._pending
 
     @property
     def wanted(self) -> int:
-        """How many ids may be read now."""
-        room = min(self._queues.room, MAX_PENDING_IDS - self._pending)
-        return 0 if self.input_ended else max(0, room)
+        """The number of ids that may be read now."""
+        return min(self._queues.room, MAX_PENDING_IDS - self._pending)
 
     def add_all(self, items: Sequence[str | Task]) -> bool:
-        """Take ids, to be listed, and tasks, which tell by themselves.
-
-        Returns:
-            Whether somebody may have something to do now who had not before.
-        """
+        """Add ids, which will be listed, and tasks, which are not. Return True if work arose."""
         before = self._queues.unlisted
         for item in items:
             self._pending += 1
@@ -98,32 +96,32 @@ class SeedPlanner:
 
     @property
     def due(self) -> float | None:
-        """When there will be something to ask; None: not before something else happens."""
+        """The time of the next retry or probe; None if something else must happen first."""
         return self.breaker.probe_at if self.breaker.is_open else self._queues.due
 
+    def list_due(self, now: float) -> float | None:
+        """Return the time of the next list; None if something else must happen first."""
+        partial = None if self.breaker.is_open else self._queues.partial_due(now)
+        return min((at for at in (self.due, partial) if at is not None), default=None)
+
     def next_probe(self, now: float) -> str | None:
-        """Give an id to find out with whether the gateway lives; None: not now."""
+        """Return the id to probe the gateway with; None if no probe is due."""
         return self._failed_id if self.breaker.try_probe(now) else None
 
     def next_list(self, now: float, size: int) -> list[SeedItem]:
-        """Give what is to be listed now, so many at most."""
+        """Return the items to list now, at most `size`."""
         if self.breaker.is_open:
             return []
         return self._queues.next_list(now, size, partial=self.input_ended)
 
-    def list_due(self, now: float) -> float | None:
-        """When there will be something to list; None: not before something else happens."""
-        partial = None if self.breaker.is_open else self._queues.partial_due(now)
-        return min((at for at in (self.due, partial) if at is not None), default=None)
-
     def next_seeds(self, now: float) -> list[SeedItem]:
-        """Give those whose seeds are to be asked for now, in one request."""
+        """Return the items whose seeds the next request asks for."""
         return [] if self.breaker.is_open else self._queues.next_seeds(now)
 
     # --- what an answer means -------------------------------------------------------------
 
     def record_list(self, items: Sequence[SeedItem], tasks: TaskList) -> None:
-        """Take the answer to a list."""
+        """Record the answer to a list."""
         self._record_success()
         self.lists_unreadable = False
         for item in items:
@@ -133,19 +131,20 @@ class SeedPlanner:
                 self._fail(item, errors.TaskNotFoundError(task_id=item.task_id))
 
     def _record_task(self, item: SeedItem, task: Task) -> None:
-        outcome = classify(item.task_id, task)
-        if outcome is None:
-            self._ask_for_seed(item, task)
+        if task.seed is not None:
+            self._finish(item, ImageSeed(item.task_id, task.seed, "list", task))
+        elif task.succeeded:
+            self._request_seed(item, task)
         else:
-            self._finish(outcome)
+            self._fail(item, _no_seed_error(item.task_id, task))
 
-    def _ask_for_seed(self, item: SeedItem, task: Task | None) -> None:
+    def _request_seed(self, item: SeedItem, task: Task | None) -> None:
         item.task, item.is_listed = task, True
         item.asks = item.provisional = 0
         self._queues.add(item)
 
     def record_seeds(self, items: Sequence[SeedItem], seeds: Sequence[ImageSeed]) -> None:
-        """Take the answer to a request for seeds; whom it leaves out is asked for alone."""
+        """Record the answer to a request for seeds; ids that it omits are asked for alone."""
         self._record_success()
         found = {seed.task_id: seed for seed in seeds}
         found |= {seed.task_id: seed for seed in seeds if seed.seed is not None}
@@ -154,60 +153,46 @@ class SeedPlanner:
             if seed is None:
                 item.alone = True
                 self._queues.add(item)
-            elif seed.seed is None:  # the documented answer, a task without one
-                self._fail(item, no_seed_error(item.task_id, seed.task))
+            elif seed.seed is None:  # the documented answer: a task, which has no seed
+                self._fail(item, _no_seed_error(item.task_id, seed.task))
             else:
-                whole = attrs.evolve(seed, task=seed.task or item.task)
-                self._finish(SeedOutcome(item.task_id, whole))
+                self._finish(item, attrs.evolve(seed, task=seed.task or item.task))
 
     def record_failure(
         self, items: Sequence[SeedItem], error: errors.MJError, now: float, *, outages: int = 0
     ) -> None:
-        """Record what a list, or a request for seeds, failed with.
+        """Record the error of a list, or of a request for seeds.
 
-        Args:
-            items: The ids that it asked for.
-            error: Its error.
-            now: The time.
-            outages: `breaker.outages` at the time at which it was sent.
+        `outages` is what `breaker.outages` was when the request was sent: if an outage has ended
+        since then, the request was lost in it.
         """
         meaning = _meaning_for(items, error)
-        for item in items if len(items) > 1 and meaning != "refused" else ():
+        for item in items if len(items) > 1 and meaning != "rate_limited" else ():
             item.alone = item.is_listed  # whose failure is it?
-        if meaning == "silence":
+        if meaning == "outage":
             self._record_provisional(items, error, now, outages)
         else:
             self._record_success()
-            self.lists_unreadable = self.lists_unreadable or meaning == "directly"
             for item in items:
                 self._apply(item, error, meaning, now)
-        waiting = sum(retry_at is not None for _, _, retry_at in self._uncommitted)
+        waiting = sum(retry_at is not None for *_, retry_at in self._uncommitted)
         if waiting == self._pending and not self.breaker.is_open:
-            self.commit()  # nobody is left whose answer could tell
+            self.commit()  # no other id is left whose answer could tell
 
-    def _apply(
-        self, item: SeedItem, error: errors.MJError, meaning: RunMeaning, now: float
-    ) -> None:
-        most = self._options.max_asks
-        if meaning == "directly":
-            self._ask_for_seed(item, None)
-        elif meaning == "singly":
+    def _apply(self, item: SeedItem, error: errors.MJError, meaning: Meaning, now: float) -> None:
+        item.asks += meaning == "retry"
+        item.rate_limits += meaning == "rate_limited"
+        limit = self._options.max_asks
+        if meaning == "no_list":
+            self.lists_unreadable = True
+            self._request_seed(item, None)
+        elif meaning == "split":
             self._queues.add(item)
-        elif meaning == "refused":
-            item.rate_limits += 1
-            self._put_back(
-                item, error, now, exhausted=item.rate_limits >= RATE_LIMITS_PER_ASK * most
-            )
-        elif meaning == "later":
-            item.asks += 1
-            self._put_back(item, error, now, exhausted=item.asks >= most)
-        else:
-            self._fail(item, error)
-
-    def _put_back(
-        self, item: SeedItem, error: errors.MJError, now: float, *, exhausted: bool
-    ) -> None:
-        if exhausted:
+        elif (
+            meaning == "final"
+            or item.asks >= limit
+            or item.rate_limits >= RATE_LIMITS_PER_ASK * limit
+        ):
             self._fail(item, error)
         else:
             self._queues.put_back(item, self._retry_time(item, error, now))
@@ -221,17 +206,19 @@ class SeedPlanner:
         own.task_id = item.task_id
         if isinstance(own, errors.SeedUnavailableError):
             own.task = own.task or item.task
-        self._finish(SeedOutcome(item.task_id, error=own))
+        self._finish(item, None, own)
 
-    def _finish(self, outcome: SeedOutcome) -> None:
+    def _finish(
+        self, item: SeedItem, seed: ImageSeed | None, error: errors.MJError | None = None
+    ) -> None:
         self._pending -= 1
-        self._emit(outcome)
+        self._emit(SeedOutcome(item.task_id, seed, error))
 
-    # --- whether the gateway lives --------------------------------------------------------
+    # --- whether the gateway is up --------------------------------------------------------
 
     def record_probe(self, error: errors.MJError | None) -> None:
-        """Take the answer to whether the gateway lives."""
-        if error is not None and meaning_of(error) == "silence":
+        """Record the result of a probe."""
+        if error is not None and meaning_of(error) == "outage":
             self.breaker.probe_failed()
             self._discard()
         else:
@@ -245,8 +232,8 @@ class SeedPlanner:
         self._failed_id = items[0].task_id
         was_down = self.breaker.failed_probes > 0 or outages != self.breaker.outages
         for item in items:
-            retry_at = self._retry_time(item, error, now)
             item.provisional += not was_down
+            retry_at = self._retry_time(item, error, now)
             has_more = item.asks + item.provisional < self._options.max_asks
             if has_more:
                 self._queues.put_back(item, retry_at)
@@ -269,7 +256,6 @@ class SeedPlanner:
                 self._fail(item, error)
 
     def _discard(self) -> None:
-        """Forget the provisional failures: the gateway is down."""
         uncommitted, self._uncommitted = self._uncommitted, []
         for item, _, retry_at in uncommitted:
             item.provisional = 0
@@ -277,61 +263,40 @@ class SeedPlanner:
                 self._queues.put_back(item, retry_at)
 
 
-def _meaning_for(items: Sequence[SeedItem], error: errors.MJError) -> RunMeaning:
-    """Tell what an error means for those who were asked for together.
-
-    "directly": there is no list to be read, so their seeds are asked for. "singly": a refusal of
-    many is not known to be that of one.
-    """
-    is_listed = items[0].is_listed
-    if not is_listed and isinstance(error, _UNREADABLE):
-        return "directly"
-    meaning = meaning_of(error)
-    return "singly" if meaning == "final" and is_listed and len(items) > 1 else meaning
-
-
 def meaning_of(error: errors.MJError) -> Meaning:
-    """Tell what an error says of an id that a run of seeds has asked for.
-
-    "refused" is a 429, "silence" says that nobody may be there, "later" may be had later.
-    """
+    """Return what an error means for the id that was asked for."""
     match error:
         case errors.RateLimitError():
-            return "refused"
+            return "rate_limited"
         case errors.TransportError():
-            return "silence"
+            return "outage"
         case errors.ServerError() if (error.status_code or 0) >= 500:
-            return "silence"
+            return "outage"
         case errors.SeedUnavailableError() if may_come_later(error):
-            return "later"
-    return "later" if is_temporary(error) else "final"
+            return "retry"
+    return "retry" if is_temporary(error) else "final"
+
+
+def _meaning_for(items: Sequence[SeedItem], error: errors.MJError) -> Meaning:
+    is_listed = items[0].is_listed
+    if not is_listed and isinstance(error, errors.UnsupportedError | errors.UnexpectedAnswerError):
+        return "no_list"
+    meaning = meaning_of(error)
+    return "split" if meaning == "final" and is_listed and len(items) > 1 else meaning
 
 
 def delay_before_next_ask(
     error: errors.MJError, ask_again_after: float, *, for_seed: bool
 ) -> float:
-    """Say how long a run of seeds leaves an id alone that may be had later.
+    """Return for how many seconds an id is left alone before it is asked again.
 
-    Args:
-        error: What was heard of it.
-        ask_again_after: The run's.
-        for_seed: Whether the seed was asked for, and not the list.
-
-    Returns:
-        Seconds: longer than the run's after a time-out, or for a Retry-After.
+    That is longer than `ask_again_after` for a Retry-After, and after a request for a seed that
+    timed out: the gateway goes on with that request.
     """
     pause = SEED_PAUSE if for_seed and is_timeout(error) else 0.0
     return max(ask_again_after, pause, getattr(error, "retry_after", None) or 0.0)
 
 
-def classify(task_id: str, task: Task) -> SeedOutcome | None:
-    """Tell what a task says of its seed; None: it must be asked for."""
-    if task.seed is not None:
-        return SeedOutcome(task_id, ImageSeed(task_id, task.seed, "list", task))
-    return None if task.succeeded else SeedOutcome(task_id, error=no_seed_error(task_id, task))
-
-
-def no_seed_error(task_id: str, task: Task | None) -> errors.MJError:
-    """Make the error of a task that shows no seed."""
+def _no_seed_error(task_id: str, task: Task | None) -> errors.MJError:
     failure = None if task is None else failure_of(task_id, task)
     return failure or errors.SeedUnavailableError(task_id=task_id, task=task)

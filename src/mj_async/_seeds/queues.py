@@ -1,4 +1,4 @@
-"""Who of many ids is asked next: those from the input, those to be asked for, those at the back."""
+"""The order in which ids are listed, and then asked for their seeds. Pure."""
 
 from __future__ import annotations
 
@@ -13,25 +13,23 @@ import attrs
 if TYPE_CHECKING:
     from .._models import Task
 
-# Ids that are read before they can be listed, and ids listed before their seed can be asked for.
+# The most ids that are read before they can be listed, or listed before their seeds can be asked.
 MAX_READ_AHEAD = 100
-# Seconds for which the input may be silent before what it gave is listed, a whole batch or not:
-# it may wait for the outcomes before it gives more.
+# Seconds without input after which fewer ids than fill a request are listed: the input may wait
+# for their outcomes before it gives more.
 PARTIAL_LIST_DELAY = 0.5
 
 
 @attrs.define(eq=False)
 class SeedItem:
-    """One id that has no outcome yet.
+    """An id without an outcome.
 
     Args:
-        task_id: The id.
-        task: The task, where one was seen.
-        listed: Whether it is asked for its seed next, and no longer listed.
-        alone: Whether that is to be a request for this id only.
-        asks: Its requests that count, of the kind that is made now.
-        provisional: Those that count only if the gateway turns out to live.
-        refusals: Its 429s.
+        is_listed: True if the next request asks for its seed; else the next one is a list.
+        alone: True if that request must ask for this id only.
+        asks: The requests of the present kind that count.
+        provisional: Those that count only if the gateway turns out to be up.
+        rate_limits: The answers with status 429.
     """
 
     task_id: str
@@ -44,46 +42,41 @@ class SeedItem:
 
 
 class SeedQueues:
-    """Entries in the order in which they are asked.
+    """New items, items whose seeds can be asked for, and items that wait for their retry.
 
     Args:
-        concurrency: How many seeds are asked for at once; lists wait while so many are ready.
-        batch_size: How many seeds are asked for in one request.
+        concurrency: While so many seeds can be asked for, nothing is listed.
+        batch_size: How many seeds one request asks for.
     """
 
     def __init__(self, concurrency: int, batch_size: int) -> None:
         self._concurrency = concurrency
         self._batch_size = batch_size
         self._new: deque[SeedItem] = deque()
-        self._relist: deque[SeedItem] = deque()  # to be listed again
+        self._relist: deque[SeedItem] = deque()
         self._ready: deque[SeedItem] = deque()
         self._delayed: list[tuple[float, int, SeedItem]] = []
-        self._count = count()
+        self._count = count()  # two items of one instant keep their order
         self._arrived = 0
-        self._quiet = -math.inf, 0  # until when, and how many had come when it began
+        self._quiet = -math.inf, 0  # until when, and how many had arrived when it began
 
     @property
     def unlisted(self) -> int:
-        """How many have come from the input, and have not been listed."""
+        """The number of new items that have not been listed."""
         return len(self._new)
 
     @property
     def room(self) -> int:
-        """How many more may come from the input."""
+        """How many more ids may be read."""
         return MAX_READ_AHEAD - len(self._new) if len(self._ready) < MAX_READ_AHEAD else 0
 
     @property
-    def _may_list(self) -> bool:
-        """Whether there are so few seeds to ask for that it is time to list."""
-        return len(self._ready) < self._concurrency
-
-    @property
     def due(self) -> float | None:
-        """When the first at the back is due."""
+        """The time of the first retry."""
         return self._delayed[0][0] if self._delayed else None
 
     def add(self, item: SeedItem) -> None:
-        """Have an item listed, or asked for, in its turn."""
+        """Append an item to the queue of its next request."""
         if item.is_listed:
             self._ready.append(item)
         else:
@@ -91,16 +84,13 @@ class SeedQueues:
             self._new.append(item)
 
     def put_back(self, item: SeedItem, due: float) -> None:
-        """Have an item asked again, from that time on."""
+        """Keep an item at the back until its retry is due."""
         heapq.heappush(self._delayed, (due, next(self._count), item))
 
     def next_list(self, now: float, size: int, *, partial: bool) -> list[SeedItem]:
-        """Give what is to be listed now.
+        """Return the items to list now, at most `size`; new ones only if they fill a request.
 
-        Args:
-            now: The time.
-            size: How many at once.
-            partial: Whether fewer will do of the input, although it has not been silent.
+        With `partial`, or after `PARTIAL_LIST_DELAY` without input, fewer are enough.
         """
         self._release_due(now)
         if not self._may_list:
@@ -112,20 +102,25 @@ class SeedQueues:
         return _pop(self._new, size) if partial or is_quiet or len(self._new) >= size else []
 
     def partial_due(self, now: float) -> float | None:
-        """When part of a batch is listed if the input stays silent; None: there is none."""
+        """Return the time at which fewer items than fill a request are listed."""
         if not self._new or not self._may_list:
             return None
-        # By what came, not by the time alone: a clock that jumps does so between two ids.
+        # By the number that arrived, and not by the time alone: the testing kit's clock jumps
+        # forward between two ids.
         if self._quiet[1] != self._arrived:
             self._quiet = now + PARTIAL_LIST_DELAY, self._arrived
         return self._quiet[0]
 
     def next_seeds(self, now: float) -> list[SeedItem]:
-        """Give those whose seeds are to be asked for now, in one request."""
+        """Return the items whose seeds the next request asks for."""
         self._release_due(now)
         first = list(islice(self._ready, self._batch_size))
         together = next((at for at, item in enumerate(first) if item.alone), len(first))
         return _pop(self._ready, max(1, together))
+
+    @property
+    def _may_list(self) -> bool:
+        return len(self._ready) < self._concurrency
 
     def _release_due(self, now: float) -> None:
         while self._delayed and self._delayed[0][0] <= now:

@@ -1,4 +1,4 @@
-"""What a user gives a bulk call: ids or tasks, from whatever can be iterated."""
+"""The ids or tasks that a user gives to a bulk call: checked, and without repetitions."""
 
 from __future__ import annotations
 
@@ -22,44 +22,41 @@ from ..errors import ConfigurationError
 
 TaskIds: TypeAlias = Iterable[str | Task] | AsyncIterable[str | Task]
 
-# Ids behind the last so many may be asked again; remembering all would cost memory.
-REMEMBERED = 100_000
+# An id that is repeated later than this is looked up again: the memory of a run must stay flat.
+REMEMBERED_IDS = 100_000
 _END = object()
 
 
 class RecentIds:
-    """The last so many ids, to tell a repeated one."""
+    """The last `REMEMBERED_IDS` ids."""
 
-    def __init__(self, size: int = REMEMBERED) -> None:
-        self._size = size
+    def __init__(self) -> None:
         self._order: deque[str] = deque()
         self._known: set[str] = set()
 
-    def __len__(self) -> int:
-        return len(self._known)
-
     def add(self, task_id: str) -> bool:
-        """Remember an id; False where it is remembered already."""
+        """Record an id. Return False if it is a repetition."""
         if task_id in self._known:
             return False
         self._known.add(task_id)
         self._order.append(task_id)
-        if len(self._order) > self._size:
+        if len(self._order) > REMEMBERED_IDS:
             self._known.remove(self._order.popleft())
         return True
 
 
 class IdSource:
-    """The user's ids and tasks, each checked, repeated ones left out.
+    """The user's ids and tasks. A repeated id is dropped here.
 
-    No generator of ours: one that is cut off in the middle would be left unfinished.
+    It is not a generator: a generator that is cancelled in the middle would be left unfinished.
 
-    Args:
-        tasks: What the user gave.
+    Attributes:
+        ended: True if nothing follows.
+        error: What ended it, if it did not end well: an error of the input, or a bad id.
 
     Raises:
-        ConfigurationError: It is one thing instead of many; or it can be looked at twice, and
-            one of the ids cannot be used.
+        ConfigurationError: `tasks` is a single thing; or it is a collection, and one of its ids
+            cannot be used.
     """
 
     def __init__(self, tasks: TaskIds) -> None:
@@ -69,7 +66,7 @@ class IdSource:
             raise ConfigurationError(f"tasks must be ids or tasks, not one {kind}: use [ ]")
         if isinstance(tasks, Collection):
             for task in tasks:
-                id_of(task)
+                _id_of(task)
         self._tasks = tasks
         self._plain: Iterator[str | Task] = iter(())
         self._asynchronous: AsyncIterator[str | Task] | None = None
@@ -89,26 +86,23 @@ class IdSource:
             with anyio.CancelScope(shield=True):
                 await self._asynchronous.aclose()
 
-    async def read(self, most: int) -> list[str | Task]:
-        """Read on: so many of what is at hand, or one of what must be awaited.
-
-        An error of the source, or a bad id, ends it, and is kept as `error`.
-        """
+    async def read(self, limit: int) -> list[str | Task]:
+        """Return the next `limit` items without repetitions; of an async input, at most one."""
         new: list[str | Task] = []
         try:
-            for _ in range(most if self._asynchronous is None else 1):
+            for _ in range(limit if self._asynchronous is None else 1):
                 item = await self._next()
                 if item is _END:
                     self.ended = True
                     break
-                if self._recent.add(id_of(item)):
+                if self._recent.add(_id_of(item)):
                     new.append(item)
         except Exception as error:  # noqa: BLE001  # raised at the end of the iteration
             self.error, self.ended = error, True
         except anyio.get_cancelled_exc_class() as error:
             if anyio.current_effective_deadline() == -math.inf:
                 raise
-            # Nobody cancels us: the source has waited for a task of its own that was cancelled.
+            # The run is not cancelled: the input has awaited a task that was cancelled.
             self.error, self.ended = error, True
         return new
 
@@ -118,10 +112,5 @@ class IdSource:
         return await anext(self._asynchronous, _END)
 
 
-def id_of(task: object) -> str:
-    """Give the id of an id or a task, checked.
-
-    Raises:
-        ConfigurationError: It cannot be used.
-    """
+def _id_of(task: object) -> str:
     return check_id(task.id if isinstance(task, Task) else task)
