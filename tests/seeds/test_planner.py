@@ -31,8 +31,8 @@ class PlannerHarness:
         """Give the ids in, and take those to be asked for one by one."""
         tasks = [attrs.evolve(DONE, id=one) if listed else one for one in ids]
         self.planner.add_all(tasks)
-        self.planner.input_ended = True
-        return [item for _ in ids for item in self.planner.next_seeds(0.0)]
+        self.planner.queues.input_ended = True
+        return [item for _ in ids for item in self.planner.queues.next_seeds(0.0)]
 
     @property
     def outcomes(self) -> dict[str, str]:
@@ -46,7 +46,7 @@ def test_a_listed_id_lands_or_is_asked_for() -> None:
     """Only what has succeeded without showing its seed is left."""
     run = PlannerHarness()
     run.begin("abcde", listed=False)
-    items = run.planner.next_list(0.0, 100)
+    items = run.planner.queues.next_list(0.0, 100)
     tasks = [
         Task("a", status="SUCCESS", seed="5"),
         Task("b", status="FAILURE"),
@@ -61,7 +61,7 @@ def test_a_listed_id_lands_or_is_asked_for() -> None:
         "c": "SeedUnavailableError",
         "e": "TaskNotFoundError",
     } == run.outcomes
-    (left,) = run.planner.next_seeds(0.0)
+    (left,) = run.planner.queues.next_seeds(0.0)
     run.planner.record_seeds([left], [seed("d")])
 
     assert ("seed", True) == (run.outcomes["d"], run.planner.done)
@@ -73,28 +73,25 @@ def test_an_id_that_may_be_had_later_is_due_later() -> None:
     (item,) = run.begin("a")
     run.planner.record_failure([item], later("a"), 10.0)
 
-    assert (40.0, []) == (run.planner.due, run.planner.next_seeds(39.9))
-    assert [item] == run.planner.next_seeds(40.0)
+    assert (40.0, []) == (run.planner.queues.due, run.planner.queues.next_seeds(39.9))
+    assert [item] == run.planner.queues.next_seeds(40.0)
     run.planner.record_failure([item], later("a"), 45.0)
 
     assert {"a": "SeedUnavailableError"} == run.outcomes
     assert run.planner.done
 
 
-def test_failures_in_a_row_hold_everything() -> None:
-    """Nothing is given out any more but the question whether the gateway lives."""
+def test_failures_in_a_row_open_the_breaker() -> None:
+    """As many as requests at once; the last id that failed is the one to probe with."""
     run = PlannerHarness()
     first, second, _third = run.begin("abc")
-    run.planner.add_all(["x"])
     run.planner.record_failure([first], down(), 1.0)
+    breaker = run.planner.breaker
 
-    assert run.planner.next_probe(1.0) is None
+    assert (False, "a") == (breaker.is_open, run.planner.failed_id)
     run.planner.record_failure([second], down(), 2.0)
 
-    assert ([], []) == (run.planner.next_list(2.0, 1), run.planner.next_seeds(99.0))
-    assert 2.0 == run.planner.due
-    assert ("b", None) == (run.planner.next_probe(2.0), run.planner.next_probe(2.0))
-    assert [None, None] == [run.planner.due, run.planner.list_due(2.0)]
+    assert (True, 2.0, "b") == (breaker.is_open, breaker.probe_at, run.planner.failed_id)
 
 
 @pytest.mark.parametrize("lives", [True, False])
@@ -106,7 +103,7 @@ def test_whether_failures_count_is_known_afterwards(lives: bool) -> None:  # noq
     run.planner.record_failure([second], down(), 2.0)
 
     assert {} == run.outcomes
-    run.planner.next_probe(2.0)
+    run.planner.breaker.try_probe(2.0)
     run.planner.record_probe(None if lives else down())
 
     assert ({"a": "TransportError", "b": "TransportError"} if lives else {}) == run.outcomes
@@ -120,16 +117,16 @@ def test_what_does_not_count_is_forgotten() -> None:
     first, second = run.begin("ab")
     run.planner.record_failure([first], down(), 1.0)
     run.planner.record_failure([second], down(), 2.0)
-    run.planner.next_probe(2.0)
+    run.planner.breaker.try_probe(2.0)
     run.planner.record_probe(down())
     run.planner.record_probe(None)
-    (again,) = run.planner.next_seeds(31.0)
+    (again,) = run.planner.queues.next_seeds(31.0)
     run.planner.record_failure([again], down(), 31.0)
-    (other,) = run.planner.next_seeds(32.0)
+    (other,) = run.planner.queues.next_seeds(32.0)
     run.planner.record_seeds([other], [seed("b")])
 
     assert {"b": "seed"} == run.outcomes
-    assert 61.0 == run.planner.due
+    assert 61.0 == run.planner.queues.due
 
 
 def test_an_answer_while_it_is_asked_does_not_make_them_count() -> None:
@@ -138,7 +135,7 @@ def test_an_answer_while_it_is_asked_does_not_make_them_count() -> None:
     first, second, third = run.begin("abc")
     run.planner.record_failure([first], down(), 1.0)
     run.planner.record_failure([second], down(), 2.0)
-    run.planner.next_probe(2.0)
+    run.planner.breaker.try_probe(2.0)
     run.planner.record_seeds([third], [seed("c")])
 
     assert {"c": "seed"} == run.outcomes
@@ -152,9 +149,11 @@ def test_a_list_that_can_be_read_again_is_a_list() -> None:
     planner = PlannerHarness().planner
     planner.add_all([str(number) for number in range(3)])
     seen = []
-    planner.record_failure(planner.next_list(0.0, 1), errors.UnsupportedError(status_code=404), 0.0)
+    planner.record_failure(
+        planner.queues.next_list(0.0, 1), errors.UnsupportedError(status_code=404), 0.0
+    )
     seen.append(planner.lists_unreadable)
-    planner.record_list(planner.next_list(0.0, 1), TaskList([], ["1"]))
+    planner.record_list(planner.queues.next_list(0.0, 1), TaskList([], ["1"]))
     seen.append(planner.lists_unreadable)
 
     assert [True, False] == seen
@@ -175,7 +174,7 @@ def test_an_outcome_has_an_error_of_its_own() -> None:
     run = PlannerHarness(options={"max_asks": 1, "concurrency": 9})
     run.begin("ab", listed=False)
     error = errors.APIError(status_code=400)
-    run.planner.record_failure(run.planner.next_list(0.0, 9), error, 0.0)
+    run.planner.record_failure(run.planner.queues.next_list(0.0, 9), error, 0.0)
 
     assert ["a", "b"] == [one.error.task_id for one in run.landed if one.error]
     assert error.task_id is None
@@ -193,10 +192,10 @@ def test_the_input_is_wanted_as_far_as_there_is_room() -> None:
     while run.planner.wanted:
         wanted.append(run.planner.wanted)
         run.planner.add_all([str(number) for number in range(100)])
-        items = run.planner.next_list(0.0, 100)
+        items = run.planner.queues.next_list(0.0, 100)
         run.planner.record_list(items, page([item.task_id for item in items]))
         for _ in items:
-            run.planner.record_failure(run.planner.next_seeds(0.0), later("0"), 0.0)
+            run.planner.record_failure(run.planner.queues.next_seeds(0.0), later("0"), 0.0)
 
     assert [100] * 100 == wanted
 
@@ -215,8 +214,8 @@ def test_a_seed_of_another_id_is_nobodys() -> None:
     run = PlannerHarness(options={"batch_size": 2})
     run.planner.add_all([attrs.evolve(DONE, id=one) for one in "ab"])
     run.planner.record_seeds(
-        run.planner.next_seeds(0.0), [ImageSeed("x", "5", "documented"), seed("a")]
+        run.planner.queues.next_seeds(0.0), [ImageSeed("x", "5", "documented"), seed("a")]
     )
 
     assert {"a": "seed"} == run.outcomes
-    assert ["b"] == [item.task_id for item in run.planner.next_seeds(0.0)]
+    assert ["b"] == [item.task_id for item in run.planner.queues.next_seeds(0.0)]

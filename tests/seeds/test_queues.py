@@ -21,29 +21,31 @@ def test_a_batch_waits_until_it_is_whole() -> None:
     queues = SeedQueues(1, 1)
     fill(queues, "abcd")
 
-    assert "abc" == names(queues.next_list(0.0, 3, partial=False))
-    assert 0.5 == queues.partial_due(0.0)
-    assert "" == names(queues.next_list(0.4, 3, partial=False))
+    assert "abc" == names(queues.next_list(0.0, 3))
+    assert 0.5 == queues.list_due(0.0)
+    assert "" == names(queues.next_list(0.4, 3))
     fill(queues, "e")
 
-    assert "" == names(queues.next_list(0.5, 3, partial=False))
-    assert 1.0 == queues.partial_due(0.5) == queues.partial_due(0.6)
-    assert "de" == names(queues.next_list(1.0, 3, partial=False))
-    assert queues.partial_due(1.0) is None
+    assert "" == names(queues.next_list(0.5, 3))
+    assert 1.0 == queues.list_due(0.5) == queues.list_due(0.6)
+    assert "de" == names(queues.next_list(1.0, 3))
+    assert queues.list_due(1.0) is None
     fill(queues, "f")
+    queues.input_ended = True
 
-    assert "f" == names(queues.next_list(1.0, 3, partial=True))
+    assert "f" == names(queues.next_list(1.0, 3))
 
 
 def test_nothing_is_listed_while_seeds_are_ready() -> None:
     """Enough to ask for is enough."""
     queues = SeedQueues(2, 1)
+    queues.input_ended = True
     fill(queues, "ab")
     fill(queues, "xy", is_listed=True)
 
-    assert ("", None) == (names(queues.next_list(0.0, 2, partial=True)), queues.partial_due(0.0))
+    assert ("", None) == (names(queues.next_list(0.0, 2)), queues.list_due(0.0))
     assert "x" == names(queues.next_seeds(0.0))
-    assert "ab" == names(queues.next_list(0.0, 2, partial=True))
+    assert "ab" == names(queues.next_list(0.0, 2))
 
 
 def test_those_at_the_back_come_when_they_are_due_and_before_the_input() -> None:
@@ -55,11 +57,12 @@ def test_those_at_the_back_come_when_they_are_due_and_before_the_input() -> None
     fill(queues, "cd")
 
     assert 10.0 == queues.due
-    assert "a" == names(queues.next_list(12.0, 3, partial=False))
+    assert "a" == names(queues.next_list(12.0, 3))
     assert ("", 15.0) == (names(queues.next_seeds(12.0)), queues.due)
     assert "x" == names(queues.next_seeds(15.0))
-    assert "b" == names(queues.next_list(25.0, 3, partial=True))
-    assert "cd" == names(queues.next_list(25.0, 3, partial=True))
+    queues.input_ended = True
+    assert "b" == names(queues.next_list(25.0, 3))
+    assert "cd" == names(queues.next_list(25.0, 3))
     assert queues.due is None
 
 

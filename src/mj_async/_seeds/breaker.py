@@ -16,8 +16,7 @@ class CircuitBreaker:
 
     Attributes:
         probe_at: The time of the next probe; None while it is closed, and during a probe.
-        failed_probes: How many probes in a row have failed.
-        outages: How many outages are over. A probe that succeeds at once ends no outage.
+        outages: How many outages are over; one begins with a failed probe.
     """
 
     threshold: int

@@ -98,28 +98,32 @@ class SeedLookup(OutcomeStream[SeedOutcome]):
                 if self._planner.add_all(await source.read(wanted)):
                     self._wakeup.set()
                 await checkpoint()  # an endless input of repeated ids must not block the others
-        self._planner.input_ended = True
+        self._planner.queues.input_ended = True
         self._wakeup.set()
 
     async def _list(self) -> None:
         while await self._wait_for_turn():
-            now, size = self.clock.now(), self.gateway.list_size
-            items = self._planner.next_list(now, size)
-            await self._send(items, self._send_list, self._planner.list_due(now))
+            now, queues = self.clock.now(), self._planner.queues
+            items = queues.next_list(now, self.gateway.list_size)
+            await self._send(items, self._send_list, queues.list_due(now))
 
     async def _look_up(self) -> None:
         while await self._wait_for_turn():
-            items = self._planner.next_seeds(self.clock.now())
-            await self._send(items, self._send_seeds, self._planner.due)
+            queues = self._planner.queues
+            items = queues.next_seeds(self.clock.now())
+            await self._send(items, self._send_seeds, queues.due)
 
     async def _wait_for_turn(self) -> bool:
-        """Wait for room, and probe the gateway if that is due. Return False if all is done."""
-        await self._queue.wait_for_room()
-        task_id = self._planner.next_probe(self.clock.now())
-        if task_id is not None:
-            await self._probe(task_id)
-            self._wakeup.set()
-        return not self._planner.done
+        """Wait until a request may be sent; probe the gateway. Return False if all is done."""
+        planner = self._planner
+        while True:
+            await self._queue.wait_for_room()
+            if planner.breaker.try_probe(self.clock.now()):
+                await self._probe(planner.failed_id)
+                self._wakeup.set()
+            if planner.done or not planner.breaker.is_open:
+                return not planner.done
+            await self._wakeup.wait(planner.breaker.probe_at)
 
     async def _probe(self, task_id: str) -> None:
         planner, gateway = self._planner, self.gateway

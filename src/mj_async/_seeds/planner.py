@@ -51,72 +51,46 @@ class SeedPlanner:
 
     Attributes:
         lists_unreadable: True if the last list could not be read.
+        failed_id: The id to probe the gateway with.
     """
 
     def __init__(self, options: SeedOptions, emit: Callable[[SeedOutcome], None]) -> None:
         self._options = options
         self._emit = emit
-        self._queues = SeedQueues(options.concurrency, options.batch_size)
+        self.queues = SeedQueues(options.concurrency, options.batch_size)
         self.breaker = CircuitBreaker(
             options.concurrency, options.ask_again_after, options.max_asks
         )
-        self.input_ended = False
         self.lists_unreadable = False
         self._pending = 0
         # Failures that count if the gateway turns out to be up. The time is None if the item has
         # been put back already; else it has no request left, and waits here.
         self._uncommitted: list[tuple[SeedItem, errors.MJError, float | None]] = []
-        self._failed_id = ""
+        self.failed_id = ""
 
     # --- the input ------------------------------------------------------------------------
 
     @property
     def done(self) -> bool:
         """True if each id has its outcome."""
-        return self.input_ended and not self._pending
+        return self.queues.input_ended and not self._pending
 
     @property
     def wanted(self) -> int:
         """The number of ids that may be read now."""
-        return min(self._queues.room, MAX_PENDING_IDS - self._pending)
+        return min(self.queues.room, MAX_PENDING_IDS - self._pending)
 
     def add_all(self, items: Sequence[str | Task]) -> bool:
         """Add ids, which will be listed, and tasks, which are not. Return True if work arose."""
-        before = self._queues.unlisted
+        before = self.queues.unlisted
         for item in items:
             self._pending += 1
             if isinstance(item, Task):
                 self._record_task(SeedItem(item.id), item)
             else:
-                self._queues.add(SeedItem(item))
-        arrived = self._queues.unlisted - before
-        return not before or arrived != len(items) or not self._queues.room
-
-    # --- what is asked next ---------------------------------------------------------------
-
-    @property
-    def due(self) -> float | None:
-        """The time of the next retry or probe; None if something else must happen first."""
-        return self.breaker.probe_at if self.breaker.is_open else self._queues.due
-
-    def list_due(self, now: float) -> float | None:
-        """Return the time of the next list; None if something else must happen first."""
-        partial = None if self.breaker.is_open else self._queues.partial_due(now)
-        return min((at for at in (self.due, partial) if at is not None), default=None)
-
-    def next_probe(self, now: float) -> str | None:
-        """Return the id to probe the gateway with; None if no probe is due."""
-        return self._failed_id if self.breaker.try_probe(now) else None
-
-    def next_list(self, now: float, size: int) -> list[SeedItem]:
-        """Return the items to list now, at most `size`."""
-        if self.breaker.is_open:
-            return []
-        return self._queues.next_list(now, size, partial=self.input_ended)
-
-    def next_seeds(self, now: float) -> list[SeedItem]:
-        """Return the items whose seeds the next request asks for."""
-        return [] if self.breaker.is_open else self._queues.next_seeds(now)
+                self.queues.add(SeedItem(item))
+        arrived = self.queues.unlisted - before
+        return not before or arrived != len(items) or not self.queues.room
 
     # --- what an answer means -------------------------------------------------------------
 
@@ -141,7 +115,7 @@ class SeedPlanner:
     def _request_seed(self, item: SeedItem, task: Task | None) -> None:
         item.task, item.is_listed = task, True
         item.asks = item.provisional = 0
-        self._queues.add(item)
+        self.queues.add(item)
 
     def record_seeds(self, items: Sequence[SeedItem], seeds: Sequence[ImageSeed]) -> None:
         """Record the answer to a request for seeds; ids that it omits are asked for alone."""
@@ -152,7 +126,7 @@ class SeedPlanner:
             seed = found.get(item.task_id)
             if seed is None:
                 item.alone = True
-                self._queues.add(item)
+                self.queues.add(item)
             elif seed.seed is None:  # the documented answer: a task, which has no seed
                 self._fail(item, _no_seed_error(item.task_id, seed.task))
             else:
@@ -166,7 +140,7 @@ class SeedPlanner:
         `outages` is what `breaker.outages` was when the request was sent: if an outage has ended
         since then, the request was lost in it.
         """
-        meaning = _meaning_for(items, error)
+        meaning = meaning_of(error, items)
         for item in items if len(items) > 1 and meaning != "rate_limited" else ():
             item.alone = item.is_listed  # whose failure is it?
         if meaning == "outage":
@@ -187,7 +161,7 @@ class SeedPlanner:
             self.lists_unreadable = True
             self._request_seed(item, None)
         elif meaning == "split":
-            self._queues.add(item)
+            self.queues.add(item)
         elif (
             meaning == "final"
             or item.asks >= limit
@@ -195,7 +169,7 @@ class SeedPlanner:
         ):
             self._fail(item, error)
         else:
-            self._queues.put_back(item, self._retry_time(item, error, now))
+            self.queues.put_back(item, self._retry_time(item, error, now))
 
     def _retry_time(self, item: SeedItem, error: errors.MJError, now: float) -> float:
         wait = self._options.ask_again_after
@@ -229,14 +203,14 @@ class SeedPlanner:
         self, items: Sequence[SeedItem], error: errors.MJError, now: float, outages: int
     ) -> None:
         """Record a failure that counts against the ids only if the gateway turns out to be up."""
-        self._failed_id = items[0].task_id
+        self.failed_id = items[0].task_id
         was_down = self.breaker.failed_probes > 0 or outages != self.breaker.outages
         for item in items:
             item.provisional += not was_down
             retry_at = self._retry_time(item, error, now)
             has_more = item.asks + item.provisional < self._options.max_asks
             if has_more:
-                self._queues.put_back(item, retry_at)
+                self.queues.put_back(item, retry_at)
             if not was_down:
                 self._uncommitted.append((item, error, None if has_more else retry_at))
         if not was_down:
@@ -260,29 +234,23 @@ class SeedPlanner:
         for item, _, retry_at in uncommitted:
             item.provisional = 0
             if retry_at is not None:
-                self._queues.put_back(item, retry_at)
+                self.queues.put_back(item, retry_at)
 
 
-def meaning_of(error: errors.MJError) -> Meaning:
-    """Return what an error means for the id that was asked for."""
-    match error:
-        case errors.RateLimitError():
-            return "rate_limited"
-        case errors.TransportError():
-            return "outage"
-        case errors.ServerError() if (error.status_code or 0) >= 500:
-            return "outage"
-        case errors.SeedUnavailableError() if may_come_later(error):
-            return "retry"
-    return "retry" if is_temporary(error) else "final"
-
-
-def _meaning_for(items: Sequence[SeedItem], error: errors.MJError) -> Meaning:
-    is_listed = items[0].is_listed
-    if not is_listed and isinstance(error, errors.UnsupportedError | errors.UnexpectedAnswerError):
+def meaning_of(error: errors.MJError, items: Sequence[SeedItem] = ()) -> Meaning:
+    """Return what an error means for the ids that one request asked for."""
+    is_list = bool(items) and not items[0].is_listed
+    is_5xx = isinstance(error, errors.ServerError) and (error.status_code or 0) >= 500
+    if isinstance(error, errors.RateLimitError):
+        return "rate_limited"
+    if is_5xx or isinstance(error, errors.TransportError):
+        return "outage"
+    if is_list and isinstance(error, errors.UnsupportedError | errors.UnexpectedAnswerError):
         return "no_list"
-    meaning = meaning_of(error)
-    return "split" if meaning == "final" and is_listed and len(items) > 1 else meaning
+    may_change = isinstance(error, errors.SeedUnavailableError) and may_come_later(error)
+    if may_change or is_temporary(error):
+        return "retry"
+    return "split" if len(items) > 1 and not is_list else "final"
 
 
 def delay_before_next_ask(

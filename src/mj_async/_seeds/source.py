@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Collection,
-    Iterable,
-    Iterator,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Iterable
 from typing import Any, Self, TypeAlias
 
 import anyio
@@ -24,7 +17,7 @@ TaskIds: TypeAlias = Iterable[str | Task] | AsyncIterable[str | Task]
 
 # An id that is repeated later than this is looked up again: the memory of a run must stay flat.
 REMEMBERED_IDS = 100_000
-_END = object()
+_END: Any = object()
 
 
 class RecentIds:
@@ -67,31 +60,28 @@ class IdSource:
         if isinstance(tasks, Collection):
             for task in tasks:
                 _id_of(task)
-        self._tasks = tasks
-        self._plain: Iterator[str | Task] = iter(())
-        self._asynchronous: AsyncIterator[str | Task] | None = None
+        self._tasks: Any = tasks
+        self._is_async = isinstance(tasks, AsyncIterable)
+        self._items: Any = None
         self._recent = RecentIds()
         self.ended = False
         self.error: BaseException | None = None
 
     async def __aenter__(self) -> Self:
-        if isinstance(self._tasks, AsyncIterable):
-            self._asynchronous = aiter(self._tasks)
-        else:
-            self._plain = iter(self._tasks)
+        self._items = aiter(self._tasks) if self._is_async else iter(self._tasks)
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        if isinstance(self._asynchronous, AsyncGenerator):
+        if isinstance(self._items, AsyncGenerator):
             with anyio.CancelScope(shield=True):
-                await self._asynchronous.aclose()
+                await self._items.aclose()
 
     async def read(self, limit: int) -> list[str | Task]:
         """Return the next `limit` items without repetitions; of an async input, at most one."""
         new: list[str | Task] = []
         try:
-            for _ in range(limit if self._asynchronous is None else 1):
-                item = await self._next()
+            for _ in range(1 if self._is_async else limit):
+                item = await anext(self._items, _END) if self._is_async else next(self._items, _END)
                 if item is _END:
                     self.ended = True
                     break
@@ -105,11 +95,6 @@ class IdSource:
             # The run is not cancelled: the input has awaited a task that was cancelled.
             self.error, self.ended = error, True
         return new
-
-    async def _next(self) -> Any:
-        if self._asynchronous is None:
-            return next(self._plain, _END)
-        return await anext(self._asynchronous, _END)
 
 
 def _id_of(task: object) -> str:
