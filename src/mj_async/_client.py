@@ -406,47 +406,46 @@ class AsyncMJClient:
     ) -> AbstractAsyncContextManager[AsyncIterator[SeedOutcome]]:
         """Look up the seeds of many tasks.
 
-        `async with client.image_seeds(ids) as outcomes`, then `async for outcome in outcomes`.
-        The ids are listed first, a hundred a call: a task that carries its seed costs nothing
-        more, one that is unfinished, failed or unknown is reported without a slow call, and
-        only the rest are asked for. What may be had later is asked again: no answer, a failure
-        of the server, a 429, and an answer that the gateway had no time (code 5), no luck
-        (code 9) or no account (code 3 and 无可用的账号实例). Each of these requests is sent
-        once: `RetryPolicy` does not apply.
+        Use it as `async with client.image_seeds(ids) as outcomes`, then
+        `async for outcome in outcomes`. The ids are listed first, a hundred in a request. A task
+        that carries its seed needs no other request; a task that is unfinished, failed or unknown
+        is reported at once. Only the seeds of the other tasks are asked for.
 
-        Where `concurrency` requests in a row had no answer or a 5xx, the run asks whether the
-        gateway lives, by a list of one id. If it does not, the run holds until it does, and
-        nothing of this counts against an id.
+        An id is asked again later after: no answer, a failure of the server, a 429, and an answer
+        that the gateway had no time (code 5), no luck (code 9) or no account (code 3 and
+        无可用的账号实例). Each request is sent once: `RetryPolicy` does not apply.
+
+        If `concurrency` requests in a row had no answer or a 5xx, the run probes the gateway with
+        a list of one id. While the gateway does not answer, the run waits, and none of these
+        failures counts against an id.
 
         Args:
-            tasks: Ids or tasks, to iterate or to iterate asynchronously, as many as you like;
-                tasks are not listed. They are read as fast as outcomes are taken. An id
+            tasks: Ids or tasks, any number, in an iterable or an async iterable. Tasks are not
+                listed. The input is read as fast as the caller reads the outcomes. An id that is
                 repeated within the last 100,000 is asked once.
-            concurrency: How many requests for seeds are under way at once.
-            batch_size: How many seeds are asked for in one request; what its answer leaves out
-                is asked for singly. Above 1 it needs `Dialect(seed="multipart")`.
-            ask_again_after: Seconds after which an id that may be had later is asked again: no
-                sooner than 20 s after a time-out, or than a Retry-After says. Also the seconds
-                between two questions whether the gateway lives.
-            max_asks: How often an id is listed, and then asked for its seed, at most; a 429
-                does not count, but ten times as many end the id, too. Also how many questions
-                in a row a silent gateway is asked.
+            concurrency: How many requests for seeds are in flight at once.
+            batch_size: How many seeds one request asks for; ids that its answer omits are asked
+                for alone. Above 1 it needs `Dialect(seed="multipart")`.
+            ask_again_after: Seconds until an id is asked again: at least 20 s after a time-out,
+                and at least a Retry-After. Also the seconds from one probe to the next.
+            max_asks: The most list requests for an id, and the most requests for its seed. A 429
+                does not count, but ten times `max_asks` of them end the id. Also how many probes
+                in a row may fail.
 
         Returns:
-            A context manager that yields an iterator over a `SeedOutcome` for each id, as they
-            land. Its `error` is a TaskNotFoundError, TaskFailedError, TaskCancelledError or
-            SeedUnavailableError (not finished, or without a seed), or the last of the errors
-            that `image_seed` may raise.
+            A context manager that yields an iterator of `SeedOutcome`, one for each id, as they
+            arrive. Their `error` is a TaskNotFoundError, TaskFailedError, TaskCancelledError or
+            SeedUnavailableError (not finished, or without a seed), or the last of the errors that
+            `image_seed` may raise.
 
         Raises:
-            ConfigurationError: An argument cannot be used. While iterating: an id cannot, and
-                all before it have their outcome.
-            AuthenticationError: While iterating, after all that was received: the key was
-                refused, or its quota is used up, and the run is over.
+            ConfigurationError: An argument cannot be used. While iterating: an id cannot be used;
+                all ids before it have their outcome.
+            AuthenticationError: While iterating, after all outcomes that were received: the key
+                was refused, or its quota is used up.
             PermissionDeniedError: The same for a 403.
-            TransportError: The same: the gateway has not answered `max_asks` questions in a
-                row whether it lives.
-            ServerError: The same, where it answered the last one with a 5xx.
+            TransportError: The same: the gateway has not answered `max_asks` probes in a row.
+            ServerError: The same, if it answered the last probe with a 5xx.
             ClientStateError: The same: the client was closed.
         """
         _config.check_count("concurrency", concurrency)

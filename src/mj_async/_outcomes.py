@@ -1,4 +1,4 @@
-"""What bulk calls yield: one outcome an id, good or bad."""
+"""What bulk calls yield, and how: an outcome for each id, through a queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import attrs
 
 from . import errors
 from ._models import ImageSeed, Task, TaskStatus
-from .errors import ClientStateError
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -22,29 +21,20 @@ _FAILURES: dict[str, type[errors.TaskError]] = {
     TaskStatus.CANCEL: errors.TaskCancelledError,
 }
 _FINAL_ERRORS = (errors.TaskNotFoundError, errors.TaskFailedError, errors.TaskCancelledError)
-
-
-# The C# gateway's word for "no account is available", under code 3 like much that is final.
+# "No account is available". The C# gateway says it under code 3, as it says much that is final.
 _NO_ACCOUNT = "无可用的账号实例"
 
 
 def may_come_later(error: errors.SeedUnavailableError) -> bool:
-    """Whether the gateway only had no time (5), no luck (9) or no account (3)."""
+    """Return True if the gateway had no time (code 5), no luck (9) or no account (3)."""
     no_account = str(error.code) == "3" and _NO_ACCOUNT in error.description
     return no_account or str(error.code) in ("5", "9")
-
-
-def _is_finished(error: errors.SeedUnavailableError) -> bool:
-    """Whether the task has ended; unseen, code 3 says so: C# gives unfinished ones code 4."""
-    if error.task is None:
-        return str(error.code) == "3"
-    return error.task.succeeded
 
 
 def failure_of(
     task_id: str, task: Task, *, elapsed: float = 0.0, polls: int = 0
 ) -> errors.TaskError | None:
-    """Make the error of a task that ended badly; None for any other."""
+    """Return the error of a task that failed or was cancelled; None for any other task."""
     kind = _FAILURES.get(task.status)
     if kind is None:
         return None
@@ -53,14 +43,14 @@ def failure_of(
 
 @attrs.frozen
 class TaskOutcome:
-    """What became of one id in `AsyncMJClient.wait_for_tasks`.
+    """The outcome of an id in `AsyncMJClient.wait_for_tasks`.
 
     Exactly one of `task` and `error` is None.
 
     Args:
         task_id: The id.
-        task: The task, which has succeeded.
-        error: Why there is none; that of a task which ended otherwise has it as `.task`.
+        task: The task, if it succeeded.
+        error: Why it did not. The error of a failed or cancelled task has it as `.task`.
     """
 
     task_id: str
@@ -68,13 +58,10 @@ class TaskOutcome:
     error: errors.MJError | None = None
 
     def unwrap(self) -> Task:
-        """Give the task.
-
-        Returns:
-            The task, which has succeeded.
+        """Return the task.
 
         Raises:
-            MJError: The error, where it did not succeed.
+            MJError: The task did not succeed: this is `error`.
         """
         if self.error is not None:
             raise self.error
@@ -83,7 +70,7 @@ class TaskOutcome:
 
 @attrs.frozen
 class SeedOutcome:
-    """What became of one id in `AsyncMJClient.image_seeds`.
+    """The outcome of an id in `AsyncMJClient.image_seeds`.
 
     Exactly one of `seed` and `error` is None.
 
@@ -99,36 +86,35 @@ class SeedOutcome:
 
     @property
     def final(self) -> bool:
-        """Whether asking again could not change it.
+        """True if a later request cannot change it.
 
-        A seed, an unknown id, a failed or cancelled task and a finished one without a seed
-        are final; an unfinished task and a gateway in trouble are not.
+        A seed, an unknown id, a failed or cancelled task, and a finished task without a seed
+        are final. An unfinished task is not, and neither is an error of the gateway.
         """
-        if isinstance(self.error, errors.SeedUnavailableError):
-            return _is_finished(self.error) and not may_come_later(self.error)
-        return self.error is None or isinstance(self.error, _FINAL_ERRORS)
+        error = self.error
+        if not isinstance(error, errors.SeedUnavailableError):
+            return error is None or isinstance(error, _FINAL_ERRORS)
+        # Without the task, code 3 means that it is finished: the C# gateway has code 4 for others.
+        finished = error.task.succeeded if error.task else str(error.code) == "3"
+        return finished and not may_come_later(error)
 
     def unwrap(self) -> ImageSeed:
-        """Give the seed.
-
-        Returns:
-            The seed.
+        """Return the seed.
 
         Raises:
-            MJError: The error, where there is no seed.
+            MJError: There is no seed: this is `error`.
         """
         if self.error is not None:
             raise self.error
         return cast("ImageSeed", self.seed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what a line of `mj-async seeds` says of it, ready for JSON.
+        """Return it as a line of `mj-async seeds` has it, ready for JSON.
 
         Returns:
-            `task_id`, `seed`, `source`; `status`, `prompt` and `image_url` of the task, None
-            where none was seen; and `error`: None, or its `type` and `message`, the gateway's
-            `code` where it sent one, and `"final": False` where asking again may give another
-            answer.
+            `task_id`, `seed` and `source`; `status`, `prompt` and `image_url` of the task, None
+            if no task was seen; and `error`: None, or its `type` and `message`, the gateway's
+            `code` if it sent a code, and `"final": False` if a later request may succeed.
         """
         seed, task = self.seed, self._task
         return {
@@ -143,8 +129,7 @@ class SeedOutcome:
 
     @property
     def _task(self) -> Task | None:
-        found = self.error if self.seed is None else self.seed
-        task = getattr(found, "task", None)
+        task = getattr(self.seed or self.error, "task", None)
         return task if isinstance(task, Task) else None
 
     def _describe_error(self) -> dict[str, Any] | None:
@@ -161,13 +146,10 @@ T = TypeVar("T")
 
 @attrs.define(kw_only=True, eq=False)
 class OutcomeStream(Generic[T]):
-    """Outcomes as they land: `async with` it, then `async for` over it.
-
-    Entering starts its work in a task of its own, and leaving ends that.
-    """
+    """An async iterator of outcomes, whose work runs in a task between its enter and its exit."""
 
     call: ClassVar[str]
-    """How it is called, for a message."""
+    """The name of the client's method, for a message."""
 
     _queue: OutcomeQueue[T] = attrs.field(init=False, repr=False)
     _group: TaskGroup | None = attrs.field(default=None, init=False, repr=False)
@@ -175,11 +157,11 @@ class OutcomeStream(Generic[T]):
 
     @abstractmethod
     async def _work(self) -> None:
-        """Land the outcomes, and close the landing; what went wrong is kept as `_fault`."""
+        """Put the outcomes into the queue, and close it; keep what ends it early as `_fault`."""
 
     @abstractmethod
     def _end(self) -> None:
-        """Raise what is to be raised after the last outcome."""
+        """Raise what must be raised after the last outcome."""
 
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
@@ -191,21 +173,23 @@ class OutcomeStream(Generic[T]):
         group, self._group = self._group, None
         assert group is not None  # noqa: S101  # __aenter__ has set it
         group.cancel_scope.cancel()
-        # Without the body's exception, which the group would wrap into an exception group.
+        # The group is not given the body's exception: it would wrap it into an exception group.
         await group.__aexit__(None, None, None)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        """Give the next outcome.
+        """Return the next outcome.
 
         Raises:
-            ClientStateError: The run has not been entered, or was left.
-            Exception: What ended the run, after all that had been received was given.
+            ClientStateError: It was not entered, or it was left.
+            Exception: What ended it early, after the last outcome that was received.
         """
         if self._group is None:
-            raise ClientStateError(f"use it as: async with client.{self.call}(…) as outcomes")
+            raise errors.ClientStateError(
+                f"use it as: async with client.{self.call}(…) as outcomes"
+            )
         outcome = await self._queue.get()
         if outcome is not None:
             return outcome
@@ -216,13 +200,13 @@ class OutcomeStream(Generic[T]):
 
 
 class OutcomeQueue(Generic[T]):
-    """Outcomes between those who get them and the one who reads them.
+    """A queue of outcomes.
 
-    Landing never waits, so that a cancelled run loses nothing that it has received; instead,
-    `wait_for_room()` holds back the next request.
+    `put` never blocks, so a cancelled run loses nothing that it has received; producers call
+    `wait_for_room` first.
 
     Args:
-        size: How many may have landed before `wait_for_room()` waits.
+        size: How many outcomes fill it.
     """
 
     def __init__(self, size: float) -> None:
@@ -232,12 +216,11 @@ class OutcomeQueue(Generic[T]):
         self._closed = False
 
     def put(self, outcome: T) -> None:
-        """Put an outcome down for the reader."""
         self._waiting.append(outcome)
         self._wake()
 
     def close(self) -> None:
-        """Say that nothing follows."""
+        """End the queue: `get` returns None after the last outcome."""
         self._closed = True
         self._wake()
 
@@ -246,12 +229,12 @@ class OutcomeQueue(Generic[T]):
         self._changed = anyio.Event()
 
     async def wait_for_room(self) -> None:
-        """Wait until fewer have landed than there is room for."""
+        """Wait until the queue is not full."""
         while len(self._waiting) >= self._size:
             await self._changed.wait()
 
     async def get(self) -> T | None:
-        """Give the next outcome, or None after the last."""
+        """Wait for the next outcome, and remove it; None after the last one of a closed queue."""
         while not self._waiting:
             if self._closed:
                 return None
