@@ -1,1 +1,1 @@
-"""Looking up the seeds of many tasks."""
+"""Bulk seed lookups: which ids to ask for, when, and what an answer means."""
