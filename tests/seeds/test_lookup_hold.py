@@ -66,43 +66,6 @@ async def test_fewer_failures_are_not() -> None:
     assert SEEDS == {**SEEDS, **seeds_of(found)}
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [
-        errors.TransportError("reset"),
-        errors.RequestTimeoutError("silent"),
-        errors.ServerError(status_code=500),
-        errors.ServerError(status_code=503),
-        errors.TransportError("untrusted", temporary=False),
-    ],
-    ids=str,
-)
-async def test_no_answer_and_5xx_are_failures(failure: errors.MJError) -> None:
-    """Both say that there may be nobody."""
-    api = FakeSeedAPI(on_seed=lambda one, nth: failure if nth == 1 else seed(one))
-    await api.outcomes_of(GIVEN[:2], concurrency=2)
-
-    assert [0.0] == api.at("list")
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        errors.RateLimitError(status_code=429),
-        errors.SeedUnavailableError(task_id="1", code=5),
-        errors.ServerError(status_code=408),
-        errors.ServerError(),
-    ],
-    ids=str,
-)
-async def test_other_answers_are_none(answer: errors.MJError) -> None:
-    """Whoever answers so is there."""
-    api = FakeSeedAPI(on_seed=lambda one, nth: answer if nth == 1 else seed(one))
-    await api.outcomes_of(GIVEN[:2], concurrency=2)
-
-    assert [] == api.at("list")
-
-
 async def test_failures_count_where_the_gateway_lives() -> None:
     """A route that always fails uses up the ids, though the list answers each time."""
     api = FakeSeedAPI(on_seed=lambda _one, _nth: errors.ServerError(status_code=500))
@@ -282,17 +245,10 @@ async def test_a_refusal_of_the_key_ends_the_run_here_as_well(kind: Any) -> None
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [
-        TaskList([], ["2"]),
-        errors.RateLimitError(status_code=429),
-        errors.UnsupportedError(status_code=404),
-        errors.APIError(status_code=400),
-    ],
-    ids=str,
+    "answer", [TaskList([], ["2"]), errors.RateLimitError(status_code=429)], ids=["list", "429"]
 )
-async def test_any_answer_says_that_it_lives(answer: Any) -> None:
-    """Whatever it says, the run goes on, and the failures count."""
+async def test_any_answer_to_a_probe_is_a_success(answer: Any) -> None:
+    """The run goes on, and the failures count."""
     api = FakeSeedAPI(on_seed=lambda _one, _nth: down(), on_list=lambda _ids, _nth: answer)
     found = await api.outcomes_of(GIVEN[:2], concurrency=2, max_asks=1)
 
@@ -311,7 +267,7 @@ async def test_a_list_that_fails_is_a_failure_as_well() -> None:
     assert {"1": "11", "2": "12"} == seeds_of(found)
 
 
-@pytest.mark.parametrize("silences", [0, 1, 2, 3])
+@pytest.mark.parametrize("silences", [1, 3])
 async def test_the_same_on_the_wire(silences: int) -> None:
     """Four 503s and as many silent questions, at exact instants; the fourth is one too many."""
     gateway = FakeGateway()

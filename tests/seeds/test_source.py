@@ -13,7 +13,7 @@ from mj_async._seeds.source import IdSource, RecentIds
 pytestmark = pytest.mark.anyio
 
 
-async def test_only_the_last_hundred_thousand_are_remembered() -> None:
+def test_only_the_last_hundred_thousand_are_remembered() -> None:
     """Behind them an id is new again, so that memory stays flat."""
     recent = RecentIds()
     new = [recent.add(f"{number}") for number in range(100_001)]
@@ -73,7 +73,7 @@ async def test_what_is_wrong_ends_it_and_is_kept() -> None:
     assert isinstance(source.error, errors.ConfigurationError)
 
 
-async def test_an_input_that_can_be_looked_at_twice_is_checked_at_once() -> None:
+def test_an_input_that_can_be_looked_at_twice_is_checked_at_once() -> None:
     """A list with a bad id is refused before the run begins; an iterator is not looked at."""
     given = iter(["1", ""])
     IdSource(given)
