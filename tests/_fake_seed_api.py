@@ -1,4 +1,4 @@
-"""Who a run of seeds asks, without a wire: answers from functions, and the instants."""
+"""A fake of the API that a bulk lookup asks: answers from functions, and when each was asked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_ACCOUNT = "无可用的账号实例"
 
 @attrs.frozen
 class After:
-    """An answer that takes its time, in seconds."""
+    """An answer that comes after some seconds."""
 
     seconds: float
     answer: Any
@@ -30,28 +30,28 @@ Answer: TypeAlias = ImageSeed | TaskList | Task | errors.MJError | After
 
 
 def page(ids: Sequence[str], _nth: int = 1) -> TaskList:
-    """List tasks that have all succeeded."""
+    """Return a list of tasks that have all succeeded."""
     return TaskList([Task(task_id, status="SUCCESS") for task_id in ids])
 
 
 def seed(task_id: str, _nth: int = 1) -> ImageSeed:
-    """Give a seed that tells whose it is."""
+    """Return a seed that contains the id."""
     return ImageSeed(task_id, f"1{task_id}", "image-seed")
 
 
 def later(task_id: str) -> errors.SeedUnavailableError:
-    """Say that there was no luck (code 9)."""
+    """Return the error of a gateway that had no luck (code 9)."""
     return errors.SeedUnavailableError(task_id=task_id, code=9)
 
 
 def down() -> errors.TransportError:
-    """Make what a client sees of a gateway that is not there."""
+    """Return the error of a gateway that is away."""
     return errors.TransportError("connection refused")
 
 
 @attrs.define(eq=False)
 class FakeSeedAPI:
-    """Answers a run of seeds; `nth` counts the questions of that kind for that id, from 1.
+    """Answers a bulk lookup; `nth` counts the requests of that kind for that id, from 1.
 
     Args:
         on_seed: Answers (id, nth).
@@ -113,11 +113,11 @@ class FakeSeedAPI:
         return given
 
     def at(self, verb: str, ids: str | None = None) -> list[float]:
-        """Say when something was asked."""
+        """Return the times of these requests."""
         return [at for at, kind, which in self.asked if kind == verb and ids in (None, which)]
 
     def run(self, tasks: Any, **options: Any) -> SeedLookup:
-        """Begin a run of seeds here, with the options of `AsyncMJClient.image_seeds`."""
+        """Make a lookup, with the options of `AsyncMJClient.image_seeds`."""
         lifecycle = options.pop("lifecycle", None) or Lifecycle(self.clock)
         defaults = {"concurrency": 4, "batch_size": 1, "ask_again_after": 30.0, "max_asks": 3}
         return SeedLookup(
@@ -129,12 +129,12 @@ class FakeSeedAPI:
         )
 
     async def outcomes_of(self, tasks: Any, **options: Any) -> dict[str, SeedOutcome]:
-        """Run to the end; each id has one outcome."""
+        """Look up all seeds; each id has one outcome."""
         return await collect(self.run(tasks, **options))
 
 
 async def collect(run: Any) -> dict[str, SeedOutcome]:
-    """Collect all outcomes of a run, of which each id has one."""
+    """Collect the outcomes; each id has one."""
     found: dict[str, SeedOutcome] = {}
     async with run as outcomes:
         async for outcome in outcomes:
@@ -144,7 +144,7 @@ async def collect(run: Any) -> dict[str, SeedOutcome]:
 
 
 def seeds_of(found: dict[str, SeedOutcome]) -> dict[str, str | None]:
-    """Give the seeds that were found; None where there is an error instead."""
+    """Return the seeds that were found; None for an error."""
     return {
         task_id: outcome.seed.seed if outcome.seed else None for task_id, outcome in found.items()
     }

@@ -1,4 +1,4 @@
-"""Whether the gateway lives, as far as failures tell."""
+"""The circuit breaker of a bulk lookup."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from mj_async._seeds.breaker import CircuitBreaker
 
 
 def open_breaker() -> CircuitBreaker:
-    """Make one that two failures have put on hold at 7 s."""
+    """Return a breaker that two failures have opened at 7 s."""
     breaker = CircuitBreaker(2, 30.0, 3)
     breaker.record_failure(5.0)
     breaker.record_failure(7.0)
     return breaker
 
 
-def test_failures_in_a_row_hold() -> None:
-    """Two in a row do, and it is due to be asked at once."""
+def test_failures_in_a_row_open_it() -> None:
+    """Two in a row do, and a probe is due at once."""
     breaker = CircuitBreaker(2, 30.0, 3)
     breaker.record_failure(0.0)
     breaker.record_success()
@@ -27,8 +27,8 @@ def test_failures_in_a_row_hold() -> None:
     assert (True, 2.0) == (breaker.is_open, breaker.probe_at)
 
 
-def test_it_is_asked_by_one_at_a_time() -> None:
-    """Whoever takes the question is the only one, until it is answered."""
+def test_there_is_one_probe_at_a_time() -> None:
+    """No other probe is due until its result is recorded."""
     breaker = open_breaker()
     taken = [breaker.try_probe(7.0), breaker.try_probe(7.0)]
 
@@ -36,8 +36,8 @@ def test_it_is_asked_by_one_at_a_time() -> None:
     assert (True, None) == (breaker.is_open, breaker.probe_at)
 
 
-def test_silence_is_asked_again_from_start_to_start() -> None:
-    """The next question is due so long after the last one was put."""
+def test_probes_are_spaced_from_start_to_start() -> None:
+    """The next probe is due 30 s after the start of the last one."""
     breaker = open_breaker()
     breaker.try_probe(7.0)
     breaker.record_failure(9.0)  # one that was under way
@@ -53,8 +53,8 @@ def test_silence_is_asked_again_from_start_to_start() -> None:
     assert breaker.try_probe(37.0)
 
 
-def test_three_silences_in_a_row_are_the_end() -> None:
-    """They are counted from the last answer."""
+def test_three_failed_probes_in_a_row_exhaust_it() -> None:
+    """A successful probe ends the row."""
     breaker = open_breaker()
     for _ in range(2):
         breaker.probe_failed()
@@ -73,7 +73,7 @@ def test_three_silences_in_a_row_are_the_end() -> None:
 
 
 def test_an_outage_needs_a_failed_probe() -> None:
-    """A gateway that answers the first question has not been away."""
+    """If the first probe succeeds there was no outage."""
     breaker = open_breaker()
     breaker.close()
 

@@ -44,6 +44,7 @@ def gateway_with_one() -> FakeGateway:
 
 
 def instants(gateway: FakeGateway) -> list[float]:
+    """Return the times of the requests."""
     return [round(request.at, 6) for request in gateway.requests]
 
 

@@ -74,7 +74,7 @@ async def test_so_many_ids_are_asked_for_in_one_request() -> None:
     ],
     ids=["array", "one", "others", "twice", "twice over", "bare"],
 )
-async def test_those_who_are_not_answered_are_asked_singly(answer: Any) -> None:
+async def test_ids_without_an_answer_are_asked_alone(answer: Any) -> None:
     """Answers are matched by id, in whatever shape they come, and what is foreign is refused."""
     requests, found = await ask(lambda ids: answer(ids) if len(ids) > 1 else row(ids[0]))
 
@@ -110,8 +110,8 @@ async def test_one_may_be_answered_in_the_shape_of_many(answer: Any) -> None:
     ],
     ids=str,
 )
-async def test_an_answer_about_none_of_many_is_about_none(status: int, answer: Any) -> None:
-    """A seed without an id, or a refusal of all, is nobody's: each is asked singly, at once."""
+async def test_an_answer_without_ids_is_for_none_of_them(status: int, answer: Any) -> None:
+    """After a seed without an id, or a refusal of all, each id is asked alone, at once."""
     requests, found = await ask(
         lambda ids: answer if len(ids) > 1 else row(ids[0]),
         lambda ids: status if len(ids) > 1 else 200,

@@ -1,4 +1,4 @@
-"""What a run of seeds asks next, and what an answer means, without asking and without waiting."""
+"""What an answer means for the ids of a bulk lookup, and what is asked next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DONE = Task("0", status="SUCCESS")
 
 @attrs.define
 class PlannerHarness:
-    """A planner, and what has landed from it."""
+    """A planner, and the outcomes that it has emitted."""
 
     landed: list[SeedOutcome] = attrs.field(factory=list)
     options: dict[str, Any] = attrs.field(factory=dict)
@@ -28,7 +28,7 @@ class PlannerHarness:
         self.planner = SeedPlanner(SeedOptions(**{**options, **self.options}), self.landed.append)
 
     def begin(self, ids: str, *, listed: bool = True) -> list[SeedItem]:
-        """Give the ids in, and take those to be asked for one by one."""
+        """Add the ids, and return the items that are ready to be asked for."""
         tasks = [attrs.evolve(DONE, id=one) if listed else one for one in ids]
         self.planner.add_all(tasks)
         self.planner.queues.input_ended = True
@@ -36,7 +36,7 @@ class PlannerHarness:
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """Name what has landed."""
+        """The kind of each outcome."""
         return {
             one.task_id: "seed" if one.seed else type(one.error).__name__ for one in self.landed
         }
@@ -95,8 +95,8 @@ def test_failures_in_a_row_open_the_breaker() -> None:
 
 
 @pytest.mark.parametrize("lives", [True, False])
-def test_whether_failures_count_is_known_afterwards(lives: bool) -> None:  # noqa: FBT001
-    """With one ask in all, they are outcomes where the gateway lives, and else forgotten."""
+def test_provisional_failures_count_if_the_gateway_is_up(lives: bool) -> None:  # noqa: FBT001
+    """With one request in all, they are outcomes if it is up, and forgotten if it is down."""
     run = PlannerHarness(options={"max_asks": 1})
     first, second = run.begin("ab")
     run.planner.record_failure([first], down(), 1.0)
@@ -112,7 +112,7 @@ def test_whether_failures_count_is_known_afterwards(lives: bool) -> None:  # noq
 
 
 def test_what_does_not_count_is_forgotten() -> None:
-    """After a silence an id has all its asks again."""
+    """After an outage an id has all its requests again."""
     run = PlannerHarness()
     first, second = run.begin("ab")
     run.planner.record_failure([first], down(), 1.0)
@@ -145,7 +145,7 @@ def test_an_answer_while_it_is_asked_does_not_make_them_count() -> None:
 
 
 def test_a_list_that_can_be_read_again_is_a_list() -> None:
-    """By it the gateway is asked whether it lives, and by /fetch where the last was not read."""
+    """A probe is a list, or a fetch if the last list could not be read."""
     planner = PlannerHarness().planner
     planner.add_all([str(number) for number in range(3)])
     seen = []
@@ -160,7 +160,7 @@ def test_a_list_that_can_be_read_again_is_a_list() -> None:
 
 
 def test_another_answer_makes_a_failure_count() -> None:
-    """It shows that the gateway lives."""
+    """It shows that the gateway is up."""
     run = PlannerHarness(options={"max_asks": 1})
     first, second = run.begin("ab")
     run.planner.record_failure([first], down(), 1.0)
@@ -200,7 +200,7 @@ def test_the_input_is_wanted_as_far_as_there_is_room() -> None:
     assert [100] * 100 == wanted
 
 
-def test_who_reads_is_told_whether_somebody_can_go_on() -> None:
+def test_the_reader_learns_if_work_arose() -> None:
     """With the first id, when there are enough, and with each task."""
     planner = PlannerHarness().planner
     told = [planner.add_all(["a"]), planner.add_all(["b"]), planner.add_all([DONE])]
@@ -209,8 +209,8 @@ def test_who_reads_is_told_whether_somebody_can_go_on() -> None:
     assert [True, False, True, True] == told
 
 
-def test_a_seed_of_another_id_is_nobodys() -> None:
-    """What was not asked for is left aside."""
+def test_a_seed_of_another_id_is_ignored() -> None:
+    """Only ids that were asked for get an outcome."""
     run = PlannerHarness(options={"batch_size": 2})
     run.planner.add_all([attrs.evolve(DONE, id=one) for one in "ab"])
     run.planner.record_seeds(

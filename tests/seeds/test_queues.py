@@ -1,4 +1,4 @@
-"""Who of many ids is asked next."""
+"""The order in which ids are listed and asked for their seeds."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from mj_async._seeds.queues import SeedItem, SeedQueues
 
 
 def names(items: list[SeedItem]) -> str:
-    """Name entries in order."""
+    """Join the ids of items."""
     return "".join(item.task_id for item in items)
 
 
 def fill(queues: SeedQueues, ids: str, *, is_listed: bool = False) -> None:
-    """Add an entry for each letter."""
+    """Add an item for each letter."""
     for task_id in ids:
         queues.add(SeedItem(task_id, is_listed=is_listed))
 
