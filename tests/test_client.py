@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from _fakes import Wire, client_on
-from mj_async import Task, errors
+from mj_async import AsyncMJClient, Task, errors
 
 pytestmark = pytest.mark.anyio
 
@@ -51,3 +51,14 @@ async def test_a_watch_is_refused_when_it_is_made() -> None:
             client.watch_task("a/b")
         with pytest.raises(errors.ConfigurationError):
             client.watch_task("1", timeout=0)
+
+
+def test_a_proxy_that_would_not_be_used_is_refused() -> None:
+    """A caller's client has its own proxy, and nobody is to go directly without knowing."""
+    with pytest.raises(errors.ConfigurationError, match="to your http_client instead"):
+        AsyncMJClient(
+            "sk-key",
+            base_url="https://gateway.test",
+            http_client=httpx.AsyncClient(),
+            proxy="http://proxy.test",
+        )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import anyio
+import httpx
 import pytest
 
+from _fakes import Wire, client_on
 from mj_async import errors
 from mj_async._clock import Clock
 from mj_async._lifecycle import Lifecycle
@@ -104,3 +106,41 @@ def test_it_belongs_to_one_loop(name: str) -> None:
     asyncio.run(use())
     with pytest.raises(errors.ClientStateError, match=f"this {name} was used in another"):
         asyncio.run(use())
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_closing_while_calls_queue_is_told_to_each() -> None:
+    """Whatever moment the client is closed at, a call has its task or is told so."""
+    for turns in range(40):
+        client = client_on(
+            Wire(lambda _: httpx.Response(200, json={"id": "1", "status": "SUCCESS"})),
+            max_connections=1,
+        )
+        await client.fetch_task("1")
+        calls = [asyncio.ensure_future(client.fetch_task("1")) for _ in range(8)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await client.aclose()
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+
+        bad = [end for end in ended if isinstance(end, BaseException)]
+        assert all(isinstance(end, errors.ClientStateError) for end in bad)
+
+
+def test_what_runs_elsewhere_is_not_cancelled_from_here() -> None:
+    """Scopes belong to the loop that entered them; another one leaves them alone."""
+    lifecycle = Lifecycle(Clock())
+
+    async def enter() -> anyio.CancelScope:
+        lifecycle.check()
+        scope = anyio.CancelScope()
+        lifecycle.enter(scope)
+        return scope
+
+    async def close() -> bool:
+        return lifecycle.close()
+
+    scope = asyncio.run(enter())
+
+    assert not asyncio.run(close())
+    assert not scope.cancel_called

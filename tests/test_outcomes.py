@@ -291,3 +291,24 @@ async def test_without_a_limit_there_is_always_room() -> None:
 
     with anyio.fail_after(2):
         await queue.wait_for_room()
+
+
+@pytest.mark.parametrize(
+    ("code", "description", "final"),
+    [
+        (5, "do_request_failed", False),
+        (9, "超时", False),
+        (3, "无可用的账号实例", False),
+        (3, "未找到 seed", True),
+        (4, "该任务所属渠道已被禁用", True),
+    ],
+)
+def test_a_finished_task_may_have_its_seed_later(
+    code: int, description: str, *, final: bool
+) -> None:
+    """Time-outs and missing accounts pass; what the gateway does not have is final."""
+    error = errors.SeedUnavailableError(
+        task_id="1", task=Task("1", status="SUCCESS"), code=code, description=description
+    )
+
+    assert final == SeedOutcome("1", error=error).final

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
+from _fakes import Wire, client_on
 from mj_async import AsyncMJClient, errors
 
 pytestmark = pytest.mark.anyio
@@ -121,3 +122,31 @@ async def test_a_cancelled_search_is_taken_over_by_one_of_the_others() -> None:
     asked = [at for at, _ in gateway.at]
     assert [0.0, 0.4, 1.0, 1.6] == pytest.approx(asked[:4])
     assert 1 + 3 + 19 == len(asked)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_cancelled_search_is_taken_over_by_one() -> None:
+    """When the call that searches is cancelled, one of the others does, and not all of them."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        right = "mj-api-secret" in request.headers
+        return (
+            httpx.Response(200, json={"id": "1", "status": "SUCCESS"})
+            if right
+            else httpx.Response(401)
+        )
+
+    wire = Wire(answer)
+    async with client_on(wire) as client, anyio.create_task_group() as group:
+        with anyio.CancelScope() as scope:
+            group.start_soon(client.fetch_task, "1")
+            async with anyio.create_task_group() as finder:
+                finder.start_soon(client.fetch_task, "1")
+                await anyio.lowlevel.checkpoint()
+                for _ in range(50):
+                    group.start_soon(client.fetch_task, "1")
+                await anyio.lowlevel.checkpoint()
+                scope.cancel()
+
+    refused = [one for one in wire.requests if "mj-api-secret" not in one.headers]
+    assert len(refused) <= 2

@@ -121,3 +121,49 @@ async def test_a_spent_budget_ends_retries() -> None:
                 await client.fetch_task("1")
 
     assert 5 + 3 == len(gateway.requests)
+
+
+async def test_a_closed_gate_takes_nothing_from_the_budget() -> None:
+    """Calls that are held back send nothing, so that nothing of them was a retry."""
+    gateway = FakeGateway()
+    gateway.add_task("1")
+    gateway.fail_next(1, status=429, headers={"retry-after": "90"})
+    async with gateway.client(retry=RetryPolicy(budget=2)) as client:
+        for _ in range(20):
+            with pytest.raises(errors.RateLimitError):
+                await client.fetch_task("1", timeout=30.0)
+        asked = len(gateway.requests)
+        await gateway.advance(100.0)
+        gateway.fail_next(1, status=500)
+        await client.fetch_task("1")
+
+    assert 1 == asked
+
+
+async def test_a_hold_does_not_hide_the_last_real_error() -> None:
+    """A call whose retry is held back for too long ends with what really happened to it."""
+    gateway = FakeGateway()
+    gateway.add_task("1")
+    async with gateway.client(retry=RetryPolicy(first_delay=20.0)) as client:
+        await client.fetch_task("1")
+        gateway.fail_next(1, status=500)
+
+        async def limited() -> None:
+            await anyio.lowlevel.checkpoint()
+            gateway.fail_next(1, status=429, headers={"retry-after": "110"})
+            with pytest.raises(errors.RateLimitError):
+                await client.fetch_task("1", timeout=5.0)
+
+        async with anyio.create_task_group() as group:
+            with pytest.raises(errors.ServerError):
+                group.start_soon(limited)
+                await client.fetch_task("1", timeout=60.0)
+
+
+async def test_a_hold_has_something_to_double() -> None:
+    """Also where retries have no delay, a 429 holds the client back."""
+    gate = BackoffGate(Clock(), 0.0)
+    await gate.hold(None)
+
+    with pytest.raises(errors.RateLimitError):
+        await gate.acquire(deadline=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -216,3 +217,43 @@ async def test_closing_closes_the_lanes() -> None:
 
     assert [False, True] == under_way
     assert [True, True] == [connection.closed for connection in maker.made]
+
+
+class Idle(httpx.AsyncBaseTransport):
+    """A connection that answers, and takes a moment to close."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer with nothing."""
+        return httpx.Response(204, stream=httpx.ByteStream(b""))
+
+    async def aclose(self) -> None:
+        """Close after a turn of the loop."""
+        await asyncio.sleep(0)
+        self.closed = True
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancelled_close_closes_the_other_connections() -> None:
+    """A native cancellation passes shields; the connections behind it are closed all the same."""
+    made: list[Idle] = []
+
+    def make() -> Idle:
+        made.append(Idle())
+        return made[-1]
+
+    pool = ConnectionPool(make)
+    request = httpx.Request("GET", "https://gateway.test")
+    answers = [await pool.handle_async_request(request) for _ in range(5)]
+    for answer in answers:
+        await answer.aread()
+        await answer.aclose()
+    closing = asyncio.ensure_future(pool.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+
+    assert 4 == sum(one.closed for one in made)

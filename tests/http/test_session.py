@@ -339,3 +339,13 @@ async def test_seeds_are_asked_again_after_the_gateways_time() -> None:
         seed = await client.image_seed("1")
 
     assert ("5", [0.0, 20.0]) == (seed.seed, [request.at for request in gateway.requests])
+
+
+async def test_a_callers_client_that_was_closed_is_named() -> None:
+    """The owner of the http_client may have closed it."""
+    http_client = httpx.AsyncClient()
+    client = AsyncMJClient("sk-key", base_url="https://gateway.test", http_client=http_client)
+    await http_client.aclose()
+
+    with pytest.raises(errors.ClientStateError, match="has been closed"):
+        await client.fetch_task("1")

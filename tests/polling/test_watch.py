@@ -434,3 +434,13 @@ async def test_a_cancelled_watch_goes_on() -> None:
 def test_nothing_has_elapsed_before_the_first_look() -> None:
     """A wait begins when it is first asked."""
     assert 0.0 == watch_on(Script([task()])).elapsed
+
+
+async def test_a_success_is_not_lost_by_a_look_that_was_cancelled() -> None:
+    """A cancelled look at a SUCCESS without a picture is made again."""
+    watch = watch_on(Script([task("SUCCESS", image_url=None)]), timeout=None)
+    with anyio.move_on_after(1.0) as scope:
+        await anext(watch)
+
+    assert scope.cancelled_caught
+    assert (await anext(watch)).succeeded

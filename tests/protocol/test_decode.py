@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -205,3 +206,34 @@ def test_any_depth_is_read_or_refused(raw: dict[str, Any], key: str, levels: int
             read_task({**raw, key: value})
     elif levels < 60:
         assert value == read_task({**raw, key: value}).to_dict()[key]
+
+
+def nested(depth: int) -> Any:
+    """Make lists in lists."""
+    return json.loads("[" * depth + "]" * depth)
+
+
+@pytest.mark.parametrize("key", ["seed", "id", "buttons", "imageUrls", "videoUrls", "prompt", "x"])
+def test_depth_is_bounded_wherever_it_is_kept(key: str) -> None:
+    """What is kept of an answer can be compared and pickled, whatever key it came under."""
+    with pytest.raises(ValueError, match="levels deep"):
+        read_task({"id": "1", key: nested(200)})
+
+    assert pickle.dumps(read_task({"id": "1", key: nested(20)}))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"buttons": ""},
+        {"buttons": {}},
+        {"imageUrls": [""]},
+        {"videoUrls": ["", "a"]},
+        {"seed": ""},
+        {"status": ""},
+    ],
+    ids=str,
+)
+def test_empty_values_come_back(raw: dict[str, Any]) -> None:
+    """What came with an empty value is written back with it."""
+    assert {"id": "1", **raw} == read_task({"id": "1", **raw}).to_dict()

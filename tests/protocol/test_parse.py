@@ -244,3 +244,9 @@ def test_the_answer_is_about_the_task_asked_for() -> None:
 
     assert "other task" == caught.value.reason
     assert "1" == caught.value.task_id
+
+
+def test_a_byte_order_mark_alone_is_nothing() -> None:
+    """It is an empty body, which means an unknown id."""
+    with pytest.raises(errors.TaskNotFoundError):
+        parse_task_response(reply_to(b"\xef\xbb\xbf"))

@@ -165,3 +165,20 @@ def test_a_list_of_other_things(body: bytes) -> None:
         parse_list_response(reply_to(body, task_id=None))
 
     assert "json" == caught.value.reason
+
+
+def test_an_array_that_is_not_closed_is_cut_short() -> None:
+    """A body that ends behind a task of a list has been cut, too."""
+    with pytest.raises(errors.UnexpectedAnswerError) as caught:
+        parse_list_response(reply_to(b'[{"id":"1","status":"SUCCESS"}'))
+
+    assert "cut short" == caught.value.reason
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"success":false,"message":"no","data":[]}', b'[{"error":"no"}]'], ids=str
+)
+def test_a_refusal_is_no_list(body: bytes) -> None:
+    """A refusal that holds a list, or stands in one, is no list of tasks."""
+    with pytest.raises(errors.MJError):
+        parse_list_response(reply_to(body))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from _samples import TASK_ID, reply_to
 from mj_async import errors
 from mj_async._credentials import Secret
+from mj_async._protocol.parse import parse_task_response
 from mj_async._protocol.response import clean, refusal_code, refusal_text
 
 KEY = "sk-0123456789abcdef"
@@ -234,3 +236,70 @@ def test_the_request_id(description: str, headers: dict[str, str], expected: str
 
     assert expected == refusal.request_id
     assert expected is None or f"request id {expected}" in str(refusal)
+
+
+def test_a_key_given_with_bearer_is_concealed_without_it() -> None:
+    """A gateway that quotes the bare key is not quoted, also where the key came with Bearer."""
+    body = json.dumps({"error": {"message": f"bad {KEY}"}}).encode()
+    with pytest.raises(errors.AuthenticationError) as caught:
+        parse_task_response(reply_to(body, 401, key=f"Bearer {KEY}"))
+
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b" " * 785 + KEY.encode(), 200), (b" " * 1985 + KEY.encode(), 401)],
+    ids=["snippet", "text"],
+)
+def test_no_half_of_the_key_is_shown(body: bytes, status: int) -> None:
+    """The key is taken out before a text is cut, so that no half of it stays."""
+    with pytest.raises(errors.MJError) as caught:
+        parse_task_response(reply_to(body, status, key=KEY))
+
+    assert KEY[:8] not in f"{caught.value}{vars(caught.value)}"
+
+
+def test_no_half_of_the_key_is_shown_of_what_is_too_large() -> None:
+    """The same for a body over its cap."""
+    body = b"x" * 190 + KEY.encode() + b"x" * 900
+    with pytest.raises(errors.UnexpectedAnswerError) as caught:
+        reply_to(body, key=KEY).unpacked(500)
+
+    assert KEY[:8] not in str(caught.value)
+
+
+def test_a_code_is_clean_too() -> None:
+    """A code that is a text has no key, no control characters and an end."""
+    body = json.dumps({"error": {"message": "m", "code": f"\x1b[31m{KEY}{'x' * 5000}"}}).encode()
+    with pytest.raises(errors.APIError) as caught:
+        parse_task_response(reply_to(body, 401, key=KEY))
+
+    said = str(caught.value)
+    assert (False, False) == (KEY in said, "\x1b" in said)
+    assert len(said) < 500
+
+
+def test_gzip_may_have_several_members() -> None:
+    """An empty member before the others does not make the body empty."""
+    packed = gzip.compress(b"") + gzip.compress(b'{"id":') + gzip.compress(b'"1"}')
+    reply = reply_to(packed, 200, {"content-encoding": "gzip"})
+
+    assert b'{"id":"1"}' == reply.unpacked(10).body
+    with pytest.raises(errors.UnexpectedAnswerError, match="larger"):
+        reply.unpacked(9)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, errors.AuthenticationError),
+        (204, errors.TaskNotFoundError),
+        (502, errors.ServerError),
+    ],
+)
+def test_nothing_needs_no_unpacking(status: int, kind: type[errors.MJError], encoding: str) -> None:
+    """An answer without a body means what its status says, whatever encoding it names."""
+    with pytest.raises(kind):
+        parse_task_response(reply_to(b"", status, {"content-encoding": encoding}).unpacked(100))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -205,3 +205,24 @@ async def test_an_ended_run_stays_ended() -> None:
             await anext(outcomes)
     with pytest.raises(errors.ClientStateError, match="async with"):
         await anext(outcomes)
+
+
+async def test_a_run_that_waits_for_its_source_ends_with_the_client() -> None:
+    """Closing the client ends a run of seeds, also where its input has nothing to give."""
+
+    async def silent() -> AsyncIterator[str]:
+        await anyio.sleep_forever()
+        yield "never"
+
+    gateway = FakeGateway()
+    client = gateway.client()
+
+    async def close() -> None:
+        await anyio.sleep(0.01)
+        await client.aclose()
+
+    with anyio.fail_after(2):
+        async with client.image_seeds(silent()) as outcomes, anyio.create_task_group() as group:
+            group.start_soon(close)
+            with pytest.raises(errors.ClientStateError):
+                await anext(outcomes)

@@ -11,6 +11,7 @@ import pytest
 
 from _fake_seed_api import After, FakeSeedAPI, later, seed, seeds_of
 from mj_async import AsyncMJClient, Task, TaskList, errors
+from mj_async.testing import FakeGateway
 
 pytestmark = pytest.mark.anyio
 
@@ -292,3 +293,23 @@ async def test_no_pause_at_all_is_allowed() -> None:
     await api.outcomes_of(["1"], ask_again_after=0.0)
 
     assert [0.0, 1.0, 2.0] == api.at("seed")
+
+
+@pytest.mark.parametrize(
+    ("ids", "good"),
+    [(["a", None, None, "b"], 1), ([None, "a"], 0), ([*map(str, range(50)), "a/b", "c"], 50)],
+    ids=["None in the middle", "None first", "a slash"],
+)
+async def test_a_bad_id_neither_ends_a_run_quietly_nor_takes_others_with_it(
+    ids: list[Any], good: int
+) -> None:
+    """The ids before a bad one are looked up, and then it is an error."""
+    gateway = FakeGateway()
+    received = 0
+    async with gateway.client() as client:
+        async with client.image_seeds(iter(ids)) as outcomes:
+            with pytest.raises(errors.ConfigurationError):
+                async for _outcome in outcomes:
+                    received += 1
+
+    assert good == received
