@@ -1,8 +1,11 @@
-"""The house: a file imports only from levels above its own, and the door is complete."""
+"""The house of CONTRIBUTING.md: imports go down its levels, and the doors are complete."""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,120 +16,125 @@ import mj_async.errors
 import mj_async.testing
 
 SOURCE = Path(mj_async.__file__).parent
-LEVELS = [
-    ["_models", "_clock", "_json"],
-    ["_task_list", "_stages", "_bell"],
-    ["errors"],
-    [
-        "_access",
-        "_proxy",
-        "_checks",
-        "_landing",
-        "_credentials",
-        "_lifecycle",
-        "_life",
-        "_outcomes",
-    ],
-    ["_pulse", "_queues", "_run", "_settings", "_config", "_lanes"],
-    ["_protocol", "_http_client", "_intake", "_retry"],
-    ["_gate", "_log", "_statistics", "_wire"],
-    ["_exchange", "_http"],
-    ["_ledger", "_schedule"],
-    ["_waiting", "_bulk"],
-    ["_alone", "_scheme"],
-    ["_lists"],
-    ["_gateway", "_agenda"],
-    ["_driver"],
-    ["_seats", "_task_run"],
-    ["_poller"],
-    ["_polling", "_seeds"],
-    ["_client"],
-    ["__init__"],
-    ["testing", "distributed"],
-    ["cli"],
-]
-ROOMS = {name: level for level, names in enumerate(LEVELS) for name in names}
-
-
-def room_of(path: Path) -> str:
-    """Give the room of a file: its folder, or its own name at the top."""
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
-
-
-def imported_rooms(path: Path) -> set[str]:
-    """Name the rooms that a file imports, also under TYPE_CHECKING."""
-    depth = len(path.relative_to(SOURCE).parts)
-    rooms: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level == depth:
-            module = (node.module or "").partition(".")[0]
-            rooms.update([module] if module else [alias.name for alias in node.names])
-        elif isinstance(node, ast.ImportFrom) and node.module == "mj_async":
-            private = {alias.name for alias in node.names if alias.name.startswith("_")}
-            public = {"__init__"} if len(private) < len(node.names) else set()
-            rooms |= private | public
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mj_async."):
-            rooms.add((node.module or "").split(".")[1])
-        elif isinstance(node, ast.Import):
-            rooms.update("__init__" for alias in node.names if alias.name == "mj_async")
-    return rooms
-
-
 FILES = sorted(SOURCE.rglob("*.py"))
+CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
+
+# The table of levels stands once, where contributors read it: | 4 | `_protocol/`, `_config` | … |
+ROWS = re.findall(
+    r"^\| (\d+) \| ([^|]+) \|", CONTRIBUTING.read_text(encoding="utf-8"), re.MULTILINE
+)
+LEVELS = {room: int(level) for level, rooms in ROWS for room in re.findall(r"`(\w+)/?`", rooms)}
+
+# distributed/ may use these private files: they decide and read, and send nothing.
+SHARED_WITH_MACHINES = {"_config", "_credentials", "_http/gate", "_http/retry", "_seeds/source"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_go_up(path: Path) -> None:
-    """A file imports only from rooms of the levels above its own."""
-    level = ROOMS[room_of(path)]
-    not_above = {room for room in imported_rooms(path) if ROOMS[room] >= level}
-
-    assert set() == not_above
+def name_of(path: Path) -> str:
+    """Return the name of a file inside the package: `_http/pool`, or `_http` for its `__init__`."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return "/".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
 
 
-def test_a_wrong_import_is_found() -> None:
-    """The check sees an import that goes down, also where only types need it."""
-    wrong = SOURCE / "_models.py"
-    text = "if TYPE_CHECKING:\n    from ._client import AsyncMJClient\n"
-
-    nodes = ast.walk(ast.parse(text))
-    found = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
-
-    assert ["_client"] == found
-    assert ROOMS["_client"] > ROOMS[room_of(wrong)]
+NAMES = {name_of(path): path for path in FILES}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_every_file_has_a_room(path: Path) -> None:
-    """There is no file that the house does not know."""
-    assert room_of(path) in ROOMS
+def room_of(name: str) -> str:
+    """Return the room of a file: its folder, or its own name if it is beside the folders."""
+    return name.partition("/")[0]
 
 
-def test_the_fake_gateway_does_not_share_our_reader() -> None:
-    """A fake that shared the reader would share its mistakes."""
-    rooms = set().union(*(imported_rooms(path) for path in (SOURCE / "testing").glob("*.py")))
+def imported_files(name: str, text: str) -> set[str]:
+    """Return the files of the package that a text imports, also under TYPE_CHECKING."""
+    is_folder = NAMES[name].name == "__init__.py"
+    here = [] if name == "__init__" else name.split("/") if is_folder else name.split("/")[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            modules = [alias.name.split(".") for alias in node.names]
+            found.update(
+                "/".join(rest) or "__init__" for top, *rest in modules if top == "mj_async"
+            )
+        elif isinstance(node, ast.ImportFrom):
+            module = (node.module or "").split(".") if node.module else []
+            if node.level:
+                module = ["mj_async", *here[: len(here) + 1 - node.level], *module]
+            if module[0] == "mj_async":
+                inner = ("/".join([*module[1:], alias.name]) for alias in node.names)
+                folder = "/".join(module[1:]) or "__init__"
+                found.update(one if one in NAMES else folder for one in inner)
+    return found
 
-    assert set() == rooms & {"_protocol"}
+
+GRAPH = {name: imported_files(name, path.read_text("utf-8")) for name, path in NAMES.items()}
+
+
+def upward_imports(graph: dict[str, set[str]]) -> Iterator[str]:
+    """Find imports that do not go down, but for those inside a room."""
+    for name, imported in graph.items():
+        for other in imported:
+            room, target = room_of(name), room_of(other)
+            if room != target and LEVELS[room] <= LEVELS[target]:
+                yield f"{name} (level {LEVELS[room]}) imports {other} (level {LEVELS[target]})"
+
+
+def files_used_by(folder: str) -> set[str]:
+    """Return what the files of a room import from other rooms."""
+    used = set().union(*(GRAPH[name] for name in GRAPH if room_of(name) == folder))
+    return {name for name in used if room_of(name) != folder}
+
+
+def test_every_room_has_a_level() -> None:
+    """The table names each room once, and no room that does not exist; it has eleven levels."""
+    rooms = [room for _, cell in ROWS for room in re.findall(r"`(\w+)/?`", cell)]
+
+    assert sorted({room_of(name) for name in NAMES}) == sorted(rooms)
+    assert [str(level) for level in range(1, 12)] == [level for level, _ in ROWS]
+
+
+def test_imports_go_down() -> None:
+    """A file imports only from rooms of lower levels, and from its own room."""
+    assert [] == sorted(upward_imports(GRAPH))
+
+
+def test_no_files_import_each_other() -> None:
+    """There is no circle of files, not inside a room either."""
+    assert set(NAMES) == set(TopologicalSorter(GRAPH).static_order())  # CycleError names a circle
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("_models", "if TYPE_CHECKING:\n    from ._client import AsyncMJClient", ["_client"]),
+        ("_models", "from . import errors", ["errors"]),
+        ("_http/pool", "from .._gateway.auth import Authenticator", ["_gateway/auth"]),
+        ("_http", "from .._gateway import auth", ["_gateway/auth"]),
+        ("_polling/watch", "from .._seeds import source", ["_seeds/source"]),
+        ("_seeds/source", "def read():\n    from mj_async import Task", ["__init__"]),
+        ("testing/_gateway", "import mj_async.cli", ["cli"]),
+        ("__init__", "from .testing import FakeGateway", ["testing"]),
+    ],
+)
+def test_a_wrong_import_is_found(name: str, text: str, found: list[str]) -> None:
+    """The check sees imports up and to the side, in each way of writing them."""
+    graph = {name: imported_files(name, text)}
+
+    assert found == sorted(graph[name])
+    assert 1 == len(list(upward_imports(graph)))
+
+
+def test_the_fake_gateway_does_not_share_our_parser() -> None:
+    """A fake that shared the parser would share its mistakes."""
+    assert {"_client", "_clock", "_config", "errors"} >= files_used_by("testing")
 
 
 def test_the_command_line_uses_public_names_only() -> None:
-    """The command line is a user like any other, but for the set that ids are counted with."""
-    rooms = set().union(*(imported_rooms(path) for path in (SOURCE / "cli").rglob("*.py")))
-
-    assert rooms <= {"__init__", "testing", "distributed"}
+    """The command line is a user of the library like any other."""
+    assert {"__init__", "errors", "testing", "distributed"} >= files_used_by("cli")
 
 
-def test_machines_share_pure_rooms_only() -> None:
-    """What many machines share uses public names, and of the rest only what does no I/O."""
-    files = (SOURCE / "distributed").rglob("*.py")
-    rooms = set().union(*(imported_rooms(path) for path in files))
-
-    assert rooms <= {"__init__", "_access", "_checks", "_gate", "_intake", "_retry"} | {
-        "_config",
-        "_credentials",
-        "_http",
-        "_seeds",
-    }
+def test_machines_share_no_connection() -> None:
+    """distributed/ uses public names, and of the private files only those that send nothing."""
+    assert {"__init__", "errors"} | SHARED_WITH_MACHINES >= files_used_by("distributed")
 
 
 @pytest.mark.parametrize(
