@@ -51,23 +51,23 @@ class Connection:
 async def end(server: asyncio.Server) -> None:
     """Close a server and all its connections, those too that have only just been accepted."""
     server.close()
-    await _turns()
+    await _yield_to_loop()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await _turns()
+    await _yield_to_loop()
 
 
-async def _turns() -> None:
+async def _yield_to_loop() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
 
 
-Script = Callable[[Connection], Awaitable[None]]
+ConnectionHandler = Callable[[Connection], Awaitable[None]]
 
 
-class Stall:
+class StallingHandler:
     """A script that takes requests and never answers."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Stall:
 class RawServer:
     """Serves a script per connection, in a thread, so that it works under trio, too."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: ConnectionHandler) -> None:
         self._script = script
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)

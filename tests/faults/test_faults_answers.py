@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from _fault_server import KEY, ONCE, TASK, Gateway, Said, client_of
+from _http_server import KEY, ONCE, TASK, HTTPServer, RawResponse, client_of
 
 from mj_async import DOCUMENTED, AsyncMJClient, Dialect, errors
 
@@ -27,10 +27,10 @@ CALLS: dict[str, Call] = {
 each_call = pytest.mark.parametrize("call", CALLS)
 
 
-async def results_of(answer: Said, *calls: str, **options: Any) -> list[Any]:
+async def results_of(answer: RawResponse, *calls: str, **options: Any) -> list[Any]:
     """Give the results of calls to a gateway that always answers so, or their errors."""
     results: list[Any] = []
-    with Gateway(answer) as server:
+    with HTTPServer(answer) as server:
         async with client_of(
             server, **{"retry": ONCE, "dialect": JSON_DIALECT, **options}
         ) as client:
@@ -42,7 +42,7 @@ async def results_of(answer: Said, *calls: str, **options: Any) -> list[Any]:
     return results
 
 
-async def result_of(answer: Said, call: str, **options: Any) -> Any:
+async def result_of(answer: RawResponse, call: str, **options: Any) -> Any:
     """Give the result of one such call."""
     return (await results_of(answer, call, **options))[0]
 
@@ -50,7 +50,7 @@ async def result_of(answer: Said, call: str, **options: Any) -> Any:
 @each_call
 async def test_fault_24_a_500_with_html_is_a_server_error(call: str) -> None:
     """A proxy's page behind a 500 is the server's failure, and is not quoted."""
-    error = await result_of(Said(LOGIN, 500, HTML), call)
+    error = await result_of(RawResponse(LOGIN, 500, HTML), call)
 
     assert (errors.ServerError, 500) == (type(error), error.status_code)
     assert "<" not in str(error)
@@ -59,7 +59,7 @@ async def test_fault_24_a_500_with_html_is_a_server_error(call: str) -> None:
 @each_call
 async def test_fault_24_a_login_page_is_named_as_such(call: str) -> None:
     """A page with 200 is an unexpected answer, with its status, its type and its beginning."""
-    error = await result_of(Said(LOGIN, 200, HTML), call)
+    error = await result_of(RawResponse(LOGIN, 200, HTML), call)
 
     assert (ODD, "html", 200) == (type(error), error.reason, error.status_code)
     assert "text/html; charset=utf-8" == error.content_type
@@ -71,7 +71,7 @@ async def test_fault_24_the_key_in_a_page_is_not_quoted() -> None:
     """A page that repeats the key is quoted without it, wherever the quotation ends."""
     for filler in (10, 170, 185, 195):
         page = b"<p>" + b"x" * filler + KEY.encode() + b" refused</p>"
-        error = await result_of(Said(page, 200, HTML), "fetch")
+        error = await result_of(RawResponse(page, 200, HTML), "fetch")
 
         assert "html" == error.reason
         assert KEY[:8] not in f"{error}{vars(error)}"
@@ -86,7 +86,7 @@ async def test_fault_24_the_key_in_a_page_is_not_quoted() -> None:
 )  # fmt: skip
 async def test_fault_24_json_is_read_whatever_it_is_called(content_type: bytes) -> None:
     """JSON is JSON under any Content-Type and any charset, known or not."""
-    answer = Said(TASK, 200, b"Content-Type: %s\r\n" % content_type)
+    answer = RawResponse(TASK, 200, b"Content-Type: %s\r\n" % content_type)
 
     fetched, listed = await results_of(answer, "fetch", "list")
 
@@ -121,7 +121,7 @@ async def test_fault_25_a_wrong_root_is_a_result_or_an_error_of_ours(
     body: bytes, fetched: type, listed: Any, seed: type
 ) -> None:
     """Nothing means unknown, what is neither a task nor a list is unexpected; never TypeError."""
-    got = await results_of(Said(body), "fetch", "list", "seed")
+    got = await results_of(RawResponse(body), "fetch", "list", "seed")
 
     assert (fetched, seed) == (type(got[0]), type(got[2]))
     assert listed == getattr(got[1], "missing", type(got[1]))
@@ -129,7 +129,7 @@ async def test_fault_25_a_wrong_root_is_a_result_or_an_error_of_ours(
 
 async def test_fault_25_no_content_is_nothing() -> None:
     """A 204 means an unknown id, as an empty body does."""
-    fetched, listed, seed = await results_of(Said(b"", 204), "fetch", "list", "seed")
+    fetched, listed, seed = await results_of(RawResponse(b"", 204), "fetch", "list", "seed")
 
     assert (UNKNOWN, UNKNOWN) == (type(fetched), type(seed))
     assert ("1",) == listed.missing
@@ -139,9 +139,9 @@ async def test_fault_25_no_content_is_nothing() -> None:
 @pytest.mark.parametrize("dialect", [JSON_DIALECT, DOCUMENTED], ids=["json", "documented"])
 async def test_fault_28_another_host_gets_no_byte(status: int, dialect: Dialect) -> None:
     """A redirect to another port is never followed, and nothing is sent there."""
-    with Gateway(Said()) as other:
+    with HTTPServer(RawResponse()) as other:
         for target in (other.base_url, other.base_url.replace("http:", ""), "https://1.invalid"):
-            moved = Said(b"", status, b"Location: %s/mj/task/1/fetch\r\n" % target.encode())
+            moved = RawResponse(b"", status, b"Location: %s/mj/task/1/fetch\r\n" % target.encode())
             for error in await results_of(moved, *CALLS, dialect=dialect):
                 assert (ODD, "redirect", status) == (type(error), error.reason, error.status_code)
 
@@ -150,8 +150,8 @@ async def test_fault_28_another_host_gets_no_byte(status: int, dialect: Dialect)
 
 async def test_fault_28_a_client_that_follows_does_not_follow_for_us() -> None:
     """A caller's client with follow_redirects=True sends nothing to another host either."""
-    with Gateway(Said()) as other:
-        moved = Said(b"", 302, b"Location: %s/\r\n" % other.base_url.encode())
+    with HTTPServer(RawResponse()) as other:
+        moved = RawResponse(b"", 302, b"Location: %s/\r\n" % other.base_url.encode())
         async with httpx.AsyncClient(follow_redirects=True) as http_client:
             error = await result_of(moved, "fetch", http_client=http_client)
 
@@ -178,7 +178,7 @@ async def test_fault_29_a_bad_location_is_a_redirect_all_the_same(
     status: int, headers: bytes
 ) -> None:
     """A loop, no Location or one that is no address: the same error, after one request."""
-    with Gateway(Said(b"moved", status, headers)) as server:
+    with HTTPServer(RawResponse(b"moved", status, headers)) as server:
         async with client_of(server) as client:
             with pytest.raises(ODD) as caught:
                 await client.fetch_task("1")
@@ -188,7 +188,7 @@ async def test_fault_29_a_bad_location_is_a_redirect_all_the_same(
 
 async def test_fault_29_not_modified_is_no_answer() -> None:
     """A 304, which nobody asked for, is an unexpected answer."""
-    error = await result_of(Said(b"", 304), "fetch")
+    error = await result_of(RawResponse(b"", 304), "fetch")
 
     assert (ODD, 304) == (type(error), error.status_code)
 
@@ -199,7 +199,7 @@ OTHER = b'{"id":"2","status":"SUCCESS","seed":"7","imageUrl":"https://cdn.exampl
 @pytest.mark.parametrize("wrapped", [b"%s", b'{"data":%s}', b'{"code":1,"result":%s}'])
 async def test_fault_43_an_answer_about_another_task_is_refused(wrapped: bytes) -> None:
     """A task with another id is never returned: not fetched, not listed, not taken for a seed."""
-    answer = Said(wrapped % OTHER)
+    answer = RawResponse(wrapped % OTHER)
 
     fetched, listed, seed = await results_of(answer, "fetch", "list", "seed")
     documented = await result_of(answer, "seed", dialect=DOCUMENTED)
@@ -210,7 +210,7 @@ async def test_fault_43_an_answer_about_another_task_is_refused(wrapped: bytes) 
 
 async def test_fault_43_a_list_keeps_only_what_was_asked_for() -> None:
     """Of a list that others' tasks have got into, only the ids asked for are kept."""
-    answer = Said(b"[%s,%s]" % (OTHER, TASK))
+    answer = RawResponse(b"[%s,%s]" % (OTHER, TASK))
 
     listed = await result_of(answer, "list")
 

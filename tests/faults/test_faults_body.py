@@ -12,19 +12,19 @@ from contextlib import suppress
 from functools import cache
 
 import pytest
-from _wire_faults import (
+from _connection_faults import (
     GZIP,
     ONCE,
     TASK,
-    check_ends_as,
-    check_tried_again,
+    check_is_retried,
+    check_raises,
     client_of,
-    each_fails,
     eventually,
-    first_fails,
+    fail_each_connection,
+    fail_first_connection,
 )
 
-from _sockets import Connection, RawServer, Script
+from _sockets import Connection, ConnectionHandler, RawServer
 from mj_async import DOCUMENTED, errors
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,7 @@ MEGABYTE = 2**20
 PLAIN = b"HTTP/1.1 200 OK\r\n"
 
 
-def sends(head: bytes, body: bytes) -> Script:
+def sends(head: bytes, body: bytes) -> ConnectionHandler:
     """Make a fault that is an answer, of the right length."""
 
     async def fault(connection: Connection) -> None:
@@ -49,8 +49,8 @@ async def test_fault_07_half_of_the_json_up_to_the_end_of_the_connection(length:
     async def fault(connection: Connection) -> None:
         await connection.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + TASK[:length])
 
-    await check_tried_again(fault)
-    error = await check_ends_as(errors.UnexpectedAnswerError, fault)
+    await check_is_retried(fault)
+    error = await check_raises(errors.UnexpectedAnswerError, fault)
 
     assert "cut short" == error.reason
 
@@ -82,8 +82,8 @@ async def test_fault_08_gzip_cut_at_any_byte_under_the_right_length() -> None:
 async def test_fault_08_half_gzip_is_tried_again() -> None:
     """Half a gzip body costs a retry; if it stays so, the error says that it was cut."""
     fault = sends(GZIP, gzip.compress(TASK)[:12])
-    await check_tried_again(fault)
-    error = await check_ends_as(errors.UnexpectedAnswerError, fault)
+    await check_is_retried(fault)
+    error = await check_raises(errors.UnexpectedAnswerError, fault)
 
     assert "cut short" == error.reason
 
@@ -104,8 +104,8 @@ async def test_fault_08_half_gzip_is_tried_again() -> None:
 async def test_fault_09_corrupt_gzip(head: bytes, body: bytes, reason: str) -> None:
     """What cannot be unpacked is tried again; if it stays so, it is an error of ours."""
     fault = sends(head, body)
-    await check_tried_again(fault)
-    error = await check_ends_as(errors.UnexpectedAnswerError, fault)
+    await check_is_retried(fault)
+    error = await check_raises(errors.UnexpectedAnswerError, fault)
 
     assert reason == error.reason
 
@@ -137,7 +137,7 @@ async def peak_of_answer(packed: bytes, method: str, reason: str) -> int:
             await getattr(client, method)("1" if method == "fetch_task" else ["1"])
         assert reason == caught.value.reason
 
-    with RawServer(each_fails(sends(GZIP, packed))) as server:
+    with RawServer(fail_each_connection(sends(GZIP, packed))) as server:
         async with client_of(server, dialect=DOCUMENTED) as client:
             peak = await peak_of(call)
 
@@ -157,7 +157,7 @@ async def test_fault_10_a_gzip_bomb(method: str) -> None:
 async def test_fault_10_gzip_of_many_empty_members() -> None:
     """What unpacks to nothing meets no cap, and must not hold the event loop all the same."""
     fault = sends(GZIP, gzip.compress(b"") * 100_000)
-    with RawServer(each_fails(fault)) as server:
+    with RawServer(fail_each_connection(fault)) as server:
         async with client_of(server, retry=ONCE, dialect=DOCUMENTED) as client:
             started = time.thread_time()  # of others on a busy machine it tells nothing
             with suppress(errors.MJError):
@@ -173,7 +173,7 @@ async def test_fault_10_gzip_in_gzip_in_gzip() -> None:
     fault = sends(head, gzip.compress(gzip.compress(bomb())))
 
     async def call() -> None:
-        await check_ends_as(errors.UnexpectedAnswerError, fault)
+        await check_raises(errors.UnexpectedAnswerError, fault)
 
     assert await peak_of(call) < 32 * MEGABYTE
 
@@ -200,7 +200,7 @@ async def test_fault_11_a_body_for_ever(kind: str) -> None:
         except OSError:
             closed.set()
 
-    with RawServer(first_fails(fault)) as server:
+    with RawServer(fail_first_connection(fault)) as server:
         async with client_of(server, max_connections=1) as client:
 
             async def call() -> None:

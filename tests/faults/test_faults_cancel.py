@@ -11,9 +11,9 @@ from uuid import uuid4
 import anyio
 import anyio.abc
 import pytest
-from _sweep import HOSTS, Call, Host, sweep
-from _sweep_gateway import SweepGateway
-from _wire_faults import TASK, client_of
+from _cancellation_sweep import BACKENDS, Backend, Call, sweep
+from _connection_faults import TASK, client_of
+from _sweep_server import SweepServer
 
 from _sockets import Connection, RawServer
 from mj_async import AsyncMJClient, Polling
@@ -22,9 +22,9 @@ SOON = Polling(interval=0.003, factor=1, jitter=0)
 
 
 @pytest.fixture(scope="module")
-def gateway() -> Iterator[SweepGateway]:
+def gateway() -> Iterator[SweepServer]:
     """Serve for all sweeps."""
-    with SweepGateway() as gateway:
+    with SweepServer() as gateway:
         yield gateway
 
 
@@ -71,18 +71,18 @@ async def queued_fetch(client: AsyncMJClient) -> object:
 CALLS: list[Call] = [fetch_task, list_tasks, image_seed, image_seeds, wait_for_task]
 
 
-@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
 def test_fault_01_a_call_cancelled_at_any_turn_loses_nothing(
     call: Call,
-    host: Host,
-    gateway: SweepGateway,
+    backend: Backend,
+    gateway: SweepServer,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The cancellation reaches the caller, no task and no slot is lost, and nothing is said."""
     caplog.set_level(logging.WARNING)
-    phases = [phase for warm in (False, True) for phase in sweep(host, gateway, call, warm=warm)]
+    phases = [phase for warm in (False, True) for phase in sweep(backend, gateway, call, warm=warm)]
     gc.collect()
 
     assert {"nothing", "in the body", "answered"} == set(phases)
@@ -90,14 +90,16 @@ def test_fault_01_a_call_cancelled_at_any_turn_loses_nothing(
     assert ("", "") == capsys.readouterr()
 
 
-@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
 def test_fault_02_a_queued_call_cancelled_at_any_turn_loses_no_slot(
-    host: Host, gateway: SweepGateway, caplog: pytest.LogCaptureFixture
+    backend: Backend, gateway: SweepServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A call may be cancelled at the very turn at which the slot is handed to it."""
     caplog.set_level(logging.WARNING)
     phases = [
-        phase for warm in (False, True) for phase in sweep(host, gateway, queued_fetch, warm=warm)
+        phase
+        for warm in (False, True)
+        for phase in sweep(backend, gateway, queued_fetch, warm=warm)
     ]
     gc.collect()
 

@@ -9,35 +9,35 @@ from collections.abc import Iterator
 
 import anyio
 import pytest
-from _wire_faults import (
+from _connection_faults import (
     KEY,
     ONCE,
     TASK,
     ServerOnPort,
-    check_ends_as,
-    check_tried_again,
+    check_is_retried,
+    check_raises,
     client_of,
-    each_fails,
     end,
     end_between_chunks,
     end_in_body,
     end_in_chunk,
+    fail_each_connection,
     reset,
     reset_in_body,
 )
 
-from _sockets import Connection, RawServer, Script
+from _sockets import Connection, ConnectionHandler, RawServer
 from mj_async import AsyncMJClient, RetryPolicy, errors
 
 pytestmark = pytest.mark.anyio
 
 
-def label(fault: Script) -> str:
+def label(fault: ConnectionHandler) -> str:
     """Name a test after its fault."""
     return fault.__name__
 
 
-def old_ones_fail(fault: Script, old: int = 1) -> Script:
+def old_ones_fail(fault: ConnectionHandler, old: int = 1) -> ConnectionHandler:
     """Make a script whose first connections answer once and fail at their second request."""
 
     async def script(connection: Connection) -> None:
@@ -56,7 +56,7 @@ def old_ones_fail(fault: Script, old: int = 1) -> Script:
 
 
 @pytest.mark.parametrize("fault", [end, reset], ids=label)
-async def test_fault_03_a_kept_connection_closed_under_us(fault: Script) -> None:
+async def test_fault_03_a_kept_connection_closed_under_us(fault: ConnectionHandler) -> None:
     """The request is sent again on a new connection, which is no try and no retry."""
     with RawServer(old_ones_fail(fault)) as server:
         async with client_of(server, retry=ONCE) as client:
@@ -67,7 +67,7 @@ async def test_fault_03_a_kept_connection_closed_under_us(fault: Script) -> None
 
 
 @pytest.mark.parametrize("fault", [end, reset], ids=label)
-async def test_fault_03_all_kept_connections_closed_under_us(fault: Script) -> None:
+async def test_fault_03_all_kept_connections_closed_under_us(fault: ConnectionHandler) -> None:
     """The second try is made on a new connection and not on another old one, as dead as it."""
     with RawServer(old_ones_fail(fault, old=4)) as server:
         async with client_of(server, retry=ONCE) as client:
@@ -80,7 +80,7 @@ async def test_fault_03_all_kept_connections_closed_under_us(fault: Script) -> N
     assert (4, "1", 5) == (before, task.id, server.connections)
 
 
-async def fetch_twice(script: Script) -> tuple[int, list[int]]:
+async def fetch_twice(script: ConnectionHandler) -> tuple[int, list[int]]:
     """Fetch twice; return how many connections came, and how many were open after each."""
     still_open = []
     with RawServer(script) as server:
@@ -131,7 +131,10 @@ async def test_fault_03_what_nobody_asked_for_is_no_answer() -> None:
 
 async def test_fault_03_only_a_kept_connection_is_replaced_for_nothing() -> None:
     """On a new connection, and once the head of the answer is there, it is a try that failed."""
-    with RawServer(each_fails(end)) as fresh, RawServer(old_ones_fail(reset_in_body)) as kept:
+    with (
+        RawServer(fail_each_connection(end)) as fresh,
+        RawServer(old_ones_fail(reset_in_body)) as kept,
+    ):
         async with client_of(fresh, retry=ONCE) as client:
             with pytest.raises(errors.TransportError):
                 await client.fetch_task("1")
@@ -144,25 +147,25 @@ async def test_fault_03_only_a_kept_connection_is_replaced_for_nothing() -> None
 
 
 @pytest.mark.parametrize("fault", [end, reset], ids=label)
-async def test_fault_04_a_connection_that_ends_before_the_answer(fault: Script) -> None:
+async def test_fault_04_a_connection_that_ends_before_the_answer(fault: ConnectionHandler) -> None:
     """It is tried again; if it stays so, it is a TransportError."""
-    await check_tried_again(fault)
-    error = await check_ends_as(errors.TransportError, fault)
+    await check_is_retried(fault)
+    error = await check_raises(errors.TransportError, fault)
 
     assert not isinstance(error, errors.RequestTimeoutError)
 
 
 async def test_fault_05_a_reset_in_the_body() -> None:
     """It is tried again; if it stays so, it is a TransportError and no half result."""
-    await check_tried_again(reset_in_body)
-    await check_ends_as(errors.TransportError, reset_in_body)
+    await check_is_retried(reset_in_body)
+    await check_raises(errors.TransportError, reset_in_body)
 
 
 @pytest.mark.parametrize("fault", [end_in_body, end_in_chunk, end_between_chunks], ids=label)
-async def test_fault_06_an_end_in_the_body(fault: Script) -> None:
+async def test_fault_06_an_end_in_the_body(fault: ConnectionHandler) -> None:
     """A body shorter than was said is no result, not even if what came could be read."""
-    await check_tried_again(fault)
-    await check_ends_as(errors.TransportError, fault)
+    await check_is_retried(fault)
+    await check_raises(errors.TransportError, fault)
 
 
 @pytest.fixture
@@ -227,7 +230,7 @@ async def test_fault_16_a_server_that_starts_between_two_tries() -> None:
     """A refused connection is tried again, until somebody listens."""
     port = unused_port()
     retry = RetryPolicy(attempts=60, first_delay=0.05, max_delay=0.05)
-    server = ServerOnPort(each_fails(lambda connection: connection.answer(TASK)), port)
+    server = ServerOnPort(fail_each_connection(lambda connection: connection.answer(TASK)), port)
     timer = threading.Timer(0.2, server.__enter__)
     timer.start()
     async with AsyncMJClient(KEY, base_url=f"http://127.0.0.1:{port}", retry=retry) as client:

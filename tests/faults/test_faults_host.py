@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 import trio
-from _fault_server import RUNNING, TASK, Gateway, Said, Seen, client_of
+from _http_server import RUNNING, TASK, HTTPServer, RawResponse, ReceivedRequest, client_of
 
 from _sockets import Connection, RawServer
 from mj_async import AsyncMJClient, Polling, Task, errors
@@ -44,7 +44,7 @@ async def first_stalls(connection: Connection) -> None:
 @each_call
 async def test_fault_45_no_call_raises_a_group(name: str) -> None:
     """What a call raises is one error of ours, never an exception group."""
-    with Gateway(Said(b"no", 403)) as server:
+    with HTTPServer(RawResponse(b"no", 403)) as server:
         async with client_of(server) as client:
             with pytest.raises(errors.PermissionDeniedError) as caught:
                 await CALLS[name](client)
@@ -54,7 +54,7 @@ async def test_fault_45_no_call_raises_a_group(name: str) -> None:
 
 async def test_fault_45_a_bulk_run_raises_no_group() -> None:
     """What ends a bulk run is raised by itself, too."""
-    with Gateway(Said(b"no", 403)) as server:
+    with HTTPServer(RawResponse(b"no", 403)) as server:
         async with client_of(server) as client:
             async with client.image_seeds(str(number) for number in range(1000)) as run:
                 with pytest.raises(errors.PermissionDeniedError):
@@ -86,7 +86,7 @@ async def test_fault_45_asyncio_timeout_passes_through(name: str) -> None:
 @on_asyncio
 async def test_fault_45_a_sleeping_wait_is_cut_too() -> None:
     """Between two polls a wait is cut as well, by timeout, wait_for and cancel."""
-    with Gateway(Said(RUNNING)) as server:
+    with HTTPServer(RawResponse(RUNNING)) as server:
         async with client_of(server) as client:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(client.wait_for_task("1"), 0.1)
@@ -140,7 +140,7 @@ async def test_fault_45_a_trio_host_may_cut(name: str) -> None:
 @on_trio
 async def test_fault_45_a_nursery_gets_the_bare_error() -> None:
     """In a nursery the group holds our error alone, not a group of ours."""
-    with Gateway(Said(b"no", 403)) as server:
+    with HTTPServer(RawResponse(b"no", 403)) as server:
         async with client_of(server) as client:
             with pytest.raises(ExceptionGroup) as caught:
                 async with trio.open_nursery() as nursery:
@@ -151,7 +151,7 @@ async def test_fault_45_a_nursery_gets_the_bare_error() -> None:
 
 async def test_fault_45_a_body_raises_its_own_error() -> None:
     """What the body of a bulk run raises leaves it bare, and the run is over."""
-    with Gateway(Said(b'{"code":1,"result":"5"}')) as server:
+    with HTTPServer(RawResponse(b'{"code":1,"result":"5"}')) as server:
         async with client_of(server) as client:
             with pytest.raises(ZeroDivisionError) as caught:
                 async with client.image_seeds([Task("1"), Task("2"), Task("3")]) as run:
@@ -263,10 +263,10 @@ async def test_fault_46_a_callback_that_blocks_only_delays() -> None:
     """A callback that blocks the loop delays the wait, and breaks nothing in it."""
     bodies = iter([RUNNING, TASK])
 
-    def answer(_request: Seen) -> Said:
-        return Said(next(bodies))
+    def answer(_request: ReceivedRequest) -> RawResponse:
+        return RawResponse(next(bodies))
 
-    with Gateway(answer) as server:
+    with HTTPServer(answer) as server:
         async with client_of(server, request_timeout=0.2) as client:
             polling = Polling(interval=0.05, jitter=0)
             task = await client.wait_for_task(

@@ -9,7 +9,16 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
-from _fault_server import BEARER, KEY, ONCE, Gateway, Said, Seen, client_of, id_of
+from _http_server import (
+    BEARER,
+    KEY,
+    ONCE,
+    HTTPServer,
+    RawResponse,
+    ReceivedRequest,
+    client_of,
+    id_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,15 +36,17 @@ ODD_IDS = [
 DOCUMENTED_LIST = Dialect(auth="bearer", ids="multipart", seed="path")
 
 
-def echo(request: Seen) -> Said:
+def echo(request: ReceivedRequest) -> RawResponse:
     """Answer with the tasks that were asked for, whatever their ids."""
     if request.line.startswith(b"POST"):
         is_json = request.headers["content-type"] == "application/json"
         ids = json.loads(request.body)["ids"] if is_json else request.form_ids
-        return Said(json.dumps([{"id": one, "status": "SUCCESS"} for one in ids]).encode())
+        return RawResponse(json.dumps([{"id": one, "status": "SUCCESS"} for one in ids]).encode())
     if request.target.endswith("/image-seed"):
-        return Said(b'{"code":1,"result":"5"}')
-    return Said(json.dumps({"id": unquote(id_of(request.target)), "status": "SUCCESS"}).encode())
+        return RawResponse(b'{"code":1,"result":"5"}')
+    return RawResponse(
+        json.dumps({"id": unquote(id_of(request.target)), "status": "SUCCESS"}).encode()
+    )
 
 
 def accepted(runner: asyncio.Runner, call: Any) -> Any:
@@ -50,7 +61,7 @@ def accepted(runner: asyncio.Runner, call: Any) -> Any:
 @pytest.mark.parametrize("task_id", REFUSED_IDS, ids=lambda one: repr(one[:20]))
 async def test_fault_30_a_bad_id_is_refused_before_any_byte(task_id: str) -> None:
     """What cannot be one segment is a ConfigurationError in each call, and opens no connection."""
-    with Gateway(echo) as server:
+    with HTTPServer(echo) as server:
         async with client_of(server) as client:
             for call in (
                 lambda: client.fetch_task(task_id),
@@ -73,7 +84,7 @@ async def test_fault_30_a_bad_id_is_refused_before_any_byte(task_id: str) -> Non
 @pytest.mark.parametrize("prefix", ["", "/fast"])
 async def test_fault_30_an_odd_id_is_one_segment(prefix: str) -> None:
     """Any other id is sent as one percent-encoded segment, byte for byte."""
-    with Gateway(echo) as server:
+    with HTTPServer(echo) as server:
         async with client_of(server, base_url=server.base_url + prefix) as client:
             for task_id in ODD_IDS:
                 assert task_id == (await client.fetch_task(task_id)).id
@@ -90,7 +101,7 @@ async def test_fault_30_an_odd_id_is_one_segment(prefix: str) -> None:
 def test_fault_30_any_text_is_one_segment_or_is_refused() -> None:
     """Whatever the text, it is refused, or the server reads back the same id."""
     letters = st.text(st.characters(), max_size=30) | st.text("%./\\?#&2FfEe\r\n\0 a", max_size=12)
-    with Gateway(echo) as server, asyncio.Runner() as runner:
+    with HTTPServer(echo) as server, asyncio.Runner() as runner:
         client = client_of(server)
 
         @given(letters)
@@ -112,7 +123,7 @@ def test_fault_30_any_text_is_one_segment_or_is_refused() -> None:
 async def test_fault_31_the_server_reads_the_same_ids(dialect: Dialect) -> None:
     """Quotes, unicode and what looks like a boundary arrive as they are, in their order."""
     ids = [*ODD_IDS, "--", "--boundary", "----WebKitFormBoundary", 'name="ids"', "Content-Type: x"]
-    with Gateway(echo) as server:
+    with HTTPServer(echo) as server:
         async with client_of(server, dialect=dialect) as client:
             tasks = await client.list_tasks(ids)
 
@@ -122,7 +133,7 @@ async def test_fault_31_the_server_reads_the_same_ids(dialect: Dialect) -> None:
 
 def test_fault_31_any_ids_arrive_as_they_are() -> None:
     """Whatever the ids, they are refused together, or the form gives the same list back."""
-    with Gateway(echo) as server, asyncio.Runner() as runner:
+    with HTTPServer(echo) as server, asyncio.Runner() as runner:
         client = client_of(server, dialect=DOCUMENTED)
 
         @given(st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=5))
@@ -140,7 +151,7 @@ def test_fault_31_any_ids_arrive_as_they_are() -> None:
 @pytest.mark.anyio
 async def test_fault_31_a_boundary_cannot_be_foreseen() -> None:
     """Each form has a boundary of its own, and no id has it."""
-    with Gateway(echo) as server:
+    with HTTPServer(echo) as server:
         async with client_of(server, dialect=DOCUMENTED) as client:
             for _ in range(5):
                 await client.list_tasks(["1"])
@@ -152,7 +163,7 @@ async def test_fault_31_a_boundary_cannot_be_foreseen() -> None:
 @pytest.mark.parametrize("dialect", [DOCUMENTED, BEARER, Dialect()], ids=["form", "json", "auto"])
 async def test_fault_31_no_ids_are_no_request(dialect: Dialect) -> None:
     """An empty list of ids is an empty TaskList, and nothing is sent."""
-    with Gateway(echo) as server:
+    with HTTPServer(echo) as server:
         async with client_of(server, dialect=dialect) as client:
             tasks = await client.list_tasks([])
             async with client.image_seeds([]) as run:
@@ -166,7 +177,7 @@ async def test_fault_31_no_ids_are_no_request(dialect: Dialect) -> None:
 async def test_fault_31_many_ids_are_asked_in_hundreds(dialect: Dialect) -> None:
     """Ten thousand ids are a hundred requests, each id in one of them."""
     ids = [str(number) for number in range(10_000)]
-    with Gateway(echo) as server:
+    with HTTPServer(echo) as server:
         async with client_of(server, dialect=dialect) as client:
             tasks = await client.list_tasks(ids)
 
@@ -178,7 +189,7 @@ async def test_fault_31_many_ids_are_asked_in_hundreds(dialect: Dialect) -> None
 @pytest.mark.parametrize("prefix", ["", "/", "/mj", "/fast", "/fast/", "/a/b/mj/"])
 async def test_fault_32_the_double_slash_stays(prefix: str) -> None:
     """The documented seed request keeps its empty segment, behind any path of base_url."""
-    with Gateway(Said(b'{"id":"1","status":"SUCCESS","seed":"5"}')) as server:
+    with HTTPServer(RawResponse(b'{"id":"1","status":"SUCCESS","seed":"5"}')) as server:
         base_url = server.base_url + prefix
         async with client_of(server, base_url=base_url, dialect=DOCUMENTED) as client:
             seed = await client.image_seed("1")
@@ -216,7 +227,7 @@ def test_fault_33_any_key_arrives_as_it_is_or_is_refused() -> None:
     keys = st.text(string.printable + "é\0", max_size=12).filter(
         lambda key: not key.lower().startswith("bearer")
     )
-    with Gateway(Said()) as server, asyncio.Runner() as runner:
+    with HTTPServer(RawResponse()) as server, asyncio.Runner() as runner:
 
         @given(keys, st.sampled_from(sorted(headers)))
         def ask(key: str, auth: Any) -> None:
@@ -246,7 +257,7 @@ def test_fault_33_any_key_arrives_as_it_is_or_is_refused() -> None:
 @pytest.mark.anyio
 async def test_fault_33_a_pasted_bearer_is_not_doubled() -> None:
     """A key that was given with Bearer before it is sent with one Bearer."""
-    with Gateway(Said()) as server:
+    with HTTPServer(RawResponse()) as server:
         for key in (KEY, f"Bearer {KEY}", f"bearer  {KEY}"):
             async with AsyncMJClient(
                 key, base_url=server.base_url, dialect=BEARER, retry=ONCE

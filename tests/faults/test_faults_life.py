@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from _fault_server import BEARER, RUNNING, TASK, Gateway, Said, client_of
+from _http_server import BEARER, RUNNING, TASK, HTTPServer, RawResponse, client_of
 
 from _sockets import Connection, RawServer
 from mj_async import AsyncMJClient, Dialect, Polling, RetryPolicy, Task, errors
@@ -92,7 +92,7 @@ async def test_fault_37_closing_ends_calls_in_the_queue() -> None:
 @pytest.mark.parametrize("status", [503, 429])
 async def test_fault_37_closing_ends_the_sleep_before_a_retry(status: int) -> None:
     """So does a call that sleeps before its retry, and those that a 429 holds back."""
-    with Gateway(Said(b"busy", status, b"Retry-After: 60\r\n")) as server:
+    with HTTPServer(RawResponse(b"busy", status, b"Retry-After: 60\r\n")) as server:
         client = client_of(server, retry=RetryPolicy())
         calls = (
             lambda client: client.fetch_task("1", timeout=None),
@@ -104,7 +104,7 @@ async def test_fault_37_closing_ends_the_sleep_before_a_retry(status: int) -> No
 
 async def test_fault_37_closing_ends_a_wait_that_sleeps() -> None:
     """So does a wait between two polls."""
-    with Gateway(Said(RUNNING)) as server:
+    with HTTPServer(RawResponse(RUNNING)) as server:
         client = client_of(server)
         await close_during(client, lambda client: client.wait_for_task("1"))
 
@@ -113,7 +113,7 @@ async def test_fault_37_closing_ends_a_wait_that_sleeps() -> None:
 
 async def test_fault_37_closing_ends_the_wait_for_a_picture() -> None:
     """So does a wait whose task has succeeded and only lacks its picture: it has the task."""
-    with Gateway(Said(b'{"id":"1","status":"SUCCESS"}')) as server:
+    with HTTPServer(RawResponse(b'{"id":"1","status":"SUCCESS"}')) as server:
         client = client_of(server)
         result: list[Task] = []
 
@@ -131,7 +131,7 @@ async def test_fault_37_closing_ends_the_wait_for_a_picture() -> None:
 
 async def test_fault_37_a_wait_sees_that_its_callback_closed_the_client() -> None:
     """A client that is closed while a callback runs ends that wait when the callback is done."""
-    with Gateway(Said(RUNNING)) as server:
+    with HTTPServer(RawResponse(RUNNING)) as server:
         client = client_of(server)
         with anyio.fail_after(1), pytest.raises(errors.ClientStateError, match="closed"):
             await client.wait_for_task("1", on_update=lambda _: client.aclose())
@@ -139,7 +139,7 @@ async def test_fault_37_a_wait_sees_that_its_callback_closed_the_client() -> Non
 
 async def test_fault_37_an_iteration_sees_that_the_client_was_closed() -> None:
     """So is an iteration over a task's changes, between two of them."""
-    with Gateway(Said(RUNNING)) as server:
+    with HTTPServer(RawResponse(RUNNING)) as server:
         client = client_of(server)
         watch = client.watch_task("1", polling=Polling(interval=60.0))
         await anext(watch)
@@ -152,7 +152,7 @@ async def test_fault_37_an_iteration_sees_that_the_client_was_closed() -> None:
 
 async def test_fault_37_closing_twice_is_nothing() -> None:
     """A second close does nothing, also at the same time as the first, before and after use."""
-    with Gateway(Said(TASK)) as server:
+    with HTTPServer(RawResponse(TASK)) as server:
         for calls in (0, 1, 5):
             client = client_of(server)
             async with anyio.create_task_group() as group:
@@ -170,7 +170,7 @@ async def test_fault_37_closing_twice_is_nothing() -> None:
 @each_call
 async def test_fault_37_use_after_close_is_refused(name: str) -> None:
     """Every call of a closed client is a ClientStateError at once, and nothing is sent."""
-    with Gateway(Said(TASK)) as server:
+    with HTTPServer(RawResponse(TASK)) as server:
         async with client_of(server) as client:
             pass
         with pytest.raises(errors.ClientStateError, match="closed"):

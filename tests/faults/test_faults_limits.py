@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from _fault_server import BEARER, KEY
+from _http_server import BEARER, KEY
 from trio.testing import MockClock
 
 from mj_async import AsyncMJClient, Polling, RetryPolicy, errors

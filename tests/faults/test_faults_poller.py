@@ -9,7 +9,7 @@ from collections import Counter
 import anyio
 import attrs
 import pytest
-from _sweep import HOSTS, Host, Turns
+from _cancellation_sweep import BACKENDS, Backend, StepCounter
 
 from _crowd import Crowd, Way, done_at, numbered
 from mj_async import TaskPoller
@@ -46,7 +46,7 @@ class Scene:
         else:
             self.roles["carries" if seat.carrying is not None else "parks"] += 1
 
-    async def play(self, host: Host, turns: Turns) -> bool:
+    async def play(self, host: Backend, turns: StepCounter) -> bool:
         """Cancel one at the turn that is due; whether it ended before that."""
         way, others = Way(seconds=0.5), numbered(self.count - 1)
         for task_id in ("cancelled", *others):
@@ -73,7 +73,7 @@ class Scene:
             async with anyio.create_task_group() as group:
                 group.start_soon(wait_for_others)
                 await options()
-                ended = await host.way(turns, wait)
+                ended = await host.run_and_cancel(turns, wait)
 
             self.check(way, crowd, others)
             assert "SUCCESS" == (await self.poller.wait_for_task("next")).status
@@ -99,9 +99,9 @@ async def options() -> None:
     await anyio.lowlevel.checkpoint()
 
 
-def sweep_scene(host: Host, scene: Scene, stride: int) -> None:
+def sweep_scene(host: Backend, scene: Scene, stride: int) -> None:
     """Cancel one turn later each time, until the wait ends by itself."""
-    turns = Turns(witness=scene.look)
+    turns = StepCounter(before_cancel=scene.look)
 
     async def main() -> None:
         while not await scene.play(host, turns):
@@ -117,16 +117,16 @@ STRIDES = {"task": 11, "scope": 11, "trio": 41}
 @pytest.mark.parametrize(
     ("host", "count", "stride"),
     [
-        *(pytest.param(host, 3, 1, id=f"{host.name}, 3 waits") for host in HOSTS),
+        *(pytest.param(host, 3, 1, id=f"{host.name}, 3 waits") for host in BACKENDS),
         *(
             pytest.param(host, 250, STRIDES[host.name], id=f"{host.name}, 250 waits")
-            for host in HOSTS
+            for host in BACKENDS
             if host.name in STRIDES
         ),
     ],
 )
 def test_fault_01_one_of_many_waits_cancelled_at_any_turn_harms_no_other(
-    host: Host,
+    host: Backend,
     count: int,
     stride: int,
     caplog: pytest.LogCaptureFixture,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from _fault_server import RUNNING, TASK, Gateway, Said
+from _http_server import RUNNING, TASK, HTTPServer, RawResponse
 
 from _sockets import Connection, RawServer
 
@@ -83,8 +83,8 @@ asyncio.run(main())
 @pytest.mark.parametrize("answers", [True, False], ids=["between polls", "in a request"])
 def test_fault_37_a_loop_may_end_with_waits_pending(*, answers: bool) -> None:
     """Where asyncio.run ends with waits pending they are cancelled without a complaint."""
-    running = Said(RUNNING, 200, b"Connection: close\r\n")
-    server = Gateway(running) if answers else RawServer(stall)
+    running = RawResponse(RUNNING, 200, b"Connection: close\r\n")
+    server = HTTPServer(running) if answers else RawServer(stall)
 
     assert [] == output_of(server, PENDING.format(leave=""))
 
@@ -105,7 +105,7 @@ def test_fault_37_a_client_may_never_be_closed() -> None:
     """A client that is dropped unused, or after waits without an answer, costs no warning."""
     script = "del client\ngc.collect()\n"
 
-    assert [] == output_of(Gateway(Said(TASK)), script)
+    assert [] == output_of(HTTPServer(RawResponse(TASK)), script)
 
 
 def test_fault_37_a_used_client_may_be_dropped_after_its_loop() -> None:
@@ -121,7 +121,7 @@ warnings.filterwarnings("ignore", "unclosed (transport|.?socket)", ResourceWarni
 del client
 """
 
-    assert [] == output_of(Gateway(Said(TASK)), script)
+    assert [] == output_of(HTTPServer(RawResponse(TASK)), script)
 
 
 def test_fault_37_an_interrupt_ends_a_wait() -> None:
@@ -140,7 +140,7 @@ except KeyboardInterrupt:
     print("interrupted")
 """
 
-    assert ["interrupted"] == output_of(Gateway(Said(RUNNING)), script)
+    assert ["interrupted"] == output_of(HTTPServer(RawResponse(RUNNING)), script)
 
 
 def test_fault_38_a_second_loop_is_refused() -> None:
@@ -169,7 +169,7 @@ asyncio.run(again())
 runner.close()
 """
 
-    lines = output_of(Gateway(Said(TASK, 200, b"Connection: close\r\n")), script)
+    lines = output_of(HTTPServer(RawResponse(TASK, 200, b"Connection: close\r\n")), script)
 
     assert 4 == len(lines)
     assert all("another event loop" in line for line in lines[:3])
@@ -191,7 +191,7 @@ asyncio.run(client.aclose())
 warnings.simplefilter("ignore", ResourceWarning)
 """
 
-    lines = output_of(Gateway(Said(TASK)), script)
+    lines = output_of(HTTPServer(RawResponse(TASK)), script)
 
     assert [True] == ["another event loop" in line for line in lines]
 
@@ -217,7 +217,7 @@ async def main():
 asyncio.run(main())
 """
 
-    server = Gateway(Said(TASK))
+    server = HTTPServer(RawResponse(TASK))
     lines = output_of(server, script)
 
     assert "another event loop" in lines[0]
@@ -248,7 +248,7 @@ runner.close()
 
 def test_fault_39_a_child_may_not_use_its_parents_client() -> None:
     """After a fork the child is refused, may close, and the parent keeps its connection."""
-    server = Gateway(Said(TASK))
+    server = HTTPServer(RawResponse(TASK))
     lines = output_of(server, FORK)
 
     assert "before a fork" in lines[0]
@@ -273,7 +273,7 @@ async def main():
 
 asyncio.run(main())
 """
-    server = Gateway(Said(TASK))
+    server = HTTPServer(RawResponse(TASK))
     lines = output_of(server, script)
 
     assert all("before a fork" in line for line in lines[:3])
@@ -294,4 +294,4 @@ if process == 0:
 os.waitpid(process, 0)
 """
 
-    assert ["1"] == output_of(Gateway(Said(TASK)), script)
+    assert ["1"] == output_of(HTTPServer(RawResponse(TASK)), script)

@@ -12,9 +12,19 @@ from typing import Any
 import anyio
 import pytest
 import trustme
-from _fault_server import BEARER, KEY, ONCE, TASK, Gateway, Said, TLSServer, answering, client_of
+from _http_server import (
+    BEARER,
+    KEY,
+    ONCE,
+    TASK,
+    HTTPServer,
+    RawResponse,
+    TLSServer,
+    client_of,
+    respond_with,
+)
 
-from _sockets import Connection, RawServer, Script
+from _sockets import Connection, ConnectionHandler, RawServer
 from mj_async import AsyncMJClient, RetryPolicy, errors
 
 pytestmark = pytest.mark.anyio
@@ -27,11 +37,11 @@ FAR = "http://127.0.0.2:9"  # loopback, where nobody listens: only a proxy gets 
 class Proxy(RawServer):
     """A proxy that records the heads it got, and what it was told to do."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: ConnectionHandler) -> None:
         self.heads: list[str] = []
         super().__init__(self._recording(script))
 
-    def _recording(self, script: Script) -> Script:
+    def _recording(self, script: ConnectionHandler) -> ConnectionHandler:
         async def run(connection: Connection) -> None:
             self.heads.append((await connection.read_head()).decode("latin-1"))
             await script(connection)
@@ -44,7 +54,7 @@ class Proxy(RawServer):
         return f"http://me:{PASSWORD}@127.0.0.1:{self._port}"
 
 
-def saying(head: bytes, body: bytes = b"") -> Script:
+def saying(head: bytes, body: bytes = b"") -> ConnectionHandler:
     """Make a script that answers every first request so."""
 
     async def script(connection: Connection) -> None:
@@ -58,7 +68,7 @@ async def stall(connection: Connection) -> None:
     await connection.stall()
 
 
-def tunnel_to(port: int) -> Script:
+def tunnel_to(port: int) -> ConnectionHandler:
     """Make a script that opens a tunnel, to one port whatever was asked for."""
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -197,7 +207,7 @@ async def test_fault_40_a_tunnel_hides_the_key_from_the_proxy() -> None:
     trusting = ssl.create_default_context()
     ca.configure_trust(trusting)
 
-    with TLSServer(answering(lambda _: Said(), []), context) as server:
+    with TLSServer(respond_with(lambda _: RawResponse(), []), context) as server:
         with Proxy(tunnel_to(server._port)) as proxy:
             client = client_through(proxy.address, base_url=server.base_url, verify=trusting)
             async with client:
@@ -223,7 +233,7 @@ async def test_fault_40_odd_values_of_no_proxy_break_nothing(
     value: str, *, bypassed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NO_PROXY by host, host:port and * is followed; what is odd in it is passed over."""
-    with Gateway(Said()) as server, Proxy(saying(b"200 OK", TASK)) as proxy:
+    with HTTPServer(RawResponse()) as server, Proxy(saying(b"200 OK", TASK)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.address)
         monkeypatch.setenv("NO_PROXY", value.format(port=server._port))
         async with client_of(server) as client:
@@ -236,7 +246,7 @@ async def test_fault_40_the_environment_may_be_left_out(monkeypatch: pytest.Monk
     """With trust_env=False the environment's proxy is not used, odd or not."""
     for value in ("http://127.0.0.1:1", "socks5://x", "foo://", "http://[", "\x01"):
         monkeypatch.setenv("HTTP_PROXY", value)
-        with Gateway(Said()) as server:
+        with HTTPServer(RawResponse()) as server:
             async with client_of(server, trust_env=False) as client:
                 assert "1" == (await client.fetch_task("1")).id
 

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import anyio
 import httpx
 import pytest
-from _fault_server import BEARER, KEY, ONCE, Gateway, Said, client_of
+from _http_server import BEARER, KEY, ONCE, HTTPServer, RawResponse, client_of
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
@@ -172,7 +172,7 @@ def test_fault_21_no_header_makes_a_call_sleep_for_hours(value: str, date: str |
 )
 async def test_fault_21_two_headers_or_bytes_are_none(headers: bytes) -> None:
     """Two headers, or bytes that are no text, never mask the 429."""
-    with Gateway(Said(b"busy", 429, headers)) as server:
+    with HTTPServer(RawResponse(b"busy", 429, headers)) as server:
         async with client_of(server, retry=ONCE) as client:
             with pytest.raises(errors.RateLimitError) as caught:
                 await client.fetch_task("1")
@@ -187,7 +187,7 @@ async def test_fault_21_two_headers_or_bytes_are_none(headers: bytes) -> None:
 async def test_fault_21_a_header_of_ten_megabytes_is_an_error_of_ours() -> None:
     """On the wire such a header is never read to its end."""
     headers = b"Retry-After: " + LONG.encode() + b"\r\n"
-    with Gateway(Said(b"busy", 429, headers)) as server:
+    with HTTPServer(RawResponse(b"busy", 429, headers)) as server:
         async with client_of(server, retry=ONCE) as client:
             with anyio.fail_after(5), pytest.raises(errors.TransportError) as caught:
                 await client.fetch_task("1")

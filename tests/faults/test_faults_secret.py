@@ -15,7 +15,16 @@ import anyio
 import attrs
 import httpx
 import pytest
-from _fault_server import BEARER, KEY, ONCE, RUNNING, Gateway, Said, Seen, client_of
+from _http_server import (
+    BEARER,
+    KEY,
+    ONCE,
+    RUNNING,
+    HTTPServer,
+    RawResponse,
+    ReceivedRequest,
+    client_of,
+)
 
 import mj_async
 from _sockets import Connection, RawServer
@@ -67,7 +76,7 @@ async def junk_gzip(connection: Connection) -> None:
 
 def says(body: bytes, status: int = 200, headers: bytes = b"") -> Callable[[], RawServer]:
     """Make a server that always answers so."""
-    return lambda: Gateway(Said(body, status, headers))
+    return lambda: HTTPServer(RawResponse(body, status, headers))
 
 
 SERVERS: dict[str, Callable[[], RawServer]] = {
@@ -186,7 +195,7 @@ async def test_fault_34_refused_connections_and_no_gateway_show_no_key() -> None
 
 async def test_fault_34_no_object_shows_the_key() -> None:
     """Neither the client nor what it holds shows the key, nor can they be pickled with it."""
-    with Gateway(Said(RUNNING)) as server:
+    with HTTPServer(RawResponse(RUNNING)) as server:
         async with client_of(server) as client:
             await client.fetch_task("1")
             watch = client.watch_task("1")
@@ -205,10 +214,10 @@ async def test_fault_34_no_object_shows_the_key() -> None:
 async def test_fault_34_the_key_goes_in_one_header_only() -> None:
     """The key is in no request line and no body, and in one header."""
 
-    def answer(request: Seen) -> Said:
-        return Said(b"[]" if request.line.startswith(b"POST") else RUNNING)
+    def answer(request: ReceivedRequest) -> RawResponse:
+        return RawResponse(b"[]" if request.line.startswith(b"POST") else RUNNING)
 
-    with Gateway(answer) as server:
+    with HTTPServer(answer) as server:
         for auth in SCHEMES:
             dialect = Dialect(auth=auth)
             async with client_of(server, dialect=dialect) as client:
@@ -238,7 +247,7 @@ async def test_fault_34_a_callers_broken_hook_shows_no_frame_of_ours_with_the_ke
     async def hook(_request: httpx.Request) -> None:
         raise ZeroDivisionError
 
-    with Gateway(Said(RUNNING)) as server:
+    with HTTPServer(RawResponse(RUNNING)) as server:
         async with httpx.AsyncClient(event_hooks={"request": [hook]}) as http_client:
             async with client_of(server, http_client=http_client) as client:
                 with pytest.raises(ZeroDivisionError) as caught:

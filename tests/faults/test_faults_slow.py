@@ -7,31 +7,31 @@ import time
 
 import anyio
 import pytest
-from _wire_faults import (
+from _connection_faults import (
     ServerOnPort,
-    check_ends_as,
-    check_tried_again,
+    check_is_retried,
+    check_raises,
     client_of,
     drip,
-    each_fails,
     endless_headers,
     eventually,
+    fail_each_connection,
     huge_header,
     stall,
 )
 
-from _sockets import Connection, RawServer, Script
+from _sockets import Connection, ConnectionHandler, RawServer
 from mj_async import AsyncMJClient, Polling, Task, errors
 
 pytestmark = pytest.mark.anyio
 
 
-async def check_deadlines(fault: Script) -> None:
+async def check_deadlines(fault: ConnectionHandler) -> None:
     """Check that each attempt has a deadline to its last byte, and the call has its own."""
-    await check_tried_again(fault, request_timeout=0.2)
-    error = await check_ends_as(errors.RequestTimeoutError, fault, request_timeout=0.05)
+    await check_is_retried(fault, request_timeout=0.2)
+    error = await check_raises(errors.RequestTimeoutError, fault, request_timeout=0.05)
     started = time.monotonic()
-    with RawServer(each_fails(fault)) as server:
+    with RawServer(fail_each_connection(fault)) as server:
         async with client_of(server, request_timeout=0.2) as client:
             with pytest.raises(errors.RequestTimeoutError):
                 await client.fetch_task("1", timeout=0.5)
@@ -59,13 +59,13 @@ async def test_fault_14_endless_headers() -> None:
 
 async def test_fault_14_a_header_of_a_megabyte() -> None:
     """It is refused before it has been read to its end; if it stays so, it is an error of ours."""
-    await check_tried_again(huge_header)
-    error = await check_ends_as(errors.TransportError, huge_header)
+    await check_is_retried(huge_header)
+    error = await check_raises(errors.TransportError, huge_header)
 
     assert not isinstance(error, errors.RequestTimeoutError)
 
 
-def task_with(status: str, progress: str) -> Script:
+def task_with(status: str, progress: str) -> ConnectionHandler:
     """Make a script that answers every request with the same task."""
     picture = "https://cdn.example/1.png"
     task = {"id": "1", "status": status, "progress": progress, "imageUrl": picture}

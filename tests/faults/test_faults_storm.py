@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import anyio
 import pytest
-from _fault_server import BEARER, KEY, Gateway, Said, Seen, client_of, id_of
+from _http_server import BEARER, KEY, HTTPServer, RawResponse, ReceivedRequest, client_of, id_of
 
 from mj_async import AsyncMJClient, Dialect, RetryPolicy, SeedOutcome, errors
 from mj_async.testing import FakeGateway
@@ -16,7 +16,7 @@ from mj_async.testing import FakeGateway
 pytestmark = pytest.mark.anyio
 
 CALLS = 1000
-BUSY = Said(b"busy", 503)
+BUSY = RawResponse(b"busy", 503)
 REFUSED = {401: errors.AuthenticationError, 403: errors.PermissionDeniedError}
 
 
@@ -36,7 +36,7 @@ async def test_fault_22_a_storm_costs_no_more_than_the_budget(
         except errors.MJError as error:
             failures.append(error)
 
-    with Gateway(BUSY) as server:
+    with HTTPServer(BUSY) as server:
         async with client_of(server, retry=policy, dialect=dialect) as client:
             async with anyio.create_task_group() as group:
                 for _ in range(CALLS):
@@ -71,21 +71,21 @@ async def test_fault_22_successes_give_the_budget_back() -> None:
     assert (2, 1, 2) == (full, spent, again)
 
 
-def bulk_answers(refuse_after: int, status: int) -> tuple[Gateway, list[int]]:
+def bulk_answers(refuse_after: int, status: int) -> tuple[HTTPServer, list[int]]:
     """Make a gateway that lists finished tasks, and refuses the key after so many seeds."""
     count = itertools.count(1)
     refused: list[int] = []
 
-    def answer(request: Seen) -> Said:
+    def answer(request: ReceivedRequest) -> RawResponse:
         if request.line.startswith(b"POST"):
             rows = [{"id": one, "status": "SUCCESS"} for one in json.loads(request.body)["ids"]]
-            return Said(json.dumps(rows).encode())
+            return RawResponse(json.dumps(rows).encode())
         if next(count) <= refuse_after:
-            return Said(json.dumps({"code": 1, "result": id_of(request.target)}).encode())
+            return RawResponse(json.dumps({"code": 1, "result": id_of(request.target)}).encode())
         refused.append(1)
-        return Said(b'{"error":{"message":"quota"}}', status)
+        return RawResponse(b'{"error":{"message":"quota"}}', status)
 
-    return Gateway(answer), refused
+    return HTTPServer(answer), refused
 
 
 @pytest.mark.parametrize("status", REFUSED)
@@ -117,13 +117,13 @@ async def test_fault_23_a_refused_key_ends_a_long_list(status: int) -> None:
     """A list call stops at the batch that was refused, and its error has what was received."""
     count = itertools.count(1)
 
-    def answer(request: Seen) -> Said:
+    def answer(request: ReceivedRequest) -> RawResponse:
         if next(count) > 6:
-            return Said(b'{"error":{"message":"quota"}}', status)
+            return RawResponse(b'{"error":{"message":"quota"}}', status)
         rows = [{"id": one, "status": "SUCCESS"} for one in json.loads(request.body)["ids"]]
-        return Said(json.dumps(rows).encode())
+        return RawResponse(json.dumps(rows).encode())
 
-    with Gateway(answer) as server:
+    with HTTPServer(answer) as server:
         async with client_of(server) as client:
             with pytest.raises(REFUSED[status]) as caught:
                 await client.list_tasks(str(number) for number in range(5000))
@@ -138,7 +138,9 @@ async def test_fault_23_a_refused_key_ends_a_long_list(status: int) -> None:
 
 async def test_fault_23_nothing_is_tried_again_with_a_refused_key() -> None:
     """After a first success a 401 is final: one request, with no other header tried."""
-    with Gateway(lambda request: Said(b"{}", 401) if len(server.seen) > 1 else Said()) as server:
+    with HTTPServer(
+        lambda request: RawResponse(b"{}", 401) if len(server.seen) > 1 else RawResponse()
+    ) as server:
         async with client_of(server, dialect=Dialect()) as client:
             await client.fetch_task("1")
             with pytest.raises(errors.AuthenticationError):

@@ -12,7 +12,15 @@ from typing import Any
 import anyio
 import pytest
 import trustme
-from _fault_server import KEY, Gateway, Said, Seen, TLSServer, answering, client_of
+from _http_server import (
+    KEY,
+    HTTPServer,
+    RawResponse,
+    ReceivedRequest,
+    TLSServer,
+    client_of,
+    respond_with,
+)
 
 from _sockets import Connection, RawServer
 from mj_async import AsyncMJClient, Dialect, errors
@@ -29,17 +37,17 @@ def trusting() -> ssl.SSLContext:
     return context
 
 
-def server_with(certificate: trustme.LeafCert, seen: list[Seen]) -> TLSServer:
+def server_with(certificate: trustme.LeafCert, seen: list[ReceivedRequest]) -> TLSServer:
     """Make a gateway behind TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
-    return TLSServer(answering(lambda _: Said(), seen), context)
+    return TLSServer(respond_with(lambda _: RawResponse(), seen), context)
 
 
 @pytest.mark.anyio
 async def test_fault_41_a_trusted_certificate_works() -> None:
     """With a context that trusts the authority, all is as without TLS, on a kept connection."""
-    seen: list[Seen] = []
+    seen: list[ReceivedRequest] = []
     with server_with(CA.issue_cert("localhost"), seen) as server:
         async with client_of(server, verify=trusting()) as client:
             for _ in range(3):
@@ -60,7 +68,7 @@ async def test_fault_41_a_trusted_certificate_works() -> None:
 )
 async def test_fault_41_a_bad_certificate_is_refused_once(certificate: trustme.LeafCert) -> None:
     """A certificate that is not to be trusted is a TransportError that says so, with no retry."""
-    seen: list[Seen] = []
+    seen: list[ReceivedRequest] = []
     with server_with(certificate, seen) as server:
         connections = Counting(server)
         async with client_of(server, verify=trusting()) as client:
@@ -88,7 +96,7 @@ class Counting:
 @pytest.mark.anyio
 async def test_fault_41_the_default_trusts_no_own_authority() -> None:
     """By default an authority of one's own is not trusted; verify=False trusts anybody."""
-    seen: list[Seen] = []
+    seen: list[ReceivedRequest] = []
     with server_with(CA.issue_cert("localhost"), seen) as server:
         async with client_of(server, verify=True) as client:
             with pytest.raises(errors.TransportError, match="certificate is not trusted"):
@@ -171,7 +179,7 @@ async def test_fault_41_tls_that_is_cut_is_tried_again() -> None:
             return
         await connection.writer.start_tls(context)
         await connection.read_head()
-        await connection.send(Said().wire)
+        await connection.send(RawResponse().wire)
 
     with RawServer(script) as server:
         base_url = server.base_url.replace("http://127.0.0.1", "https://localhost")
@@ -244,7 +252,7 @@ def test_fault_42_a_user_in_base_url_is_refused(scheme: str, userinfo: str, host
 @pytest.mark.anyio
 async def test_fault_42_a_gateway_on_loopback_gets_the_key_without_a_warning() -> None:
     """On loopback plain http just works."""
-    with Gateway(Said()) as server:
+    with HTTPServer(RawResponse()) as server:
         async with client_of(server) as client:
             await client.fetch_task("1")
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from _fault_server import ONCE, Gateway, Said, client_of
+from _http_server import ONCE, HTTPServer, RawResponse, client_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,7 +141,7 @@ def test_fault_26_a_webhook_without_an_id_is_refused(task_id: object) -> None:
 async def test_fault_26_odd_fields_come_over_the_wire() -> None:
     """On a real socket the same holds: fetch fills in the id that was asked for."""
     body = json.dumps({"id": None, "status": "NEW", "progress": 40, "buttons": [5], "z": {}})
-    with Gateway(Said(body.encode())) as server:
+    with HTTPServer(RawResponse(body.encode())) as server:
         async with client_of(server) as client:
             task = await client.fetch_task("1")
 
@@ -153,7 +153,7 @@ async def test_fault_26_odd_fields_come_over_the_wire() -> None:
 @pytest.mark.parametrize("name", BODIES)
 async def test_fault_27_odd_json_is_an_error_of_ours(name: str) -> None:
     """JSON that no writer should have written is an UnexpectedAnswerError, for each call."""
-    with Gateway(Said(BODIES[name])) as server:
+    with HTTPServer(RawResponse(BODIES[name])) as server:
         async with client_of(server, retry=ONCE) as client:
             for call in (client.fetch_task, client.image_seed):
                 with pytest.raises(errors.UnexpectedAnswerError) as caught:
@@ -194,7 +194,7 @@ def test_fault_27_both_decoders_read_the_same(body: bytes, expected: Any, decode
 @pytest.mark.anyio
 async def test_fault_27_a_byte_order_mark_is_no_fault() -> None:
     """A byte order mark before the JSON is skipped."""
-    with Gateway(Said(b'\xef\xbb\xbf{"id":"1","status":"SUCCESS"}')) as server:
+    with HTTPServer(RawResponse(b'\xef\xbb\xbf{"id":"1","status":"SUCCESS"}')) as server:
         async with client_of(server) as client:
             assert "1" == (await client.fetch_task("1")).id
 

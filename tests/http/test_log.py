@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from _fakes import Wire, client_on
-from _sockets import Connection, RawServer, Stall
+from _sockets import Connection, RawServer, StallingHandler
 from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
 from mj_async.testing import FakeGateway
 
@@ -133,7 +133,7 @@ async def test_what_is_cut_off_is_told(caplog: pytest.LogCaptureFixture) -> None
     """A deadline and a cancellation end a request, and each request has its line."""
     caplog.set_level(logging.DEBUG, "mj_async")
 
-    stall = Stall()
+    stall = StallingHandler()
     with RawServer(stall) as server:
         async with AsyncMJClient(
             KEY, base_url=server.base_url, dialect=KNOWN, retry=ONCE, request_timeout=0.5

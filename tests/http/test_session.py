@@ -13,7 +13,7 @@ import pytest
 import respx
 
 from _fakes import Wire, client_on
-from _sockets import Connection, RawServer, Script
+from _sockets import Connection, ConnectionHandler, RawServer
 from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ def client_of(server: RawServer, **options: Any) -> AsyncMJClient:
     return AsyncMJClient(KEY, **options)
 
 
-def first_fails(fault: Script) -> Script:
+def first_fails(fault: ConnectionHandler) -> ConnectionHandler:
     """Make a script whose first connection fails, and whose others answer."""
 
     async def script(connection: Connection) -> None:

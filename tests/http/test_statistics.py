@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from _fakes import Wire, client_on
-from _sockets import Connection, RawServer, Stall
+from _sockets import Connection, RawServer, StallingHandler
 from mj_async import AsyncMJClient, Dialect, RetryPolicy, Statistics, errors
 from mj_async.testing import FakeGateway
 
@@ -132,7 +132,7 @@ async def test_a_retry_that_was_cancelled_in_its_sleep_is_none() -> None:
 
 async def test_a_request_that_was_cut_off_is_counted() -> None:
     """A call that is cancelled in the middle has sent its request; its connection is gone."""
-    stall = Stall()
+    stall = StallingHandler()
     with RawServer(stall) as server:
         async with AsyncMJClient("sk-key", base_url=server.base_url, dialect=KNOWN) as client:
             async with anyio.create_task_group() as group:
@@ -147,7 +147,7 @@ async def test_a_request_that_was_cut_off_is_counted() -> None:
 
 async def test_a_request_that_waits_for_a_slot_is_not_yet_one() -> None:
     """What is cancelled in the queue was never sent."""
-    stall = Stall()
+    stall = StallingHandler()
     with RawServer(stall) as server:
         async with AsyncMJClient(
             "sk-key", base_url=server.base_url, dialect=KNOWN, max_connections=1

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
-from _sockets import Connection, RawServer, Script
+from _sockets import Connection, ConnectionHandler, RawServer
 from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
 
 E = TypeVar("E", bound=errors.MJError)
@@ -39,7 +39,7 @@ async def read_request(connection: Connection) -> tuple[bytes, bytes]:
     return head, await connection.reader.readexactly(int(length[1])) if length else b""
 
 
-def first_fails(fault: Script) -> Script:
+def fail_first_connection(fault: ConnectionHandler) -> ConnectionHandler:
     """Make a script whose first connection fails, and whose others answer."""
 
     async def script(connection: Connection) -> None:
@@ -52,7 +52,7 @@ def first_fails(fault: Script) -> Script:
     return script
 
 
-def each_fails(fault: Script) -> Script:
+def fail_each_connection(fault: ConnectionHandler) -> ConnectionHandler:
     """Make a script whose every connection fails at its first request."""
 
     async def script(connection: Connection) -> None:
@@ -62,9 +62,9 @@ def each_fails(fault: Script) -> Script:
     return script
 
 
-async def check_tried_again(fault: Script, **options: Any) -> None:
+async def check_is_retried(fault: ConnectionHandler, **options: Any) -> None:
     """Check that a fault costs one retry, on a new connection, and never shows in the result."""
-    with RawServer(first_fails(fault)) as server:
+    with RawServer(fail_first_connection(fault)) as server:
         async with client_of(server, **options) as client:
             task = await client.fetch_task("1")
 
@@ -72,12 +72,12 @@ async def check_tried_again(fault: Script, **options: Any) -> None:
     assert 2 == server.connections
 
 
-async def check_ends_as(kind: type[E], fault: Script, **options: Any) -> E:
+async def check_raises(kind: type[E], fault: ConnectionHandler, **options: Any) -> E:
     """Check that a fault which stays ends, after three tries, as an error of ours.
 
     The error names the task, and has neither the key nor the request, not even as its cause.
     """
-    with RawServer(each_fails(fault)) as server:
+    with RawServer(fail_each_connection(fault)) as server:
         async with client_of(server, **options) as client:
             with pytest.raises(kind) as caught:
                 await client.fetch_task("1")
@@ -101,7 +101,7 @@ async def eventually(condition: Callable[[], object]) -> None:
 class ServerOnPort(RawServer):
     """A server on a port of one's choice, as one that is started again."""
 
-    def __init__(self, script: Script, port: int) -> None:
+    def __init__(self, script: ConnectionHandler, port: int) -> None:
         super().__init__(script)
         self._port = port
 

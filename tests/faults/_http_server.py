@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from _sockets import Connection, RawServer, Script, end
+from _sockets import Connection, ConnectionHandler, RawServer, end
 from mj_async import AsyncMJClient, Dialect, RetryPolicy
 
 KEY = "sk-canary-0123456789"
@@ -25,7 +25,7 @@ _CONTEXT = ssl.create_default_context()  # one takes 20 ms to make
 
 
 @attrs.frozen
-class Seen:
+class ReceivedRequest:
     """A request as it was on the wire."""
 
     line: bytes
@@ -47,7 +47,7 @@ class Seen:
 
 
 @attrs.frozen
-class Said:
+class RawResponse:
     """An answer; headers as bytes, so that they may be what no library would write."""
 
     body: bytes = TASK
@@ -62,18 +62,18 @@ class Said:
         return head % (self.status, self.headers, length) + self.body[:length]
 
 
-Answers = Callable[[Seen], Said]
+Responder = Callable[[ReceivedRequest], RawResponse]
 
 
-async def read_request(connection: Connection) -> Seen:
+async def read_request(connection: Connection) -> ReceivedRequest:
     """Read a whole request."""
     line, *rows = (await connection.read_head()).decode("latin-1").strip().split("\r\n")
     headers = {name.lower(): value for name, _, value in (row.partition(": ") for row in rows)}
     body = await connection.reader.readexactly(int(headers.get("content-length", 0)))
-    return Seen(line.encode("latin-1"), headers, body)
+    return ReceivedRequest(line.encode("latin-1"), headers, body)
 
 
-def answering(answers: Answers, seen: list[Seen]) -> Script:
+def respond_with(answers: Responder, seen: list[ReceivedRequest]) -> ConnectionHandler:
     """Make a script that keeps its connections and answers from a function."""
 
     async def script(connection: Connection) -> None:
@@ -85,19 +85,19 @@ def answering(answers: Answers, seen: list[Seen]) -> Script:
     return script
 
 
-class Gateway(RawServer):
+class HTTPServer(RawServer):
     """A gateway that answers from a function, and records what it got."""
 
-    def __init__(self, answers: Answers | Said) -> None:
-        self.seen: list[Seen] = []
-        given = (lambda _: answers) if isinstance(answers, Said) else answers
-        super().__init__(answering(given, self.seen))
+    def __init__(self, answers: Responder | RawResponse) -> None:
+        self.seen: list[ReceivedRequest] = []
+        given = (lambda _: answers) if isinstance(answers, RawResponse) else answers
+        super().__init__(respond_with(given, self.seen))
 
 
 class TLSServer(RawServer):
     """The same as its base, behind TLS."""
 
-    def __init__(self, script: Script, context: ssl.SSLContext) -> None:
+    def __init__(self, script: ConnectionHandler, context: ssl.SSLContext) -> None:
         super().__init__(script)
         self._context = context
 

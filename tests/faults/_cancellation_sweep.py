@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import anyio
 import attrs
 import trio
-from _sweep_gateway import SweepGateway
+from _sweep_server import SweepServer
 from coverage import Coverage
 
 from mj_async import AsyncMJClient
@@ -29,7 +29,7 @@ Prepared: TypeAlias = Callable[[], Coroutine[Any, Any, object]]
 CONTEXT = ssl.create_default_context()
 
 # A call may take some turns less on a busy machine, where the halves of an answer come as one.
-_ENDS = 3
+_UNCANCELLED_IN_A_ROW = 3
 
 
 @contextmanager
@@ -44,11 +44,11 @@ def uncovered() -> Iterator[None]:
 
 
 @attrs.define
-class Turns:
+class StepCounter:
     """Counts the turns of an event loop, and acts at the one that is due."""
 
     due: int = 0
-    witness: Callable[[], object] = lambda: None
+    before_cancel: Callable[[], object] = lambda: None
     results: list[object] = attrs.field(factory=list)
     _left: int = attrs.field(default=-1, init=False)
     _act: Callable[[], object] = attrs.field(default=lambda: None, init=False)
@@ -58,7 +58,7 @@ class Turns:
         self._left, self._act = self.due, act
         self.results.clear()
 
-    def act_at_next(self, act: Callable[[], object]) -> None:
+    def act_at_next_step(self, act: Callable[[], object]) -> None:
         """Act at the very next turn."""
         self._left, self._act = 0, act
 
@@ -66,77 +66,77 @@ class Turns:
         """Act no more: the call is over."""
         self._left = -1
 
-    def pass_one(self) -> bool:
+    def count_step(self) -> bool:
         """Count one turn; whether it was the one."""
         self._left -= 1
         if self._left != -1:
             return False
-        self.witness()
+        self.before_cancel()
         self.results.append(self._act())
         return True
 
 
-class TurningSelector(selectors.DefaultSelector):
+class CountingSelector(selectors.DefaultSelector):
     """A selector that counts the turns of the loop that asks it."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, steps: StepCounter) -> None:
         super().__init__()
-        self._turns = turns
+        self._yield_to_loop = steps
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for I/O; not at all after an act, which has made something ready."""
-        return super().select(0 if self._turns.pass_one() else timeout)
+        return super().select(0 if self._yield_to_loop.count_step() else timeout)
 
 
-class TurningInstrument(trio.abc.Instrument):
+class CountingInstrument(trio.abc.Instrument):
     """An instrument that counts the steps of all tasks of trio."""
 
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
+    def __init__(self, steps: StepCounter) -> None:
+        self._yield_to_loop = steps
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         """Count one."""
-        self._turns.pass_one()
+        self._yield_to_loop.count_step()
 
 
 # --- ways to cancel: each gives what the call gave, or None for a call that was cancelled --------
 
 
-async def by_task(turns: Turns, call: Prepared) -> object:
+async def by_task(steps: StepCounter, call: Prepared) -> object:
     """Cancel a task of asyncio, as `asyncio.run` and task groups do."""
     task = asyncio.create_task(call())
-    turns.arm(task.cancel)
-    return await _end_of(task, turns)
+    steps.arm(task.cancel)
+    return await _end_of(task, steps)
 
 
-async def by_task_twice(turns: Turns, call: Prepared) -> object:
+async def by_task_twice(steps: StepCounter, call: Prepared) -> object:
     """Cancel a task of asyncio, and once more one turn later, while it cleans up."""
     task = asyncio.create_task(call())
 
     def cancel() -> bool:
-        turns.act_at_next(task.cancel)
+        steps.act_at_next_step(task.cancel)
         return task.cancel()
 
-    turns.arm(cancel)
-    return await _end_of(task, turns)
+    steps.arm(cancel)
+    return await _end_of(task, steps)
 
 
-async def _end_of(task: asyncio.Task[object], turns: Turns) -> object:
+async def _end_of(task: asyncio.Task[object], steps: StepCounter) -> object:
     await asyncio.wait([task])
-    turns.disarm()
+    steps.disarm()
 
-    assert task.cancelled() == (True in turns.results)
+    assert task.cancelled() == (True in steps.results)
     return None if task.cancelled() else task.result()
 
 
-async def by_timeout(turns: Turns, call: Prepared) -> object:
+async def by_timeout(steps: StepCounter, call: Prepared) -> object:
     """Let an `asyncio.timeout()` around the call run out."""
     result = None
     try:
         async with asyncio.timeout(None) as limit:
-            turns.arm(lambda: limit.reschedule(asyncio.get_running_loop().time()))
+            steps.arm(lambda: limit.reschedule(asyncio.get_running_loop().time()))
             result = await call()
-            turns.disarm()
+            steps.disarm()
             limit.reschedule(None)
     except TimeoutError:
         assert limit.expired()
@@ -147,13 +147,13 @@ async def by_timeout(turns: Turns, call: Prepared) -> object:
     return result
 
 
-async def by_scope(turns: Turns, call: Prepared) -> object:
+async def by_scope(steps: StepCounter, call: Prepared) -> object:
     """Cancel a scope of anyio around the call."""
     result = None
     with anyio.CancelScope() as scope:
-        turns.arm(scope.cancel)
+        steps.arm(scope.cancel)
         result = await call()
-        turns.disarm()
+        steps.disarm()
 
     assert scope.cancelled_caught == (result is None)
     return result
@@ -163,25 +163,27 @@ async def by_scope(turns: Turns, call: Prepared) -> object:
 
 
 @attrs.frozen
-class Host:
+class Backend:
     """An event loop, and a way to cancel on it."""
 
     name: str
-    way: Callable[[Turns, Prepared], Coroutine[Any, Any, object]]
+    run_and_cancel: Callable[[StepCounter, Prepared], Coroutine[Any, Any, object]]
     on_trio: bool = False
     eager: bool = False
 
-    def run(self, turns: Turns, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def run(self, steps: StepCounter, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run to the end on a new event loop that counts its turns."""
         with uncovered():
             if self.on_trio:
-                trio.run(main, instruments=[TurningInstrument(turns)])
+                trio.run(main, instruments=[CountingInstrument(steps)])
             else:
-                self._run_on_asyncio(turns, main)
+                self._run_on_asyncio(steps, main)
 
-    def _run_on_asyncio(self, turns: Turns, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _run_on_asyncio(
+        self, steps: StepCounter, main: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         def make_loop() -> asyncio.AbstractEventLoop:
-            loop = asyncio.SelectorEventLoop(TurningSelector(turns))
+            loop = asyncio.SelectorEventLoop(CountingSelector(steps))
             if sys.version_info >= (3, 12) and self.eager:
                 loop.set_task_factory(asyncio.eager_task_factory)
             return loop
@@ -196,28 +198,28 @@ class Host:
         return len(asyncio.all_tasks())
 
 
-HOSTS = [
-    Host("task", by_task),
-    Host("task twice", by_task_twice),
-    Host("timeout", by_timeout),
-    Host("scope", by_scope),
-    Host("trio", by_scope, on_trio=True),
+BACKENDS = [
+    Backend("task", by_task),
+    Backend("task twice", by_task_twice),
+    Backend("timeout", by_timeout),
+    Backend("scope", by_scope),
+    Backend("trio", by_scope, on_trio=True),
 ]
 if sys.version_info >= (3, 12):
-    HOSTS += [
-        Host("eager task", by_task, eager=True),
-        Host("eager timeout", by_timeout, eager=True),
-        Host("eager scope", by_scope, eager=True),
+    BACKENDS += [
+        Backend("eager task", by_task, eager=True),
+        Backend("eager timeout", by_timeout, eager=True),
+        Backend("eager scope", by_scope, eager=True),
     ]
 
 
-def sweep(host: Host, gateway: SweepGateway, call: Call, *, warm: bool) -> list[str]:
+def sweep(backend: Backend, gateway: SweepServer, call: Call, *, warm: bool) -> list[str]:
     """Cancel the call one turn later each time until it ends by itself, three times in a row.
 
     After each time no task is left, and both kinds of slots are free: the client has one of each.
 
     Args:
-        host: Where, and how.
+        backend: The event loop, and how the call is cancelled.
         gateway: Answers.
         call: Makes the call of a client that is cancelled.
         warm: Whether the client has a connection already.
@@ -226,14 +228,14 @@ def sweep(host: Host, gateway: SweepGateway, call: Call, *, warm: bool) -> list[
         How far the gateway had come at each cancellation.
     """
     phases: list[str] = []
-    turns = Turns(witness=lambda: phases.append(gateway.reached))
+    steps = StepCounter(before_cancel=lambda: phases.append(gateway.reached))
 
     async def cancel_when_due(client: AsyncMJClient) -> object:
         if warm:
             await client.fetch_task("warm")
-        alive, gateway.reached = host.tasks(), "nothing"
-        result = await host.way(turns, lambda: call(client))
-        assert alive == host.tasks()
+        alive, gateway.reached = backend.tasks(), "nothing"
+        result = await backend.run_and_cancel(steps, lambda: call(client))
+        assert alive == backend.tasks()
         with anyio.fail_after(2):
             assert "next" == (await client.fetch_task("next")).id
             assert "5" == (await client.image_seed("next")).seed
@@ -241,12 +243,12 @@ def sweep(host: Host, gateway: SweepGateway, call: Call, *, warm: bool) -> list[
 
     async def main() -> None:
         ended = 0
-        while ended < _ENDS:
+        while ended < _UNCANCELLED_IN_A_ROW:
             async with make_client(gateway.base_url) as client:
                 ended = 0 if await cancel_when_due(client) is None else ended + 1
-            turns.due += not ended
+            steps.due += not ended
 
-    host.run(turns, main)
+    backend.run(steps, main)
     return phases
 
 

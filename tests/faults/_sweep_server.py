@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from _wire_faults import read_request
+from _connection_faults import read_request
 
 from _sockets import Connection, RawServer
 
@@ -14,7 +14,7 @@ from _sockets import Connection, RawServer
 _BETWEEN_PARTS = 0.002
 
 
-class SweepGateway(RawServer):
+class SweepServer(RawServer):
     """Answers the three calls over a socket, and tells how far the answer under way has come."""
 
     def __init__(self) -> None:
