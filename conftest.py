@@ -1,4 +1,4 @@
-"""What all tests share; and every Python example in README.md and docs is one of them."""
+"""What all tests share; the Python examples in README.md and docs are tests, too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sybil.parsers.myst import PythonCodeBlockParser
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-# How long an example takes is no test of ours: machines are busy.
+# The time of an example is not tested, for machines are busy.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
@@ -28,7 +28,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the key, address, proxies and terminal of whoever runs the tests out of them."""
+    """Remove the user's key, address, proxies and terminal from the environment."""
     for name in ("MJ_API_KEY", "MJ_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -44,7 +44,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 class _ByTest(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Shares out single tests, but the examples of a page together: they build on each other."""
+    """Distributes single tests, but a page's examples together: they build on each other."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
@@ -52,12 +52,12 @@ class _ByTest(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Share out the tests so that no process is left alone with a long file at the end."""
+    """Distribute single tests, so that no process runs a long file alone at the end."""
     return _ByTest(config, log)
 
 
 def pytest_collection_finish() -> None:
-    """Keep what the tests are made of out of the garbage collector's way; there is a lot of it."""
+    """Exclude the collected tests from garbage collection, for they are many objects."""
     gc.collect()
     gc.freeze()
 

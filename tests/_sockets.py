@@ -1,4 +1,4 @@
-"""A raw server on loopback: what a connection does is a function of its bytes."""
+"""A socket server on loopback, whose connections are handled by a function."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Connection:
         await self.writer.drain()
 
     async def answer(self, body: bytes, head: bytes = b"HTTP/1.1 200 OK\r\n") -> None:
-        """Send a whole answer."""
+        """Send a whole response."""
         await self.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     async def stall(self) -> None:
-        """Say nothing until the other side leaves."""
+        """Send nothing until the client closes the connection."""
         await self.reader.read()
 
     def reset(self) -> None:
@@ -49,7 +49,7 @@ class Connection:
 
 
 async def end(server: asyncio.Server) -> None:
-    """Close a server and all its connections, those too that have only just been accepted."""
+    """Close a server and all its connections, also those that were accepted just now."""
     server.close()
     await _yield_to_loop()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -68,13 +68,13 @@ ConnectionHandler = Callable[[Connection], Awaitable[None]]
 
 
 class StallingHandler:
-    """A script that takes requests and never answers."""
+    """A handler that reads a request and never answers."""
 
     def __init__(self) -> None:
         self._reached = threading.Event()
 
     async def __call__(self, connection: Connection) -> None:
-        """Read a request, and say nothing."""
+        """Read a request, and send nothing."""
         await connection.read_head()
         self._reached.set()
         await connection.stall()
@@ -85,10 +85,10 @@ class StallingHandler:
 
 
 class RawServer:
-    """Serves a script per connection, in a thread, so that it works under trio, too."""
+    """A server that handles connections in a thread, so that it works with trio, too."""
 
-    def __init__(self, script: ConnectionHandler) -> None:
-        self._script = script
+    def __init__(self, handler: ConnectionHandler) -> None:
+        self._handler = handler
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.connections = 0
@@ -109,7 +109,7 @@ class RawServer:
 
     @property
     def base_url(self) -> str:
-        """Where it listens."""
+        """The address of the server."""
         return f"http://127.0.0.1:{self._port}"
 
     def _run(self) -> None:
@@ -128,8 +128,8 @@ class RawServer:
         connection = Connection(self.connections, reader, writer)
         self.connections += 1
         try:
-            await self._script(connection)
-        except asyncio.CancelledError:  # the server ends, and nobody may read the rest
+            await self._handler(connection)
+        except asyncio.CancelledError:  # the server ends, and the client may not read the rest
             writer.transport.abort()
         except (OSError, asyncio.IncompleteReadError):
             pass

@@ -1,4 +1,4 @@
-"""What the client refuses before it asks anybody."""
+"""Arguments that the client refuses without a request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 async def test_bad_input_is_refused_before_any_request(
     method: str, arguments: list[Any], options: dict[str, Any]
 ) -> None:
-    """A bad argument is a ConfigurationError, and nobody has been asked."""
+    """A bad argument raises ConfigurationError, and no request is sent."""
     wire = Wire(lambda _: httpx.Response(500))
     async with client_on(wire) as client:
         with pytest.raises(errors.ConfigurationError):
@@ -45,7 +45,7 @@ async def test_bad_input_is_refused_before_any_request(
 
 
 async def test_a_watch_is_refused_when_it_is_made() -> None:
-    """A bad argument of watch_task is found before the iteration."""
+    """A bad argument of watch_task raises before the iteration."""
     async with client_on(Wire(lambda _: httpx.Response(500))) as client:
         with pytest.raises(errors.ConfigurationError):
             client.watch_task("a/b")
@@ -54,7 +54,7 @@ async def test_a_watch_is_refused_when_it_is_made() -> None:
 
 
 def test_a_proxy_that_would_not_be_used_is_refused() -> None:
-    """A caller's client has its own proxy, and nobody is to go directly without knowing."""
+    """A proxy beside an http_client is refused, for it would not be used."""
     with pytest.raises(errors.ConfigurationError, match="to your http_client instead"):
         AsyncMJClient(
             "sk-key",

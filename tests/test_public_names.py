@@ -21,7 +21,7 @@ SNAPSHOT = Path(__file__).with_name("public_names.txt")
 
 
 def describe_call(name: str, call: Any) -> Iterator[str]:
-    """Write what is called, and each parameter on a line of its own, as in the source."""
+    """Write a callable, and each parameter on its own line, as in the source."""
     signature = inspect.signature(call)
     kind = "async def" if inspect.iscoroutinefunction(call) else "def"
     yield f"{kind} {name} -> {signature.return_annotation}"
@@ -43,7 +43,7 @@ def describe_parameter(parameter: inspect.Parameter) -> str:
 
 
 def describe_class(name: str, found: type) -> Iterator[str]:
-    """Write a class, its bases, how it is made, and what can be asked of it."""
+    """Write a class, its bases, its constructor and its public members."""
     bases = ", ".join(base.__name__ for base in found.__bases__ if base is not object)
     yield f"class {name}({bases})"
     if issubclass(found, Enum):
@@ -56,7 +56,7 @@ def describe_class(name: str, found: type) -> Iterator[str]:
 
 
 def describe_member(name: str, member: object) -> Iterator[str]:
-    """Write a method or a property; slots are parameters already."""
+    """Write a method or a property; fields are written as parameters already."""
     if isinstance(member, property) and member.fget is not None:
         yield f"property {name} -> {member.fget.__annotations__['return']}"
     elif isinstance(member, classmethod):
@@ -66,7 +66,7 @@ def describe_member(name: str, member: object) -> Iterator[str]:
 
 
 def describe_name(name: str, value: object) -> Iterator[str]:
-    """Write a public name and what it is."""
+    """Write a public name by its kind."""
     if isinstance(value, type):
         yield from describe_class(name, value)
     elif isinstance(value, ModuleType):
@@ -86,14 +86,14 @@ def describe(*modules: ModuleType) -> Iterator[str]:
 
 
 def test_the_public_names_are_as_written_down() -> None:
-    """Who changes what users see changes `public_names.txt`, too, where the diff shows it."""
+    """A change of the public names changes `public_names.txt`, too, where reviewers see it."""
     written = SNAPSHOT.read_text(encoding="utf-8").splitlines()
 
     assert written == list(describe(*MODULES))
 
 
 def test_all_public_names_can_be_listed() -> None:
-    """`dir` shows also what has not been imported yet."""
+    """`dir` also shows names that are not imported yet."""
     assert set(mj_async.__all__) <= set(dir(mj_async))
 
 

@@ -1,7 +1,7 @@
-"""The tick sweep: a call cancelled at every turn of its event loop, one turn later each time.
+"""The cancellation sweep: a call is cancelled at every step of its event loop.
 
-A turn of asyncio is one `select` of its loop, one of trio is one step of any task. So the sweep
-is as fine as a cancellation can be, and needs no clock to hit every phase of a call.
+A step of asyncio is one `select` of its loop, and one of trio is one step of any task.
+The sweep is as fine as a cancellation can be, and needs no clock to reach every phase of a call.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from mj_async import AsyncMJClient
 Call: TypeAlias = Callable[[AsyncMJClient], Coroutine[Any, Any, object]]
 Prepared: TypeAlias = Callable[[], Coroutine[Any, Any, object]]
 
-# Made once: a context of TLS takes 20 ms, and a sweep makes hundreds of clients.
+# Built once: a TLS context takes 20 ms, and a sweep builds hundreds of clients.
 CONTEXT = ssl.create_default_context()
 
-# A call may take some turns less on a busy machine, where the halves of an answer come as one.
+# On a busy machine a call may need fewer steps, for both halves of an answer come at once.
 _UNCANCELLED_IN_A_ROW = 3
 
 
 @contextmanager
 def uncovered() -> Iterator[None]:
-    """Measure no coverage: a sweep goes hundreds of times where other tests go, too."""
+    """Stop measuring coverage: a sweep runs hundreds of times through lines of other tests."""
     coverage = Coverage.current()
     if coverage is not None:
         coverage.stop()
@@ -45,7 +45,7 @@ def uncovered() -> Iterator[None]:
 
 @attrs.define
 class StepCounter:
-    """Counts the turns of an event loop, and acts at the one that is due."""
+    """A counter of event loop steps, which runs an action at the step that is due."""
 
     due: int = 0
     before_cancel: Callable[[], object] = lambda: None
@@ -54,20 +54,20 @@ class StepCounter:
     _act: Callable[[], object] = attrs.field(default=lambda: None, init=False)
 
     def arm(self, act: Callable[[], object]) -> None:
-        """Act at the turn that is due, counted from now."""
+        """Run the action at the step that is due, counted from now."""
         self._left, self._act = self.due, act
         self.results.clear()
 
     def act_at_next_step(self, act: Callable[[], object]) -> None:
-        """Act at the very next turn."""
+        """Run the action at the next step."""
         self._left, self._act = 0, act
 
     def disarm(self) -> None:
-        """Act no more: the call is over."""
+        """Run no action any more."""
         self._left = -1
 
     def count_step(self) -> bool:
-        """Count one turn; whether it was the one."""
+        """Count one step; return True if the action ran at it."""
         self._left -= 1
         if self._left != -1:
             return False
@@ -77,40 +77,40 @@ class StepCounter:
 
 
 class CountingSelector(selectors.DefaultSelector):
-    """A selector that counts the turns of the loop that asks it."""
+    """A selector that counts the steps of its event loop."""
 
     def __init__(self, steps: StepCounter) -> None:
         super().__init__()
-        self._yield_to_loop = steps
+        self._steps = steps
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for I/O; not at all after an act, which has made something ready."""
-        return super().select(0 if self._yield_to_loop.count_step() else timeout)
+        """Wait for I/O, but not after an action, which has made a callback ready."""
+        return super().select(0 if self._steps.count_step() else timeout)
 
 
 class CountingInstrument(trio.abc.Instrument):
-    """An instrument that counts the steps of all tasks of trio."""
+    """A trio instrument that counts the steps of all tasks."""
 
     def __init__(self, steps: StepCounter) -> None:
-        self._yield_to_loop = steps
+        self._steps = steps
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        """Count one."""
-        self._yield_to_loop.count_step()
+        """Count one step."""
+        self._steps.count_step()
 
 
-# --- ways to cancel: each gives what the call gave, or None for a call that was cancelled --------
+# --- how a call is cancelled: each returns the call's result, or None if it was cancelled ---------
 
 
 async def by_task(steps: StepCounter, call: Prepared) -> object:
-    """Cancel a task of asyncio, as `asyncio.run` and task groups do."""
+    """Cancel an asyncio task, as `asyncio.run` and task groups do."""
     task = asyncio.create_task(call())
     steps.arm(task.cancel)
     return await _end_of(task, steps)
 
 
 async def by_task_twice(steps: StepCounter, call: Prepared) -> object:
-    """Cancel a task of asyncio, and once more one turn later, while it cleans up."""
+    """Cancel an asyncio task, and once more one step later, while it cleans up."""
     task = asyncio.create_task(call())
 
     def cancel() -> bool:
@@ -130,7 +130,7 @@ async def _end_of(task: asyncio.Task[object], steps: StepCounter) -> object:
 
 
 async def by_timeout(steps: StepCounter, call: Prepared) -> object:
-    """Let an `asyncio.timeout()` around the call run out."""
+    """End the call by an `asyncio.timeout()` around it."""
     result = None
     try:
         async with asyncio.timeout(None) as limit:
@@ -148,7 +148,7 @@ async def by_timeout(steps: StepCounter, call: Prepared) -> object:
 
 
 async def by_scope(steps: StepCounter, call: Prepared) -> object:
-    """Cancel a scope of anyio around the call."""
+    """Cancel an anyio scope around the call."""
     result = None
     with anyio.CancelScope() as scope:
         steps.arm(scope.cancel)
@@ -159,12 +159,12 @@ async def by_scope(steps: StepCounter, call: Prepared) -> object:
     return result
 
 
-# --- where it runs --------------------------------------------------------------------------------
+# --- event loops ----------------------------------------------------------------------------------
 
 
 @attrs.frozen
 class Backend:
-    """An event loop, and a way to cancel on it."""
+    """An event loop, and how a call is cancelled on it."""
 
     name: str
     run_and_cancel: Callable[[StepCounter, Prepared], Coroutine[Any, Any, object]]
@@ -172,7 +172,7 @@ class Backend:
     eager: bool = False
 
     def run(self, steps: StepCounter, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run to the end on a new event loop that counts its turns."""
+        """Run `main` on a new event loop that counts its steps."""
         with uncovered():
             if self.on_trio:
                 trio.run(main, instruments=[CountingInstrument(steps)])
@@ -192,7 +192,7 @@ class Backend:
             runner.run(main())
 
     def tasks(self) -> int:
-        """Count the tasks that are alive."""
+        """Count the living tasks."""
         if self.on_trio:
             return trio.lowlevel.current_statistics().tasks_living
         return len(asyncio.all_tasks())
@@ -214,18 +214,18 @@ if sys.version_info >= (3, 12):
 
 
 def sweep(backend: Backend, gateway: SweepServer, call: Call, *, warm: bool) -> list[str]:
-    """Cancel the call one turn later each time until it ends by itself, three times in a row.
+    """Cancel the call one step later each time, until it ends three times without a cancellation.
 
-    After each time no task is left, and both kinds of slots are free: the client has one of each.
+    After each cancellation no task is left and both slots are free; there is one of each kind.
 
     Args:
         backend: The event loop, and how the call is cancelled.
-        gateway: Answers.
-        call: Makes the call of a client that is cancelled.
-        warm: Whether the client has a connection already.
+        gateway: The server.
+        call: The call of a client that is cancelled.
+        warm: True if the client has a connection already.
 
     Returns:
-        How far the gateway had come at each cancellation.
+        How far the gateway's answer was at each cancellation.
     """
     phases: list[str] = []
     steps = StepCounter(before_cancel=lambda: phases.append(gateway.reached))
@@ -253,5 +253,5 @@ def sweep(backend: Backend, gateway: SweepServer, call: Call, *, warm: bool) -> 
 
 
 def make_client(base_url: str) -> AsyncMJClient:
-    """Make a client that has one slot of each kind."""
+    """Build a client that has one slot of each kind."""
     return AsyncMJClient("sk-key", base_url=base_url, max_connections=1, verify=CONTEXT)

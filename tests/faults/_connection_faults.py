@@ -1,4 +1,4 @@
-"""What a server does wrong on a connection, and what all faults of the wire have in common."""
+"""Faults of a connection, and the checks that are the same for all of them."""
 
 from __future__ import annotations
 
@@ -26,44 +26,44 @@ ONCE = RetryPolicy(attempts=1)
 
 
 def client_of(server: RawServer, **options: Any) -> AsyncMJClient:
-    """Make a client that asks the server, with retries at once."""
+    """Build a client of the server that retries without a delay."""
     dialect = Dialect(auth="bearer")
     options = {"base_url": server.base_url, "retry": SOON, "dialect": dialect, **options}
     return AsyncMJClient(KEY, **options)
 
 
 async def read_request(connection: Connection) -> tuple[bytes, bytes]:
-    """Read a request, the head and the body."""
+    """Read the head and the body of a request."""
     head = await connection.read_head()
     length = re.search(rb"content-length: (\d+)", head.lower())
     return head, await connection.reader.readexactly(int(length[1])) if length else b""
 
 
 def fail_first_connection(fault: ConnectionHandler) -> ConnectionHandler:
-    """Make a script whose first connection fails, and whose others answer."""
+    """Build a handler whose first connection fails, and whose others answer."""
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         await read_request(connection)
         if connection.number == 0:
             await fault(connection)
         else:
             await connection.answer(TASK)
 
-    return script
+    return handler
 
 
 def fail_each_connection(fault: ConnectionHandler) -> ConnectionHandler:
-    """Make a script whose every connection fails at its first request."""
+    """Build a handler whose every connection fails at its first request."""
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         await read_request(connection)
         await fault(connection)
 
-    return script
+    return handler
 
 
 async def check_is_retried(fault: ConnectionHandler, **options: Any) -> None:
-    """Check that a fault costs one retry, on a new connection, and never shows in the result."""
+    """Check that one retry on a new connection repairs the fault."""
     with RawServer(fail_first_connection(fault)) as server:
         async with client_of(server, **options) as client:
             task = await client.fetch_task("1")
@@ -73,7 +73,7 @@ async def check_is_retried(fault: ConnectionHandler, **options: Any) -> None:
 
 
 async def check_raises(kind: type[E], fault: ConnectionHandler, **options: Any) -> E:
-    """Check that a fault which stays ends, after three tries, as an error of ours.
+    """Check that a lasting fault is this error after three attempts.
 
     The error names the task, and has neither the key nor the request, not even as its cause.
     """
@@ -99,10 +99,10 @@ async def eventually(condition: Callable[[], object]) -> None:
 
 
 class ServerOnPort(RawServer):
-    """A server on a port of one's choice, as one that is started again."""
+    """A server on a given port, like a server that restarts."""
 
-    def __init__(self, script: ConnectionHandler, port: int) -> None:
-        super().__init__(script)
+    def __init__(self, handler: ConnectionHandler, port: int) -> None:
+        super().__init__(handler)
         self._port = port
 
     async def _serve(self) -> None:
@@ -153,7 +153,7 @@ async def end_between_chunks(connection: Connection) -> None:
 
 
 async def stall(connection: Connection) -> None:
-    """Accept, and say nothing."""
+    """Accept, and send nothing."""
     await connection.stall()
 
 
@@ -166,7 +166,7 @@ async def drip(connection: Connection) -> None:
 
 
 async def endless_headers(connection: Connection) -> None:
-    """Send headers for ever."""
+    """Send headers without an end."""
     await connection.send(b"HTTP/1.1 200 OK\r\n")
     while True:
         await connection.send(b"X: y\r\n")

@@ -1,4 +1,4 @@
-"""A gateway on real sockets that answers from a function, over TLS if wanted."""
+"""An HTTP server on real sockets that answers from a function, with or without TLS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CONTEXT = ssl.create_default_context()  # one takes 20 ms to make
 
 @attrs.frozen
 class ReceivedRequest:
-    """A request as it was on the wire."""
+    """A request as the server received it."""
 
     line: bytes
     headers: Mapping[str, str]
@@ -34,12 +34,12 @@ class ReceivedRequest:
 
     @property
     def target(self) -> str:
-        """What stands between the method and the version."""
+        """The request target."""
         return self.line.split(b" ")[1].decode()
 
     @property
     def form_ids(self) -> list[str]:
-        """The values of the field `ids`, as the standard library's parser reads them."""
+        """The values of the form field `ids`, read by the standard library's parser."""
         head = f"Content-Type: {self.headers['content-type']}\r\n\r\n".encode()
         parts: Any = BytesParser(policy=HTTP).parsebytes(head + self.body).iter_parts()
         names = [(part.get_param("name", header="content-disposition"), part) for part in parts]
@@ -48,7 +48,7 @@ class ReceivedRequest:
 
 @attrs.frozen
 class RawResponse:
-    """An answer; headers as bytes, so that they may be what no library would write."""
+    """A response; its headers are bytes, so that they can be malformed."""
 
     body: bytes = TASK
     status: int = 200
@@ -56,7 +56,7 @@ class RawResponse:
 
     @property
     def wire(self) -> bytes:
-        """The bytes of the whole answer."""
+        """The bytes of the whole response."""
         head = b"HTTP/1.1 %d X\r\n%sContent-Length: %d\r\n\r\n"
         length = 0 if self.status in (204, 304) else len(self.body)
         return head % (self.status, self.headers, length) + self.body[:length]
@@ -74,19 +74,19 @@ async def read_request(connection: Connection) -> ReceivedRequest:
 
 
 def respond_with(answers: Responder, seen: list[ReceivedRequest]) -> ConnectionHandler:
-    """Make a script that keeps its connections and answers from a function."""
+    """Build a handler that keeps its connections and answers from a function."""
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         while True:
             request = await read_request(connection)
             seen.append(request)
             await connection.send(answers(request).wire)
 
-    return script
+    return handler
 
 
 class HTTPServer(RawServer):
-    """A gateway that answers from a function, and records what it got."""
+    """A server that answers from a function, and records the requests."""
 
     def __init__(self, answers: Responder | RawResponse) -> None:
         self.seen: list[ReceivedRequest] = []
@@ -95,15 +95,15 @@ class HTTPServer(RawServer):
 
 
 class TLSServer(RawServer):
-    """The same as its base, behind TLS."""
+    """A socket server with TLS."""
 
-    def __init__(self, script: ConnectionHandler, context: ssl.SSLContext) -> None:
-        super().__init__(script)
+    def __init__(self, handler: ConnectionHandler, context: ssl.SSLContext) -> None:
+        super().__init__(handler)
         self._context = context
 
     @property
     def base_url(self) -> str:
-        """Where it listens, by name."""
+        """The address of the server, by name."""
         return f"https://localhost:{self._port}"
 
     async def _serve(self) -> None:
@@ -118,12 +118,12 @@ class TLSServer(RawServer):
 
 
 def client_of(server: RawServer, **options: Any) -> AsyncMJClient:
-    """Make a client that asks the server, with the key where documented and retries at once."""
+    """Build a client of the server with the documented auth that retries without a delay."""
     usual = {"base_url": server.base_url, "retry": SOON, "dialect": BEARER, "verify": _CONTEXT}
     return AsyncMJClient(KEY, **{**usual, **options})
 
 
 def id_of(target: str) -> str:
-    """Give the id in a path, as it was sent."""
+    """Return the id in a path, as it was sent."""
     match = re.search(r"/mj/task/([^/]*)/", target)
     return match[1] if match else ""

@@ -1,4 +1,4 @@
-"""A gateway for the tick sweep: it answers at once, in three parts that come one by one."""
+"""A server for the cancellation sweep, which sends each answer in three parts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from _connection_faults import read_request
 
 from _sockets import Connection, RawServer
 
-# Long enough that a client sees the parts apart: then each call takes as many turns as the last.
+# Long enough that a client reads the parts one by one, so that each call needs the same steps.
 _BETWEEN_PARTS = 0.002
 
 
 class SweepServer(RawServer):
-    """Answers the three calls over a socket, and tells how far the answer under way has come."""
+    """A server for the three calls, which knows how far the current answer is."""
 
     def __init__(self) -> None:
         super().__init__(self._answer_all)

@@ -1,4 +1,4 @@
-"""Cases 24, 25, 28, 29 and 43: answers that are not what was asked for, on real sockets."""
+"""Faults 24, 25, 28, 29 and 43: unusable answers, on real sockets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ each_call = pytest.mark.parametrize("call", CALLS)
 
 
 async def results_of(answer: RawResponse, *calls: str, **options: Any) -> list[Any]:
-    """Give the results of calls to a gateway that always answers so, or their errors."""
+    """Return the results, or the errors, of calls to a gateway that always sends this answer."""
     results: list[Any] = []
     with HTTPServer(answer) as server:
         async with client_of(
@@ -43,13 +43,13 @@ async def results_of(answer: RawResponse, *calls: str, **options: Any) -> list[A
 
 
 async def result_of(answer: RawResponse, call: str, **options: Any) -> Any:
-    """Give the result of one such call."""
+    """Return the result, or the error, of one such call."""
     return (await results_of(answer, call, **options))[0]
 
 
 @each_call
 async def test_fault_24_a_500_with_html_is_a_server_error(call: str) -> None:
-    """A proxy's page behind a 500 is the server's failure, and is not quoted."""
+    """A page with status 500 is a ServerError, and its text is not quoted."""
     error = await result_of(RawResponse(LOGIN, 500, HTML), call)
 
     assert (errors.ServerError, 500) == (type(error), error.status_code)
@@ -58,7 +58,7 @@ async def test_fault_24_a_500_with_html_is_a_server_error(call: str) -> None:
 
 @each_call
 async def test_fault_24_a_login_page_is_named_as_such(call: str) -> None:
-    """A page with 200 is an unexpected answer, with its status, its type and its beginning."""
+    """A page with status 200 is unexpected: the error has its status, type and beginning."""
     error = await result_of(RawResponse(LOGIN, 200, HTML), call)
 
     assert (ODD, "html", 200) == (type(error), error.reason, error.status_code)
@@ -68,7 +68,7 @@ async def test_fault_24_a_login_page_is_named_as_such(call: str) -> None:
 
 
 async def test_fault_24_the_key_in_a_page_is_not_quoted() -> None:
-    """A page that repeats the key is quoted without it, wherever the quotation ends."""
+    """A page that repeats the key is quoted without the key, at any length."""
     for filler in (10, 170, 185, 195):
         page = b"<p>" + b"x" * filler + KEY.encode() + b" refused</p>"
         error = await result_of(RawResponse(page, 200, HTML), "fetch")
@@ -85,7 +85,7 @@ async def test_fault_24_the_key_in_a_page_is_not_quoted() -> None:
     ],
 )  # fmt: skip
 async def test_fault_24_json_is_read_whatever_it_is_called(content_type: bytes) -> None:
-    """JSON is JSON under any Content-Type and any charset, known or not."""
+    """JSON is read under any Content-Type and any charset."""
     answer = RawResponse(TASK, 200, b"Content-Type: %s\r\n" % content_type)
 
     fetched, listed = await results_of(answer, "fetch", "list")
@@ -120,7 +120,7 @@ async def test_fault_24_json_is_read_whatever_it_is_called(content_type: bytes) 
 async def test_fault_25_a_wrong_root_is_a_result_or_an_error_of_ours(
     body: bytes, fetched: type, listed: Any, seed: type
 ) -> None:
-    """Nothing means unknown, what is neither a task nor a list is unexpected; never TypeError."""
+    """An empty body means an unknown id; any other JSON without a task is unexpected."""
     got = await results_of(RawResponse(body), "fetch", "list", "seed")
 
     assert (fetched, seed) == (type(got[0]), type(got[2]))
@@ -138,7 +138,7 @@ async def test_fault_25_no_content_is_nothing() -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("dialect", [JSON_DIALECT, DOCUMENTED], ids=["json", "documented"])
 async def test_fault_28_another_host_gets_no_byte(status: int, dialect: Dialect) -> None:
-    """A redirect to another port is never followed, and nothing is sent there."""
+    """A redirect to another port is not followed, and no byte is sent there."""
     with HTTPServer(RawResponse()) as other:
         for target in (other.base_url, other.base_url.replace("http:", ""), "https://1.invalid"):
             moved = RawResponse(b"", status, b"Location: %s/mj/task/1/fetch\r\n" % target.encode())
@@ -149,7 +149,7 @@ async def test_fault_28_another_host_gets_no_byte(status: int, dialect: Dialect)
 
 
 async def test_fault_28_a_client_that_follows_does_not_follow_for_us() -> None:
-    """A caller's client with follow_redirects=True sends nothing to another host either."""
+    """The caller's http_client with follow_redirects=True follows no redirect either."""
     with HTTPServer(RawResponse()) as other:
         moved = RawResponse(b"", 302, b"Location: %s/\r\n" % other.base_url.encode())
         async with httpx.AsyncClient(follow_redirects=True) as http_client:
@@ -177,7 +177,7 @@ async def test_fault_28_a_client_that_follows_does_not_follow_for_us() -> None:
 async def test_fault_29_a_bad_location_is_a_redirect_all_the_same(
     status: int, headers: bytes
 ) -> None:
-    """A loop, no Location or one that is no address: the same error, after one request."""
+    """A loop, a missing and a malformed Location give the same error, after one request."""
     with HTTPServer(RawResponse(b"moved", status, headers)) as server:
         async with client_of(server) as client:
             with pytest.raises(ODD) as caught:
@@ -187,7 +187,7 @@ async def test_fault_29_a_bad_location_is_a_redirect_all_the_same(
 
 
 async def test_fault_29_not_modified_is_no_answer() -> None:
-    """A 304, which nobody asked for, is an unexpected answer."""
+    """A 304 is unexpected, for no request was conditional."""
     error = await result_of(RawResponse(b"", 304), "fetch")
 
     assert (ODD, 304) == (type(error), error.status_code)
@@ -198,7 +198,7 @@ OTHER = b'{"id":"2","status":"SUCCESS","seed":"7","imageUrl":"https://cdn.exampl
 
 @pytest.mark.parametrize("wrapped", [b"%s", b'{"data":%s}', b'{"code":1,"result":%s}'])
 async def test_fault_43_an_answer_about_another_task_is_refused(wrapped: bytes) -> None:
-    """A task with another id is never returned: not fetched, not listed, not taken for a seed."""
+    """A task with another id is never returned by a fetch, a list or a seed call."""
     answer = RawResponse(wrapped % OTHER)
 
     fetched, listed, seed = await results_of(answer, "fetch", "list", "seed")
@@ -209,7 +209,7 @@ async def test_fault_43_an_answer_about_another_task_is_refused(wrapped: bytes) 
 
 
 async def test_fault_43_a_list_keeps_only_what_was_asked_for() -> None:
-    """Of a list that others' tasks have got into, only the ids asked for are kept."""
+    """Tasks in a list that were not requested are left out."""
     answer = RawResponse(b"[%s,%s]" % (OTHER, TASK))
 
     listed = await result_of(answer, "list")

@@ -34,7 +34,7 @@ PLAIN = b"HTTP/1.1 200 OK\r\n"
 
 
 def sends(head: bytes, body: bytes) -> ConnectionHandler:
-    """Make a fault that is an answer, of the right length."""
+    """Build a fault: a complete response with this head and body."""
 
     async def fault(connection: Connection) -> None:
         await connection.answer(body, head)
@@ -44,7 +44,7 @@ def sends(head: bytes, body: bytes) -> ConnectionHandler:
 
 @pytest.mark.parametrize("length", [1, 20, len(TASK) - 1])
 async def test_fault_07_half_of_the_json_up_to_the_end_of_the_connection(length: int) -> None:
-    """A body without a length that was cut is tried again, and is no result."""
+    """A body without a length that was cut is requested again, and is never a result."""
 
     async def fault(connection: Connection) -> None:
         await connection.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + TASK[:length])
@@ -56,10 +56,10 @@ async def test_fault_07_half_of_the_json_up_to_the_end_of_the_connection(length:
 
 
 async def test_fault_08_gzip_cut_at_any_byte_under_the_right_length() -> None:
-    """Gzip without its end is no answer, wherever it was cut: stock httpx gives an empty 200."""
+    """Gzip without its end is an error, wherever it was cut; stock httpx gives an empty 200."""
     packed = gzip.compress(TASK)
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         for length in range(1, len(packed)):
             await connection.read_head()
             await connection.answer(packed[:length], GZIP)
@@ -67,7 +67,7 @@ async def test_fault_08_gzip_cut_at_any_byte_under_the_right_length() -> None:
         await connection.answer(packed, GZIP)
 
     reasons = []
-    with RawServer(script) as server:
+    with RawServer(handler) as server:
         async with client_of(server, retry=ONCE) as client:
             for _ in range(1, len(packed)):
                 with pytest.raises(errors.UnexpectedAnswerError) as caught:
@@ -80,7 +80,7 @@ async def test_fault_08_gzip_cut_at_any_byte_under_the_right_length() -> None:
 
 
 async def test_fault_08_half_gzip_is_tried_again() -> None:
-    """Half a gzip body costs a retry; if it stays so, the error says that it was cut."""
+    """Half a gzip body costs a retry; after the last one the error says that it was cut."""
     fault = sends(GZIP, gzip.compress(TASK)[:12])
     await check_is_retried(fault)
     error = await check_raises(errors.UnexpectedAnswerError, fault)
@@ -102,7 +102,7 @@ async def test_fault_08_half_gzip_is_tried_again() -> None:
     ids=["junk", "plain", "checksum", "junk behind", "zlib", "junk inside", "unasked encoding"],
 )
 async def test_fault_09_corrupt_gzip(head: bytes, body: bytes, reason: str) -> None:
-    """What cannot be unpacked is tried again; if it stays so, it is an error of ours."""
+    """A body that cannot be unpacked is requested again, and then is an UnexpectedAnswerError."""
     fault = sends(head, body)
     await check_is_retried(fault)
     error = await check_raises(errors.UnexpectedAnswerError, fault)
@@ -120,7 +120,7 @@ def bomb() -> bytes:
 
 
 async def peak_of(call: Callable[[], Awaitable[object]]) -> int:
-    """Give the most bytes of Python's memory that were in use during a call."""
+    """Return the peak of Python's memory during a call, in bytes."""
     tracemalloc.start()
     try:
         await call()
@@ -130,7 +130,7 @@ async def peak_of(call: Callable[[], Awaitable[object]]) -> int:
 
 
 async def peak_of_answer(packed: bytes, method: str, reason: str) -> int:
-    """Give the peak of memory of one call which has that body, and ends with that reason."""
+    """Return the peak of memory of a call with this body, and check the reason of its error."""
 
     async def call() -> None:
         with pytest.raises(errors.UnexpectedAnswerError) as caught:
@@ -147,7 +147,7 @@ async def peak_of_answer(packed: bytes, method: str, reason: str) -> int:
 
 @pytest.mark.parametrize("method", ["fetch_task", "list_tasks"])
 async def test_fault_10_a_gzip_bomb(method: str) -> None:
-    """It is unpacked up to the cap and no further, and is not asked for again."""
+    """A gzip bomb is unpacked up to the limit, and is not requested again."""
     packed = bomb()
 
     assert 200_000 <= len(packed) <= 300_000
@@ -155,7 +155,7 @@ async def test_fault_10_a_gzip_bomb(method: str) -> None:
 
 
 async def test_fault_10_gzip_of_many_empty_members() -> None:
-    """What unpacks to nothing meets no cap, and must not hold the event loop all the same."""
+    """Empty gzip members never reach the limit, and still do not block the event loop."""
     fault = sends(GZIP, gzip.compress(b"") * 100_000)
     with RawServer(fail_each_connection(fault)) as server:
         async with client_of(server, retry=ONCE, dialect=DOCUMENTED) as client:
@@ -168,7 +168,7 @@ async def test_fault_10_gzip_of_many_empty_members() -> None:
 
 
 async def test_fault_10_gzip_in_gzip_in_gzip() -> None:
-    """Layers were not asked for, and are not unpacked."""
+    """Several layers of gzip are not unpacked, for they were not requested."""
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip, gzip\r\n"
     fault = sends(head, gzip.compress(gzip.compress(bomb())))
 
@@ -188,7 +188,7 @@ HEADS = {
 
 @pytest.mark.parametrize("kind", HEADS)
 async def test_fault_11_a_body_for_ever(kind: str) -> None:
-    """Reading stops at the cap, the connection is closed, and it is not asked for again."""
+    """Reading stops at the limit, the connection is closed, and the request is not sent again."""
     part = b"10000\r\n" + b" " * 65536 + b"\r\n" if kind == "chunks" else b" " * 65536
     closed = threading.Event()
 
@@ -219,15 +219,15 @@ async def test_fault_11_a_body_for_ever(kind: str) -> None:
 
 @pytest.mark.parametrize("behind", [b"junk", b"junk\r\n", TASK], ids=["junk", "line", "task"])
 async def test_fault_11_more_bytes_than_the_length_says(behind: bytes) -> None:
-    """What follows the answer is no part of it, and costs the next request nothing."""
+    """Bytes behind the body are not part of it, and do not harm the next request."""
     head = PLAIN + b"Content-Length: %d\r\n\r\n" % len(TASK)
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         while True:
             await connection.read_head()
             await connection.send(head + TASK + behind)
 
-    with RawServer(script) as server:
+    with RawServer(handler) as server:
         async with client_of(server, retry=ONCE, request_timeout=2) as client:
             for _ in range(3):
                 assert "1" == (await client.fetch_task("1")).id

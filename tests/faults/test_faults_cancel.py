@@ -1,4 +1,4 @@
-"""Faults 1 and 2: a call is cancelled, at whatever moment."""
+"""Faults 1 and 2: a call is cancelled at every step."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ SOON = Polling(interval=0.003, factor=1, jitter=0)
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[SweepServer]:
-    """Serve for all sweeps."""
+    """Run one server for all sweeps."""
     with SweepServer() as gateway:
         yield gateway
 
 
 async def fetch_task(client: AsyncMJClient) -> object:
-    """Ask for one task."""
+    """Fetch one task."""
     return (await client.fetch_task("1")).id
 
 
 async def list_tasks(client: AsyncMJClient) -> object:
-    """Ask for two tasks by id."""
+    """List two tasks."""
     return [task.id for task in await client.list_tasks(["1", "2"])]
 
 
@@ -55,7 +55,7 @@ async def wait_for_task(client: AsyncMJClient) -> object:
 
 
 async def queued_fetch(client: AsyncMJClient) -> object:
-    """Ask for a task while another request, which is not cancelled, holds the only slot."""
+    """Fetch a task while another request, which is shielded, holds the only slot."""
 
     async def hold_slot(*, task_status: anyio.abc.TaskStatus[None]) -> None:
         with anyio.CancelScope(shield=True):
@@ -73,16 +73,16 @@ CALLS: list[Call] = [fetch_task, list_tasks, image_seed, image_seeds, wait_for_t
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
-def test_fault_01_a_call_cancelled_at_any_turn_loses_nothing(
+def test_fault_01_a_call_cancelled_at_any_step_loses_nothing(
     call: Call,
     backend: Backend,
     gateway: SweepServer,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The cancellation reaches the caller, no task and no slot is lost, and nothing is said."""
+    """A cancellation at any step reaches the caller, and leaks no task and no slot."""
     caplog.set_level(logging.WARNING)
-    phases = [phase for warm in (False, True) for phase in sweep(backend, gateway, call, warm=warm)]
+    phases = [one for warm in (False, True) for one in sweep(backend, gateway, call, warm=warm)]
     gc.collect()
 
     assert {"nothing", "in the body", "answered"} == set(phases)
@@ -91,10 +91,10 @@ def test_fault_01_a_call_cancelled_at_any_turn_loses_nothing(
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
-def test_fault_02_a_queued_call_cancelled_at_any_turn_loses_no_slot(
+def test_fault_02_a_queued_call_cancelled_at_any_step_loses_no_slot(
     backend: Backend, gateway: SweepServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A call may be cancelled at the very turn at which the slot is handed to it."""
+    """No slot is lost if a call is cancelled at the step at which it gets the slot."""
     caplog.set_level(logging.WARNING)
     phases = [
         phase
@@ -110,17 +110,17 @@ def test_fault_02_a_queued_call_cancelled_at_any_turn_loses_no_slot(
 @pytest.mark.anyio
 @pytest.mark.parametrize("method", ["fetch_task", "image_seed"])
 async def test_fault_02_a_call_cancelled_in_the_queue_is_never_sent(method: str) -> None:
-    """What is cancelled before its turn costs no request, and the next in the queue gets it."""
+    """A call that is cancelled in the queue sends nothing, and the next call gets the slot."""
     targets: list[bytes] = []
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         while True:
             targets.append((await connection.read_head()).split()[1].split(b"/")[3])
             await anyio.sleep(0.1)
             seed = b'{"code": 1, "result": "5"}'
             await connection.answer(TASK if method == "fetch_task" else seed)
 
-    with RawServer(script) as server:
+    with RawServer(handler) as server:
         async with client_of(server, max_connections=1) as client:
             call: Any = getattr(client, method)
             async with anyio.create_task_group() as group:

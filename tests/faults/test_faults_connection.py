@@ -33,14 +33,14 @@ pytestmark = pytest.mark.anyio
 
 
 def label(fault: ConnectionHandler) -> str:
-    """Name a test after its fault."""
+    """Return the name of a fault, as a test id."""
     return fault.__name__
 
 
-def old_ones_fail(fault: ConnectionHandler, old: int = 1) -> ConnectionHandler:
-    """Make a script whose first connections answer once and fail at their second request."""
+def fail_kept_connections(fault: ConnectionHandler, old: int = 1) -> ConnectionHandler:
+    """Build a handler whose first connections answer once and fail at their second request."""
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         await connection.read_head()
         if connection.number < old:
             await anyio.sleep(0.03)  # so that requests side by side need a connection each
@@ -52,13 +52,13 @@ def old_ones_fail(fault: ConnectionHandler, old: int = 1) -> ConnectionHandler:
             await connection.answer(TASK)
             await connection.stall()
 
-    return script
+    return handler
 
 
 @pytest.mark.parametrize("fault", [end, reset], ids=label)
 async def test_fault_03_a_kept_connection_closed_under_us(fault: ConnectionHandler) -> None:
-    """The request is sent again on a new connection, which is no try and no retry."""
-    with RawServer(old_ones_fail(fault)) as server:
+    """The request is sent again on a new connection, which does not count as a retry."""
+    with RawServer(fail_kept_connections(fault)) as server:
         async with client_of(server, retry=ONCE) as client:
             tasks = [await client.fetch_task("1") for _ in range(3)]
 
@@ -68,8 +68,8 @@ async def test_fault_03_a_kept_connection_closed_under_us(fault: ConnectionHandl
 
 @pytest.mark.parametrize("fault", [end, reset], ids=label)
 async def test_fault_03_all_kept_connections_closed_under_us(fault: ConnectionHandler) -> None:
-    """The second try is made on a new connection and not on another old one, as dead as it."""
-    with RawServer(old_ones_fail(fault, old=4)) as server:
+    """The request is sent again on a new connection, and not on another kept one."""
+    with RawServer(fail_kept_connections(fault, old=4)) as server:
         async with client_of(server, retry=ONCE) as client:
             async with anyio.create_task_group() as group:
                 for _ in range(4):
@@ -80,10 +80,10 @@ async def test_fault_03_all_kept_connections_closed_under_us(fault: ConnectionHa
     assert (4, "1", 5) == (before, task.id, server.connections)
 
 
-async def fetch_twice(script: ConnectionHandler) -> tuple[int, list[int]]:
-    """Fetch twice; return how many connections came, and how many were open after each."""
+async def fetch_twice(handler: ConnectionHandler) -> tuple[int, list[int]]:
+    """Fetch twice; return the count of connections, and how many were open after each fetch."""
     still_open = []
-    with RawServer(script) as server:
+    with RawServer(handler) as server:
         async with client_of(server, retry=ONCE) as client:
             for _ in range(2):
                 assert "1" == (await client.fetch_task("1")).id
@@ -95,45 +95,45 @@ async def fetch_twice(script: ConnectionHandler) -> tuple[int, list[int]]:
 async def test_fault_03_a_kept_connection_closed_while_idle() -> None:
     """A connection that was closed between two requests is not used for the second."""
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         await connection.read_head()
         await connection.answer(TASK)
 
-    connections, _ = await fetch_twice(script)
+    connections, _ = await fetch_twice(handler)
 
     assert 2 == connections
 
 
 async def test_fault_03_a_connection_that_ends_with_its_answer_is_not_kept() -> None:
-    """It is closed at once, and counted no more."""
+    """A connection that the server closes with its answer is closed at once, and not counted."""
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         await connection.read_head()
         await connection.answer(TASK, head=b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
 
-    assert (2, [0, 0]) == await fetch_twice(script)
+    assert (2, [0, 0]) == await fetch_twice(handler)
 
 
-async def test_fault_03_what_nobody_asked_for_is_no_answer() -> None:
-    """What a server says on an idle connection, as proxies do before they close it, is not read."""
+async def test_fault_03_an_answer_without_a_request_is_not_read() -> None:
+    """An answer on an idle connection is not read; proxies send one before they close it."""
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         await connection.read_head()
         await connection.answer(TASK)
         await anyio.sleep(0.01)
         await connection.answer(b"too late", head=b"HTTP/1.1 408 Request Timeout\r\n")
         await connection.stall()
 
-    connections, _ = await fetch_twice(script)
+    connections, _ = await fetch_twice(handler)
 
     assert 2 == connections
 
 
 async def test_fault_03_only_a_kept_connection_is_replaced_for_nothing() -> None:
-    """On a new connection, and once the head of the answer is there, it is a try that failed."""
+    """A new connection that ends is a failed attempt, and so is one that ends in the body."""
     with (
         RawServer(fail_each_connection(end)) as fresh,
-        RawServer(old_ones_fail(reset_in_body)) as kept,
+        RawServer(fail_kept_connections(reset_in_body)) as kept,
     ):
         async with client_of(fresh, retry=ONCE) as client:
             with pytest.raises(errors.TransportError):
@@ -148,7 +148,7 @@ async def test_fault_03_only_a_kept_connection_is_replaced_for_nothing() -> None
 
 @pytest.mark.parametrize("fault", [end, reset], ids=label)
 async def test_fault_04_a_connection_that_ends_before_the_answer(fault: ConnectionHandler) -> None:
-    """It is tried again; if it stays so, it is a TransportError."""
+    """An end before the answer is retried, and then is a TransportError."""
     await check_is_retried(fault)
     error = await check_raises(errors.TransportError, fault)
 
@@ -156,21 +156,21 @@ async def test_fault_04_a_connection_that_ends_before_the_answer(fault: Connecti
 
 
 async def test_fault_05_a_reset_in_the_body() -> None:
-    """It is tried again; if it stays so, it is a TransportError and no half result."""
+    """A reset in the body is retried, and then is a TransportError without half a result."""
     await check_is_retried(reset_in_body)
     await check_raises(errors.TransportError, reset_in_body)
 
 
 @pytest.mark.parametrize("fault", [end_in_body, end_in_chunk, end_between_chunks], ids=label)
 async def test_fault_06_an_end_in_the_body(fault: ConnectionHandler) -> None:
-    """A body shorter than was said is no result, not even if what came could be read."""
+    """A body shorter than its length is never a result, even if its JSON is complete."""
     await check_is_retried(fault)
     await check_raises(errors.TransportError, fault)
 
 
 @pytest.fixture
 def full_port() -> Iterator[int]:
-    """Give a port that listens, whose queue is full, and which accepts nobody."""
+    """Return a port whose queue of connections is full, and which accepts none."""
     sockets = [socket.socket()]
     sockets[0].bind(("127.0.0.1", 0))
     sockets[0].listen(0)
@@ -188,7 +188,7 @@ def full_port() -> Iterator[int]:
 
 
 async def test_fault_15_a_full_queue_of_connections(full_port: int) -> None:
-    """The deadline of an attempt counts the time to connect, and cuts it, again and again."""
+    """The deadline of an attempt includes the time to connect, in each attempt."""
     started = time.monotonic()
     base_url = f"http://127.0.0.1:{full_port}"
     async with AsyncMJClient(
@@ -202,7 +202,7 @@ async def test_fault_15_a_full_queue_of_connections(full_port: int) -> None:
 
 
 def unused_port() -> int:
-    """Find a port on which nobody listens."""
+    """Find a port without a listener."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
@@ -210,7 +210,7 @@ def unused_port() -> int:
 
 
 async def test_fault_16_a_refused_port() -> None:
-    """Nobody listening is a TransportError that says so, and shows no key."""
+    """A refused connection is a TransportError that says so, and shows no key."""
     retry = RetryPolicy(first_delay=0.0)
     async with AsyncMJClient(
         KEY, base_url=f"http://127.0.0.1:{unused_port()}", retry=retry
@@ -227,7 +227,7 @@ async def test_fault_16_a_refused_port() -> None:
 
 
 async def test_fault_16_a_server_that_starts_between_two_tries() -> None:
-    """A refused connection is tried again, until somebody listens."""
+    """A refused connection is retried, until a server listens."""
     port = unused_port()
     retry = RetryPolicy(attempts=60, first_delay=0.05, max_delay=0.05)
     server = ServerOnPort(fail_each_connection(lambda connection: connection.answer(TASK)), port)
@@ -242,7 +242,7 @@ async def test_fault_16_a_server_that_starts_between_two_tries() -> None:
 
 
 async def test_fault_17_a_name_that_does_not_exist() -> None:
-    """It is a TransportError that names the host and shows no key."""
+    """An unknown host is a TransportError that names the host, and shows no key."""
     with pytest.warns(UserWarning, match="the key travels unencrypted to x.invalid"):
         client = AsyncMJClient(KEY, base_url="http://x.invalid", retry=RetryPolicy(first_delay=0.0))
     async with client:
@@ -258,7 +258,7 @@ async def test_fault_17_a_name_that_does_not_exist() -> None:
     ["https://[::1]:1/mj", "https://bücher.invalid", "https://x.invalid:443", "https://X.Invalid"],
 )
 async def test_fault_17_any_way_of_writing_an_address_reaches_it(base_url: str) -> None:
-    """Where nobody answers, that is all that is wrong with the address."""
+    """Each valid form of an address is accepted: the only error is that of the connection."""
     once = RetryPolicy(attempts=1)
     async with AsyncMJClient(KEY, base_url=base_url, retry=once) as client:
         with pytest.raises(errors.TransportError, match=r"failed \(ConnectError: "):

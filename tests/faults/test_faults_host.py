@@ -1,4 +1,4 @@
-"""Cases 45 and 46: inside a caller's scopes, and with a caller's callbacks."""
+"""Faults 45 and 46: in the caller's cancel scopes, and with the caller's callbacks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ on_trio = pytest.mark.parametrize("anyio_backend", ["trio"])
 
 
 async def first_stalls(connection: Connection) -> None:
-    """Stall the first request of each connection but the last ones, which get an answer."""
+    """Stall every request, but for that of the task `after`, which is answered."""
     while True:
         head = await connection.read_head()
         if b"/after/" in head:
@@ -43,7 +43,7 @@ async def first_stalls(connection: Connection) -> None:
 
 @each_call
 async def test_fault_45_no_call_raises_a_group(name: str) -> None:
-    """What a call raises is one error of ours, never an exception group."""
+    """A call raises one MJError, and never an exception group."""
     with HTTPServer(RawResponse(b"no", 403)) as server:
         async with client_of(server) as client:
             with pytest.raises(errors.PermissionDeniedError) as caught:
@@ -53,7 +53,7 @@ async def test_fault_45_no_call_raises_a_group(name: str) -> None:
 
 
 async def test_fault_45_a_bulk_run_raises_no_group() -> None:
-    """What ends a bulk run is raised by itself, too."""
+    """A bulk call raises one MJError, too."""
     with HTTPServer(RawResponse(b"no", 403)) as server:
         async with client_of(server) as client:
             async with client.image_seeds(str(number) for number in range(1000)) as run:
@@ -64,7 +64,7 @@ async def test_fault_45_a_bulk_run_raises_no_group() -> None:
 @on_asyncio
 @each_call
 async def test_fault_45_asyncio_timeout_passes_through(name: str) -> None:
-    """A caller's asyncio.timeout cuts a call, though it catches Exception inside, at no cost."""
+    """asyncio.timeout cuts a call, even if the caller catches Exception inside."""
     caught: list[Exception] = []
     with RawServer(first_stalls) as server:
         async with client_of(server, max_connections=4) as client:
@@ -85,7 +85,7 @@ async def test_fault_45_asyncio_timeout_passes_through(name: str) -> None:
 
 @on_asyncio
 async def test_fault_45_a_sleeping_wait_is_cut_too() -> None:
-    """Between two polls a wait is cut as well, by timeout, wait_for and cancel."""
+    """wait_for and cancel end a wait between two polls."""
     with HTTPServer(RawResponse(RUNNING)) as server:
         async with client_of(server) as client:
             with pytest.raises(TimeoutError):
@@ -102,15 +102,15 @@ async def test_fault_45_a_sleeping_wait_is_cut_too() -> None:
 
 @on_asyncio
 async def test_fault_45_a_task_group_gets_the_bare_error() -> None:
-    """In a TaskGroup the first error cuts the siblings, and the group holds that error alone."""
+    """In a TaskGroup an error cancels the siblings, and the group holds that error only."""
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         head = await connection.read_head()
         if b"/bad/" in head:
             await connection.answer(b"no", b"HTTP/1.1 403 X\r\n")
         await connection.stall()
 
-    with RawServer(script) as server:
+    with RawServer(handler) as server:
         async with client_of(server) as client:
             with pytest.raises(ExceptionGroup) as caught:
                 async with asyncio.TaskGroup() as group:
@@ -125,7 +125,7 @@ async def test_fault_45_a_task_group_gets_the_bare_error() -> None:
 @on_trio
 @each_call
 async def test_fault_45_a_trio_host_may_cut(name: str) -> None:
-    """Trio's own scopes cut a call, and the client goes on."""
+    """A cancel scope of trio ends a call, and the client still works."""
     with RawServer(first_stalls) as server:
         async with client_of(server, max_connections=4) as client:
             for _ in range(6):
@@ -139,7 +139,7 @@ async def test_fault_45_a_trio_host_may_cut(name: str) -> None:
 
 @on_trio
 async def test_fault_45_a_nursery_gets_the_bare_error() -> None:
-    """In a nursery the group holds our error alone, not a group of ours."""
+    """In a nursery the group holds the MJError only, and no inner group."""
     with HTTPServer(RawResponse(b"no", 403)) as server:
         async with client_of(server) as client:
             with pytest.raises(ExceptionGroup) as caught:
@@ -150,7 +150,7 @@ async def test_fault_45_a_nursery_gets_the_bare_error() -> None:
 
 
 async def test_fault_45_a_body_raises_its_own_error() -> None:
-    """What the body of a bulk run raises leaves it bare, and the run is over."""
+    """An error in the body of a bulk call is raised as it is, and ends the call."""
     with HTTPServer(RawResponse(b'{"code":1,"result":"5"}')) as server:
         async with client_of(server) as client:
             with pytest.raises(ZeroDivisionError) as caught:
@@ -162,11 +162,11 @@ async def test_fault_45_a_body_raises_its_own_error() -> None:
 
 
 class HostError(Exception):
-    """An error of the caller's."""
+    """An error that the caller defines."""
 
 
 def gateway() -> FakeGateway:
-    """Make a gateway with a task that runs for a while."""
+    """Build a gateway with a task that runs for 50 seconds."""
     made = FakeGateway()
     timeline = [(0.0, "SUBMITTED", "0%")]
     timeline += [(float(age), "IN_PROGRESS", f"{age}%") for age in range(2, 50, 2)]
@@ -181,7 +181,7 @@ def gateway() -> FakeGateway:
 async def test_fault_46_what_a_callback_raises_reaches_the_caller(
     error: Exception, *, plain: bool
 ) -> None:
-    """An error of on_update ends the wait as it is; nothing is asked again."""
+    """An error of on_update ends the wait and is raised as it is; no request follows."""
     fake = gateway()
     calls: list[str | None] = []
 
@@ -205,7 +205,7 @@ async def test_fault_46_what_a_callback_raises_reaches_the_caller(
 
 
 async def test_fault_46_a_slow_callback_skips_to_the_newest() -> None:
-    """What changes while a callback runs is skipped but for the newest, and nothing overlaps."""
+    """While a callback runs, only the newest change is kept; two callbacks never overlap."""
     fake = gateway()
     seen: list[tuple[float, int | None]] = []
     running = 0
@@ -227,7 +227,7 @@ async def test_fault_46_a_slow_callback_skips_to_the_newest() -> None:
 
 
 async def test_fault_46_the_deadline_does_not_cut_a_callback() -> None:
-    """A callback that runs past the wait's timeout ends first; then the wait is out of time."""
+    """The timeout does not cut a callback; the wait times out when the callback has ended."""
     fake = gateway()
     ended: list[float] = []
 
@@ -246,7 +246,7 @@ async def test_fault_46_the_deadline_does_not_cut_a_callback() -> None:
 
 
 async def test_fault_46_a_final_task_is_returned_though_its_callback_was_late() -> None:
-    """A callback that takes past the timeout with the final task costs nobody the task."""
+    """The final task is returned, even if its callback ends after the timeout."""
     fake = FakeGateway()
     fake.add_task("1", [(0, "SUCCESS", "100%")], imageUrl="https://cdn.example/1.png")
 
@@ -260,7 +260,7 @@ async def test_fault_46_a_final_task_is_returned_though_its_callback_was_late() 
 
 @on_asyncio
 async def test_fault_46_a_callback_that_blocks_only_delays() -> None:
-    """A callback that blocks the loop delays the wait, and breaks nothing in it."""
+    """A callback that blocks the event loop delays the wait, and nothing else."""
     bodies = iter([RUNNING, TASK])
 
     def answer(_request: ReceivedRequest) -> RawResponse:
@@ -277,7 +277,7 @@ async def test_fault_46_a_callback_that_blocks_only_delays() -> None:
 
 
 async def test_fault_46_a_callback_may_use_the_client() -> None:
-    """A callback may call the same client, also one with a single slot."""
+    """A callback may call the same client, even if the client has one slot."""
     fake = gateway()
     fetched: list[Task] = []
 

@@ -1,4 +1,4 @@
-"""Cases 30 to 33: ids, forms and keys, compared with the bytes on a real socket."""
+"""Faults 30 to 33: ids, forms and keys, compared with the bytes on a real socket."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DOCUMENTED_LIST = Dialect(auth="bearer", ids="multipart", seed="path")
 
 
 def echo(request: ReceivedRequest) -> RawResponse:
-    """Answer with the tasks that were asked for, whatever their ids."""
+    """Answer with the requested tasks, whatever their ids are."""
     if request.line.startswith(b"POST"):
         is_json = request.headers["content-type"] == "application/json"
         ids = json.loads(request.body)["ids"] if is_json else request.form_ids
@@ -50,7 +50,7 @@ def echo(request: ReceivedRequest) -> RawResponse:
 
 
 def accepted(runner: asyncio.Runner, call: Any) -> Any:
-    """Give the result of a call, or None where it was refused before any I/O."""
+    """Return the result of a call, or None if it raised ConfigurationError."""
     try:
         return runner.run(call)
     except errors.ConfigurationError:
@@ -60,7 +60,7 @@ def accepted(runner: asyncio.Runner, call: Any) -> Any:
 @pytest.mark.anyio
 @pytest.mark.parametrize("task_id", REFUSED_IDS, ids=lambda one: repr(one[:20]))
 async def test_fault_30_a_bad_id_is_refused_before_any_byte(task_id: str) -> None:
-    """What cannot be one segment is a ConfigurationError in each call, and opens no connection."""
+    """An id that cannot be one path segment is a ConfigurationError, without a connection."""
     with HTTPServer(echo) as server:
         async with client_of(server) as client:
             for call in (
@@ -83,7 +83,7 @@ async def test_fault_30_a_bad_id_is_refused_before_any_byte(task_id: str) -> Non
 @pytest.mark.anyio
 @pytest.mark.parametrize("prefix", ["", "/fast"])
 async def test_fault_30_an_odd_id_is_one_segment(prefix: str) -> None:
-    """Any other id is sent as one percent-encoded segment, byte for byte."""
+    """Any other id is sent as one percent-encoded path segment."""
     with HTTPServer(echo) as server:
         async with client_of(server, base_url=server.base_url + prefix) as client:
             for task_id in ODD_IDS:
@@ -99,7 +99,7 @@ async def test_fault_30_an_odd_id_is_one_segment(prefix: str) -> None:
 
 
 def test_fault_30_any_text_is_one_segment_or_is_refused() -> None:
-    """Whatever the text, it is refused, or the server reads back the same id."""
+    """Any text is refused, or the server reads the same id."""
     letters = st.text(st.characters(), max_size=30) | st.text("%./\\?#&2FfEe\r\n\0 a", max_size=12)
     with HTTPServer(echo) as server, asyncio.Runner() as runner:
         client = client_of(server)
@@ -121,7 +121,7 @@ def test_fault_30_any_text_is_one_segment_or_is_refused() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("dialect", [DOCUMENTED, BEARER], ids=["form", "json"])
 async def test_fault_31_the_server_reads_the_same_ids(dialect: Dialect) -> None:
-    """Quotes, unicode and what looks like a boundary arrive as they are, in their order."""
+    """Ids with quotes, unicode and boundary-like text arrive unchanged and in their order."""
     ids = [*ODD_IDS, "--", "--boundary", "----WebKitFormBoundary", 'name="ids"', "Content-Type: x"]
     with HTTPServer(echo) as server:
         async with client_of(server, dialect=dialect) as client:
@@ -132,7 +132,7 @@ async def test_fault_31_the_server_reads_the_same_ids(dialect: Dialect) -> None:
 
 
 def test_fault_31_any_ids_arrive_as_they_are() -> None:
-    """Whatever the ids, they are refused together, or the form gives the same list back."""
+    """Any ids are refused together, or the form has the same ids."""
     with HTTPServer(echo) as server, asyncio.Runner() as runner:
         client = client_of(server, dialect=DOCUMENTED)
 
@@ -150,7 +150,7 @@ def test_fault_31_any_ids_arrive_as_they_are() -> None:
 
 @pytest.mark.anyio
 async def test_fault_31_a_boundary_cannot_be_foreseen() -> None:
-    """Each form has a boundary of its own, and no id has it."""
+    """Each form has its own random boundary."""
     with HTTPServer(echo) as server:
         async with client_of(server, dialect=DOCUMENTED) as client:
             for _ in range(5):
@@ -175,7 +175,7 @@ async def test_fault_31_no_ids_are_no_request(dialect: Dialect) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("dialect", [DOCUMENTED_LIST, BEARER], ids=["form", "json"])
 async def test_fault_31_many_ids_are_asked_in_hundreds(dialect: Dialect) -> None:
-    """Ten thousand ids are a hundred requests, each id in one of them."""
+    """Ten thousand ids are sent in a hundred requests, each id once."""
     ids = [str(number) for number in range(10_000)]
     with HTTPServer(echo) as server:
         async with client_of(server, dialect=dialect) as client:
@@ -188,7 +188,7 @@ async def test_fault_31_many_ids_are_asked_in_hundreds(dialect: Dialect) -> None
 @pytest.mark.anyio
 @pytest.mark.parametrize("prefix", ["", "/", "/mj", "/fast", "/fast/", "/a/b/mj/"])
 async def test_fault_32_the_double_slash_stays(prefix: str) -> None:
-    """The documented seed request keeps its empty segment, behind any path of base_url."""
+    """The documented seed request keeps its empty segment, after any path of base_url."""
     with HTTPServer(RawResponse(b'{"id":"1","status":"SUCCESS","seed":"5"}')) as server:
         base_url = server.base_url + prefix
         async with client_of(server, base_url=base_url, dialect=DOCUMENTED) as client:
@@ -209,7 +209,7 @@ async def test_fault_32_the_double_slash_stays(prefix: str) -> None:
 def test_fault_33_a_bad_key_is_refused_at_construction(
     key: str, auth: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key that no header carries is a ConfigurationError that neither shows nor causes it."""
+    """A key that no header can carry is a ConfigurationError that does not show it."""
     monkeypatch.setenv("MJ_API_KEY", "sk-env") if "\x00" in key else monkeypatch.setenv(
         "MJ_API_KEY", key
     )
@@ -222,7 +222,7 @@ def test_fault_33_a_bad_key_is_refused_at_construction(
 
 
 def test_fault_33_any_key_arrives_as_it_is_or_is_refused() -> None:
-    """Whatever the key, it is refused at construction, or its header arrives byte for byte."""
+    """Any key is refused at construction, or arrives unchanged in its header."""
     headers = {"bearer": "authorization", "raw": "authorization", "mj-api-secret": "mj-api-secret"}
     keys = st.text(string.printable + "é\0", max_size=12).filter(
         lambda key: not key.lower().startswith("bearer")
@@ -256,7 +256,7 @@ def test_fault_33_any_key_arrives_as_it_is_or_is_refused() -> None:
 
 @pytest.mark.anyio
 async def test_fault_33_a_pasted_bearer_is_not_doubled() -> None:
-    """A key that was given with Bearer before it is sent with one Bearer."""
+    """A key that the caller gives with `Bearer` is sent with one `Bearer`."""
     with HTTPServer(RawResponse()) as server:
         for key in (KEY, f"Bearer {KEY}", f"bearer  {KEY}"):
             async with AsyncMJClient(

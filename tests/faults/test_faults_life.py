@@ -1,4 +1,4 @@
-"""Case 37: a client is closed while it is used, twice, or never."""
+"""Fault 37: a client is closed during its calls, twice, or never."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Call = Callable[[AsyncMJClient], Awaitable[object]]
 
 
 async def stall(connection: Connection) -> None:
-    """Say nothing."""
+    """Send nothing."""
     await connection.stall()
 
 
@@ -33,7 +33,7 @@ async def drip(connection: Connection) -> None:
 
 
 async def first_of_run(client: AsyncMJClient) -> object:
-    """Enter a bulk run and ask for its first outcome."""
+    """Return the first outcome of a bulk call."""
     async with client.image_seeds(str(number) for number in range(1000)) as run:
         return await anext(run)
 
@@ -51,7 +51,7 @@ each_call = pytest.mark.parametrize("name", CALLS)
 
 
 async def close_during(client: AsyncMJClient, *calls: Call, after: float = 0.1) -> None:
-    """Close the client while the calls are under way: each ends at once with ClientStateError."""
+    """Close the client during the calls, and check that each raises ClientStateError at once."""
     ended: list[errors.MJError] = []
 
     async def use(call: Call) -> None:
@@ -74,15 +74,15 @@ async def close_during(client: AsyncMJClient, *calls: Call, after: float = 0.1) 
 
 
 @each_call
-@pytest.mark.parametrize("script", [stall, drip], ids=["stall", "drip"])
-async def test_fault_37_closing_ends_calls_at_once(name: str, script: Any) -> None:
-    """A call under way when the client is closed ends at once, and says so."""
-    with RawServer(script) as server:
+@pytest.mark.parametrize("handler", [stall, drip], ids=["stall", "drip"])
+async def test_fault_37_closing_ends_calls_at_once(name: str, handler: Any) -> None:
+    """A call in flight ends at once when the client is closed, with a clear error."""
+    with RawServer(handler) as server:
         await close_during(client_of(server), CALLS[name])
 
 
 async def test_fault_37_closing_ends_calls_in_the_queue() -> None:
-    """So do all that wait for a slot, or for the first to find out how the key is sent."""
+    """Calls that wait for a slot, or for the key's header, end when the client is closed."""
     with RawServer(stall) as server:
         for dialect in (BEARER, Dialect()):
             client = client_of(server, max_connections=1, dialect=dialect)
@@ -91,7 +91,7 @@ async def test_fault_37_closing_ends_calls_in_the_queue() -> None:
 
 @pytest.mark.parametrize("status", [503, 429])
 async def test_fault_37_closing_ends_the_sleep_before_a_retry(status: int) -> None:
-    """So does a call that sleeps before its retry, and those that a 429 holds back."""
+    """Calls that sleep before a retry, or after a 429, end when the client is closed."""
     with HTTPServer(RawResponse(b"busy", status, b"Retry-After: 60\r\n")) as server:
         client = client_of(server, retry=RetryPolicy())
         calls = (
@@ -103,7 +103,7 @@ async def test_fault_37_closing_ends_the_sleep_before_a_retry(status: int) -> No
 
 
 async def test_fault_37_closing_ends_a_wait_that_sleeps() -> None:
-    """So does a wait between two polls."""
+    """A wait between two polls ends when the client is closed."""
     with HTTPServer(RawResponse(RUNNING)) as server:
         client = client_of(server)
         await close_during(client, lambda client: client.wait_for_task("1"))
@@ -112,7 +112,7 @@ async def test_fault_37_closing_ends_a_wait_that_sleeps() -> None:
 
 
 async def test_fault_37_closing_ends_the_wait_for_a_picture() -> None:
-    """So does a wait whose task has succeeded and only lacks its picture: it has the task."""
+    """A wait for the picture of a finished task returns the task when the client is closed."""
     with HTTPServer(RawResponse(b'{"id":"1","status":"SUCCESS"}')) as server:
         client = client_of(server)
         result: list[Task] = []
@@ -130,7 +130,7 @@ async def test_fault_37_closing_ends_the_wait_for_a_picture() -> None:
 
 
 async def test_fault_37_a_wait_sees_that_its_callback_closed_the_client() -> None:
-    """A client that is closed while a callback runs ends that wait when the callback is done."""
+    """If a callback closes the client, the wait ends when the callback has ended."""
     with HTTPServer(RawResponse(RUNNING)) as server:
         client = client_of(server)
         with anyio.fail_after(1), pytest.raises(errors.ClientStateError, match="closed"):
@@ -138,7 +138,7 @@ async def test_fault_37_a_wait_sees_that_its_callback_closed_the_client() -> Non
 
 
 async def test_fault_37_an_iteration_sees_that_the_client_was_closed() -> None:
-    """So is an iteration over a task's changes, between two of them."""
+    """An iteration over a task's changes ends when the client is closed between two of them."""
     with HTTPServer(RawResponse(RUNNING)) as server:
         client = client_of(server)
         watch = client.watch_task("1", polling=Polling(interval=60.0))
@@ -151,7 +151,7 @@ async def test_fault_37_an_iteration_sees_that_the_client_was_closed() -> None:
 
 
 async def test_fault_37_closing_twice_is_nothing() -> None:
-    """A second close does nothing, also at the same time as the first, before and after use."""
+    """A second close does nothing, also during the first one, before and after use."""
     with HTTPServer(RawResponse(TASK)) as server:
         for calls in (0, 1, 5):
             client = client_of(server)
@@ -169,7 +169,7 @@ async def test_fault_37_closing_twice_is_nothing() -> None:
 
 @each_call
 async def test_fault_37_use_after_close_is_refused(name: str) -> None:
-    """Every call of a closed client is a ClientStateError at once, and nothing is sent."""
+    """Every call of a closed client raises ClientStateError at once, and sends nothing."""
     with HTTPServer(RawResponse(TASK)) as server:
         async with client_of(server) as client:
             pass
@@ -182,7 +182,7 @@ async def test_fault_37_use_after_close_is_refused(name: str) -> None:
 
 
 async def test_fault_37_a_callers_client_survives_closing() -> None:
-    """Closing ends the calls and leaves the caller's own client as it is."""
+    """Closing ends the calls, and the caller's http_client stays open."""
     with RawServer(stall) as server:
         async with httpx.AsyncClient() as http_client:
             client = client_of(server, http_client=http_client)
@@ -192,7 +192,7 @@ async def test_fault_37_a_callers_client_survives_closing() -> None:
 
 
 async def test_fault_37_a_caller_may_cancel_while_it_is_closed() -> None:
-    """Where a call is cancelled and its client closed at once, the cancellation wins."""
+    """If a call is cancelled and its client closed at the same time, the cancellation counts."""
     with RawServer(stall) as server:
         client = client_of(server)
         with anyio.move_on_after(1) as outer:

@@ -1,4 +1,4 @@
-"""Cases 19 and 21: a 429 holds back every call; on virtual time."""
+"""Faults 19 and 21: a 429 holds back every call; on virtual time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PATIENT = RetryPolicy(attempts=20)
 
 
 def gateway_with_task(**options: Any) -> FakeGateway:
-    """Make a gateway that knows two finished tasks."""
+    """Build a gateway that has two finished tasks."""
     gateway = FakeGateway(**options)
     for task_id in "12":
         gateway.add_task(
@@ -38,19 +38,19 @@ def gateway_with_task(**options: Any) -> FakeGateway:
 
 
 def instants(gateway: FakeGateway) -> list[float]:
-    """Give the times of the requests."""
+    """Return the times of the requests."""
     return [request.at for request in gateway.requests]
 
 
 async def asked(gateway: FakeGateway, number: int) -> None:
-    """Wait until so many requests have come, without letting time pass."""
+    """Wait until the gateway has received so many requests, in no time."""
     while len(gateway.requests) < number:
         await anyio.lowlevel.checkpoint()
 
 
 @pytest.mark.parametrize("options", [{}, {"dialect": BEARER}], ids=["auto", "bearer"])
 async def test_fault_19_a_429_holds_back_every_call(options: dict[str, Any]) -> None:
-    """After a 429 no call sends before its Retry-After is over, nor a tenth later than that."""
+    """After a 429 every call waits for its Retry-After, and at most a tenth longer."""
     gateway = gateway_with_task()
     gateway.fail_next(1, 429, {"retry-after": "5"})
 
@@ -70,7 +70,7 @@ async def test_fault_19_a_429_holds_back_every_call(options: dict[str, Any]) -> 
 
 
 async def test_fault_19_a_hold_without_retry_after_doubles() -> None:
-    """Without Retry-After the hold is 0.5 s, doubled up to 60 s, and up to a tenth more."""
+    """Without Retry-After the hold is 0.5 s and doubles up to 60 s, and up to a tenth more."""
     gateway = gateway_with_task()
     gateway.fail_next(10, 429)
 
@@ -87,7 +87,7 @@ async def test_fault_19_a_hold_without_retry_after_doubles() -> None:
 
 @pytest.mark.parametrize(("quiet", "hold"), [(30.0, 1.0), (90.0, 0.5)])
 async def test_fault_19_a_minute_without_429_is_forgotten(quiet: float, hold: float) -> None:
-    """The hold doubles only at a 429 that follows within a minute."""
+    """The hold doubles only if the next 429 comes within a minute."""
     gateway = gateway_with_task()
 
     async with gateway.client(retry=PATIENT) as client:
@@ -102,14 +102,14 @@ async def test_fault_19_a_minute_without_429_is_forgotten(quiet: float, hold: fl
 
 
 class Busy(httpx.AsyncBaseTransport):
-    """Takes a tenth of a second for each answer; the first so many of them are 429."""
+    """A transport that needs 0.1 s for an answer; the first answers are 429."""
 
     def __init__(self, refusals: int) -> None:
         self._refusals = refusals
         self.at: list[float] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer."""
+        """Answer the request."""
         self.at.append(anyio.current_time())
         refused = len(self.at) <= self._refusals
         await anyio.sleep(0.1)
@@ -120,7 +120,7 @@ class Busy(httpx.AsyncBaseTransport):
     "anyio_backend", [("trio", {"clock": MockClock(autojump_threshold=0)})], ids=["virtual"]
 )
 async def test_fault_19_refusals_of_one_moment_count_once() -> None:
-    """Ten requests under way together that are all refused hold for 0.5 s, not for minutes."""
+    """Ten requests in flight that are all refused hold for 0.5 s, and not for minutes."""
     busy = Busy(10)
     client = AsyncMJClient(
         KEY,
@@ -140,7 +140,7 @@ async def test_fault_19_refusals_of_one_moment_count_once() -> None:
 
 @pytest.mark.parametrize("call", CALLS, ids=NAMES)
 async def test_fault_21_a_long_retry_after_raises_at_once(call: Call) -> None:
-    """A Retry-After above max_retry_after raises, and so does each call until it is over."""
+    """A Retry-After above max_retry_after raises, also in later calls, until it is over."""
     gateway = gateway_with_task()
     gateway.fail_next(1, 429, {"retry-after": "300"})
 
@@ -166,7 +166,7 @@ async def test_fault_21_a_long_retry_after_raises_at_once(call: Call) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"dialect": BEARER}], ids=["auto", "bearer"])
 async def test_fault_21_a_wait_sleeps_out_what_calls_refuse(options: dict[str, Any]) -> None:
-    """A wait sleeps out any Retry-After within its timeout; single calls raise meanwhile."""
+    """A wait sleeps for any Retry-After within its timeout, while single calls raise."""
     gateway = gateway_with_task()
     gateway.fail_next(1, 429, {"retry-after": "300"})
     refused: list[float] = []
@@ -195,7 +195,7 @@ async def test_fault_21_a_wait_sleeps_out_what_calls_refuse(options: dict[str, A
 async def test_fault_21_a_call_raises_while_a_wait_is_held(
     options: dict[str, Any], call: Call
 ) -> None:
-    """A wait that a long 429 holds back before its poll keeps no single call from raising."""
+    """A single call raises at once, also while a wait sleeps for the same 429."""
     gateway = gateway_with_task()
     gateway.fail_next(1, 429, {"retry-after": "300"})
 
@@ -214,7 +214,7 @@ async def test_fault_21_a_call_raises_while_a_wait_is_held(
 
 
 async def test_fault_21_a_wait_without_the_time_ends_in_time() -> None:
-    """A Retry-After beyond a wait's timeout times it out, with no further request."""
+    """A Retry-After beyond the timeout of a wait ends the wait, without another request."""
     gateway = gateway_with_task()
     gateway.fail_next(1, 429, {"retry-after": "300"})
 

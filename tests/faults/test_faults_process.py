@@ -1,4 +1,4 @@
-"""Cases 37 to 39 in processes of their own, with `-X dev -W error`: loops, threads and forks."""
+"""Faults 37 to 39 in their own processes, with `-X dev -W error`: loops, threads and forks."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ print("done")
 
 
 async def stall(connection: Connection) -> None:
-    """Say nothing."""
+    """Send nothing."""
     await connection.stall()
 
 
 def output_of(server: RawServer, script: str) -> list[str]:
-    """Run a script against a server; give its lines, where it complained about nothing."""
+    """Run a script against a server, check that it has no warnings, and return its lines."""
     with server:
         done = subprocess.run(
             [
@@ -82,7 +82,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("answers", [True, False], ids=["between polls", "in a request"])
 def test_fault_37_a_loop_may_end_with_waits_pending(*, answers: bool) -> None:
-    """Where asyncio.run ends with waits pending they are cancelled without a complaint."""
+    """If asyncio.run ends with pending waits, they are cancelled without a warning."""
     running = RawResponse(RUNNING, 200, b"Connection: close\r\n")
     server = HTTPServer(running) if answers else RawServer(stall)
 
@@ -90,7 +90,7 @@ def test_fault_37_a_loop_may_end_with_waits_pending(*, answers: bool) -> None:
 
 
 def test_fault_37_a_closed_client_leaves_pending_waits_an_error() -> None:
-    """Waits that nobody awaits any more end with the client's close, before the loop does."""
+    """Pending waits end when the client is closed, before the event loop ends."""
     leave = (
         "await client.aclose()\n"
         "    ended = await asyncio.gather(*waits, return_exceptions=True)\n"
@@ -102,14 +102,14 @@ def test_fault_37_a_closed_client_leaves_pending_waits_an_error() -> None:
 
 
 def test_fault_37_a_client_may_never_be_closed() -> None:
-    """A client that is dropped unused, or after waits without an answer, costs no warning."""
+    """A client that is dropped before its first use causes no warning."""
     script = "del client\ngc.collect()\n"
 
     assert [] == output_of(HTTPServer(RawResponse(TASK)), script)
 
 
 def test_fault_37_a_used_client_may_be_dropped_after_its_loop() -> None:
-    """A client that nobody closes leaves no task behind; of its sockets asyncio itself tells."""
+    """A used client that is not closed leaves no task; asyncio itself warns about its sockets."""
     script = """
 import warnings
 
@@ -125,7 +125,7 @@ del client
 
 
 def test_fault_37_an_interrupt_ends_a_wait() -> None:
-    """A KeyboardInterrupt during a wait ends the program's loop, with the client closed."""
+    """A KeyboardInterrupt during a wait ends the event loop, and the client is closed."""
     script = """
 import signal
 
@@ -144,7 +144,7 @@ except KeyboardInterrupt:
 
 
 def test_fault_38_a_second_loop_is_refused() -> None:
-    """A client used in a second asyncio.run is a ClientStateError, and may be closed there."""
+    """A client in a second asyncio.run raises ClientStateError, and can be closed there."""
     script = """
 async def again():
     for call in (client.fetch_task, client.image_seed, client.wait_for_task):
@@ -177,7 +177,7 @@ runner.close()
 
 
 def test_fault_38_a_kept_connection_of_a_closed_loop_is_forgotten() -> None:
-    """With connections kept from a loop that is gone, a second loop gets the same error."""
+    """A client with kept connections of a closed event loop raises the same error."""
     script = """
 import warnings
 
@@ -197,7 +197,7 @@ warnings.simplefilter("ignore", ResourceWarning)
 
 
 def test_fault_38_another_thread_is_refused() -> None:
-    """A client used in a loop of another thread is a ClientStateError; its own loop goes on."""
+    """A client in another thread raises ClientStateError; in its own event loop it works."""
     script = """
 said = []
 
@@ -247,7 +247,7 @@ runner.close()
 
 
 def test_fault_39_a_child_may_not_use_its_parents_client() -> None:
-    """After a fork the child is refused, may close, and the parent keeps its connection."""
+    """After a fork the child's calls raise; it can close, and the parent's client works."""
     server = HTTPServer(RawResponse(TASK))
     lines = output_of(server, FORK)
 
@@ -257,7 +257,7 @@ def test_fault_39_a_child_may_not_use_its_parents_client() -> None:
 
 
 def test_fault_39_a_fork_inside_a_loop_is_seen_too() -> None:
-    """A child that was forked inside a running loop is refused before its first byte."""
+    """A child that was forked in a running event loop sends no byte."""
     script = """
 async def main():
     asyncio.get_running_loop().slow_callback_duration = 60.0

@@ -1,4 +1,4 @@
-"""Case 40: a proxy that is down, refuses, stalls or works, and odd values in the environment."""
+"""Fault 40: a proxy that is down, refuses, stalls or works, and odd values in the environment."""
 
 from __future__ import annotations
 
@@ -31,45 +31,45 @@ pytestmark = pytest.mark.anyio
 
 PASSWORD = "hidden-0123456789"
 CREDENTIALS = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
-FAR = "http://127.0.0.2:9"  # loopback, where nobody listens: only a proxy gets there
+FAR = "http://127.0.0.2:9"  # loopback without a listener: only a proxy gets there
 
 
 class Proxy(RawServer):
-    """A proxy that records the heads it got, and what it was told to do."""
+    """A proxy that records the heads of its requests, and then runs its handler."""
 
-    def __init__(self, script: ConnectionHandler) -> None:
+    def __init__(self, handler: ConnectionHandler) -> None:
         self.heads: list[str] = []
-        super().__init__(self._recording(script))
+        super().__init__(self._recording(handler))
 
-    def _recording(self, script: ConnectionHandler) -> ConnectionHandler:
+    def _recording(self, handler: ConnectionHandler) -> ConnectionHandler:
         async def run(connection: Connection) -> None:
             self.heads.append((await connection.read_head()).decode("latin-1"))
-            await script(connection)
+            await handler(connection)
 
         return run
 
     @property
     def address(self) -> str:
-        """Its address, with a user and password."""
+        """The address of the proxy, with a user and password."""
         return f"http://me:{PASSWORD}@127.0.0.1:{self._port}"
 
 
-def saying(head: bytes, body: bytes = b"") -> ConnectionHandler:
-    """Make a script that answers every first request so."""
+def responding(head: bytes, body: bytes = b"") -> ConnectionHandler:
+    """Build a handler that sends this response to the first request."""
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         await connection.answer(body, b"HTTP/1.1 " + head + b"\r\n")
 
-    return script
+    return handler
 
 
 async def stall(connection: Connection) -> None:
-    """Say nothing."""
+    """Send nothing."""
     await connection.stall()
 
 
 def tunnel_to(port: int) -> ConnectionHandler:
-    """Make a script that opens a tunnel, to one port whatever was asked for."""
+    """Build a handler that opens a tunnel to this port, whatever the request names."""
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
@@ -77,7 +77,7 @@ def tunnel_to(port: int) -> ConnectionHandler:
             await writer.drain()
         writer.close()
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             await connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -85,17 +85,17 @@ def tunnel_to(port: int) -> ConnectionHandler:
         finally:
             writer.close()
 
-    return script
+    return handler
 
 
 def client_through(address: str, **options: Any) -> AsyncMJClient:
-    """Make a client of a far gateway, behind a proxy."""
+    """Build a client whose gateway is reached through a proxy only."""
     options = {"base_url": FAR, "retry": ONCE, "dialect": BEARER, "proxy": address, **options}
     return AsyncMJClient(KEY, **options)
 
 
 async def error_of(client: AsyncMJClient) -> errors.MJError:
-    """Give the error of a call; it shows the password in no text and in no traceback."""
+    """Return the error of a call, and check that neither text nor traceback shows the password."""
     async with client:
         with pytest.raises(errors.MJError) as caught:
             await client.fetch_task("1")
@@ -112,7 +112,7 @@ async def error_of(client: AsyncMJClient) -> errors.MJError:
 async def test_fault_40_a_proxy_that_works_is_used(caplog: pytest.LogCaptureFixture) -> None:
     """A proxy gets the absolute address and its own password, which no log shows."""
     caplog.set_level(logging.DEBUG)
-    with Proxy(saying(b"200 OK", TASK)) as proxy:
+    with Proxy(responding(b"200 OK", TASK)) as proxy:
         async with client_through(proxy.address) as client:
             task = await client.fetch_task("1")
 
@@ -128,7 +128,7 @@ async def test_fault_40_the_environments_proxy_is_used(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The environment's proxy is used in either case, with or without http:// before it."""
-    with Proxy(saying(b"200 OK", TASK)) as proxy:
+    with Proxy(responding(b"200 OK", TASK)) as proxy:
         for address in (proxy.address, proxy.address.removeprefix("http://")):
             monkeypatch.setenv(name, address)
             async with AsyncMJClient(KEY, base_url=FAR, retry=ONCE) as client:
@@ -142,7 +142,7 @@ async def test_fault_40_the_environments_proxy_is_used(
 async def test_fault_40_a_proxy_that_is_down_is_a_transport_error(
     scheme: str, *, by_environment: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy that nobody runs is a TransportError that does not show its password."""
+    """A proxy that does not run is a TransportError that does not show the password."""
     address: str | None = f"http://me:{PASSWORD}@127.0.0.1:1"
     base_url = FAR.replace("http", scheme)
     if by_environment:
@@ -156,8 +156,8 @@ async def test_fault_40_a_proxy_that_is_down_is_a_transport_error(
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_fault_40_a_407_is_a_transport_error(scheme: str) -> None:
-    """A proxy that wants another password is a TransportError, behind CONNECT as without."""
-    with Proxy(saying(b"407 Proxy Authentication Required", b"<html>")) as proxy:
+    """A 407 is a TransportError, with and without CONNECT."""
+    with Proxy(responding(b"407 Proxy Authentication Required", b"<html>")) as proxy:
         base_url = FAR.replace("http", scheme)
         error = await error_of(client_through(proxy.address, base_url=base_url))
 
@@ -167,8 +167,8 @@ async def test_fault_40_a_407_is_a_transport_error(scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_fault_40_a_407_is_not_tried_again(scheme: str) -> None:
-    """A password does not become right by being sent again."""
-    with Proxy(saying(b"407 Proxy Authentication Required")) as proxy:
+    """A 407 is not retried."""
+    with Proxy(responding(b"407 Proxy Authentication Required")) as proxy:
         base_url = FAR.replace("http", scheme)
         retry = RetryPolicy(first_delay=0.0)
         await error_of(client_through(proxy.address, base_url=base_url, retry=retry))
@@ -178,8 +178,8 @@ async def test_fault_40_a_407_is_not_tried_again(scheme: str) -> None:
 
 @pytest.mark.parametrize("head", [b"502 Bad Gateway", b"403 Forbidden", b"200"])
 async def test_fault_40_a_refused_tunnel_is_a_transport_error(head: bytes) -> None:
-    """A proxy that opens no tunnel, or a broken one, is a TransportError; the key stays here."""
-    with Proxy(saying(head, b"no")) as proxy:
+    """A proxy that opens no tunnel is a TransportError, and does not get the key."""
+    with Proxy(responding(head, b"no")) as proxy:
         error = await error_of(client_through(proxy.address, base_url="https://127.0.0.2:9"))
 
     assert isinstance(error, errors.TransportError)
@@ -200,7 +200,7 @@ async def test_fault_40_a_proxy_that_stalls_is_cut_at_the_deadline(scheme: str) 
 
 
 async def test_fault_40_a_tunnel_hides_the_key_from_the_proxy() -> None:
-    """Through CONNECT the proxy sees the address and nothing else; the tunnel is kept."""
+    """Through CONNECT the proxy sees the address only, and the tunnel is kept."""
     ca = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("localhost").configure_cert(context)
@@ -232,8 +232,8 @@ async def test_fault_40_a_tunnel_hides_the_key_from_the_proxy() -> None:
 async def test_fault_40_odd_values_of_no_proxy_break_nothing(
     value: str, *, bypassed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NO_PROXY by host, host:port and * is followed; what is odd in it is passed over."""
-    with HTTPServer(RawResponse()) as server, Proxy(saying(b"200 OK", TASK)) as proxy:
+    """NO_PROXY understands a host, host:port and *; other values are ignored."""
+    with HTTPServer(RawResponse()) as server, Proxy(responding(b"200 OK", TASK)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.address)
         monkeypatch.setenv("NO_PROXY", value.format(port=server._port))
         async with client_of(server) as client:
@@ -243,7 +243,7 @@ async def test_fault_40_odd_values_of_no_proxy_break_nothing(
 
 
 async def test_fault_40_the_environment_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With trust_env=False the environment's proxy is not used, odd or not."""
+    """With trust_env=False no proxy of the environment is used."""
     for value in ("http://127.0.0.1:1", "socks5://x", "foo://", "http://[", "\x01"):
         monkeypatch.setenv("HTTP_PROXY", value)
         with HTTPServer(RawResponse()) as server:
@@ -268,7 +268,7 @@ async def test_fault_40_the_environment_may_be_left_out(monkeypatch: pytest.Monk
 async def test_fault_40_a_bad_proxy_is_refused_and_not_shown(
     address: str, *, by_environment: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An address that no proxy can have is a ConfigurationError that does not repeat it."""
+    """A malformed proxy address is a ConfigurationError that does not show it."""
     if by_environment:
         monkeypatch.setenv("HTTPS_PROXY", address)
     with pytest.raises(errors.ConfigurationError, match=r"(?i)proxy") as caught:

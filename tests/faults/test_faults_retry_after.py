@@ -1,4 +1,4 @@
-"""Cases 20 and 21: what may stand in Retry-After; on virtual time, and on the wire."""
+"""Faults 20 and 21: odd values of Retry-After; on virtual time, and on real sockets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONG = "7" * 10_000_000
 
 
 def gateway_that_refuses(value: str, date: str | None = None) -> FakeGateway:
-    """Make a gateway whose first answer is a 429 with this Retry-After."""
+    """Build a gateway whose first answer is a 429 with this Retry-After."""
     gateway = FakeGateway()
     gateway.add_task("1", [(0, "SUCCESS", "100%")])
     written_by = {} if date is None else {"date": date}
@@ -33,7 +33,7 @@ def gateway_that_refuses(value: str, date: str | None = None) -> FakeGateway:
 
 
 async def hold_after(gateway: FakeGateway) -> float:
-    """Give the seconds between the 429 and the next request."""
+    """Return the seconds between the 429 and the next request."""
     async with gateway.client() as client:
         await client.fetch_task("1", timeout=None)
     first, second = gateway.requests
@@ -61,7 +61,7 @@ async def hold_after(gateway: FakeGateway) -> float:
 async def test_fault_20_a_date_is_read_by_the_clock_that_wrote_it(
     value: str, seconds: float
 ) -> None:
-    """A Retry-After date counts from the answer's own Date; what is no date counts as none."""
+    """A Retry-After date counts from the answer's Date; a malformed date is ignored."""
     hold = await hold_after(gateway_that_refuses(value, NOW))
 
     assert seconds <= hold <= 1.1 * seconds + 1e-6
@@ -69,7 +69,7 @@ async def test_fault_20_a_date_is_read_by_the_clock_that_wrote_it(
 
 @pytest.mark.parametrize("date", ["garbage", "Fri, 31 Dec 9999 23:59:59 -2359", ""])
 async def test_fault_20_an_unreadable_date_header_is_no_clock(date: str) -> None:
-    """Where Date cannot be read, the time of day is ours, and the 429 stays one."""
+    """If the Date is malformed, a Retry-After date counts from the client's time of day."""
     gateway = gateway_that_refuses("Thu, 01 Jan 1970 00:00:00 GMT", date)
 
     assert await hold_after(gateway) == 0.0
@@ -79,7 +79,7 @@ async def test_fault_20_an_unreadable_date_header_is_no_clock(date: str) -> None
     "anyio_backend", [("trio", {"clock": MockClock(autojump_threshold=0)})], ids=["virtual"]
 )
 async def test_fault_20_without_date_our_time_of_day_counts() -> None:
-    """A date in an answer without Date counts from our own time of day."""
+    """Without a Date, a Retry-After date counts from the client's time of day."""
     at: list[float] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -102,7 +102,7 @@ async def test_fault_20_without_date_our_time_of_day_counts() -> None:
     "value", ["Fri, 31 Dec 9999 23:59:59 GMT", "Sun, 06 Nov 1994 08:51:38 GMT"]
 )
 async def test_fault_20_a_far_date_raises_at_once(value: str) -> None:
-    """A date beyond max_retry_after is raised and not slept, up to the last year."""
+    """A date beyond max_retry_after raises without a sleep, up to the year 9999."""
     gateway = gateway_that_refuses(value, NOW)
     with pytest.raises(errors.RateLimitError) as caught:
         await hold_after(gateway)
@@ -116,7 +116,7 @@ async def test_fault_20_a_far_date_raises_at_once(value: str) -> None:
     ids=lambda value: value[:8],
 )  # fmt: skip
 async def test_fault_21_what_is_no_number_is_ignored(value: str) -> None:
-    """NaN, infinity, negatives, exponents and ten megabytes of digits count as no Retry-After."""
+    """NaN, infinity, negatives, exponents and ten megabytes of digits are ignored."""
     hold = await hold_after(gateway_that_refuses(value))
 
     assert 0.5 <= hold <= 0.55 + 1e-6
@@ -124,7 +124,7 @@ async def test_fault_21_what_is_no_number_is_ignored(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["121", "120.1", "1000000000", "999999999999999"])
 async def test_fault_21_a_long_number_raises_at_once(value: str) -> None:
-    """A number above max_retry_after is raised with the number, and nothing is slept."""
+    """A number above max_retry_after raises without a sleep, and the error has it."""
     gateway = gateway_that_refuses(value)
     with pytest.raises(errors.RateLimitError) as caught:
         await hold_after(gateway)
@@ -134,7 +134,7 @@ async def test_fault_21_a_long_number_raises_at_once(value: str) -> None:
 
 @pytest.mark.parametrize(("value", "seconds"), [("0", 0), ("0.25", 0.25), (" 7 ", 7), ("120", 120)])
 async def test_fault_21_a_number_is_slept(value: str, seconds: float) -> None:
-    """A number up to max_retry_after is slept, up to a tenth longer."""
+    """The call sleeps for a number up to max_retry_after, and up to a tenth longer."""
     hold = await hold_after(gateway_that_refuses(value))
 
     assert seconds <= hold <= 1.1 * seconds + 1e-6
@@ -147,7 +147,7 @@ NUMBERS = st.one_of(st.integers(), st.floats()).map(str)
 
 @given(value=st.one_of(PRINTABLE, NUMBERS, DATES), date=st.one_of(st.none(), PRINTABLE, DATES))
 def test_fault_21_no_header_makes_a_call_sleep_for_hours(value: str, date: str | None) -> None:
-    """Whatever stands in the headers, a 429 is slept for two minutes or raised as what it is."""
+    """With any headers, a 429 costs at most two minutes, or raises RateLimitError."""
     gateway = gateway_that_refuses(value, date)
     raised: errors.RateLimitError | None = None
     hold = 0.0
@@ -171,7 +171,7 @@ def test_fault_21_no_header_makes_a_call_sleep_for_hours(value: str, date: str |
     ],
 )
 async def test_fault_21_two_headers_or_bytes_are_none(headers: bytes) -> None:
-    """Two headers, or bytes that are no text, never mask the 429."""
+    """Two headers, or bytes that are no text, do not hide the 429."""
     with HTTPServer(RawResponse(b"busy", 429, headers)) as server:
         async with client_of(server, retry=ONCE) as client:
             with pytest.raises(errors.RateLimitError) as caught:
@@ -185,7 +185,7 @@ async def test_fault_21_two_headers_or_bytes_are_none(headers: bytes) -> None:
 
 
 async def test_fault_21_a_header_of_ten_megabytes_is_an_error_of_ours() -> None:
-    """On the wire such a header is never read to its end."""
+    """A header of ten megabytes is not read to its end."""
     headers = b"Retry-After: " + LONG.encode() + b"\r\n"
     with HTTPServer(RawResponse(b"busy", 429, headers)) as server:
         async with client_of(server, retry=ONCE) as client:
@@ -196,7 +196,7 @@ async def test_fault_21_a_header_of_ten_megabytes_is_an_error_of_ours() -> None:
 
 
 async def test_fault_21_a_503_may_say_when_too() -> None:
-    """A Retry-After of a 503 is slept where it is short, and raised where it is long."""
+    """A 503 with a short Retry-After sleeps for it, and with a long one raises."""
     gateway = FakeGateway()
     gateway.add_task("1", [(0, "SUCCESS", "100%")])
     async with gateway.client() as client:
@@ -212,7 +212,7 @@ async def test_fault_21_a_503_may_say_when_too() -> None:
 
 
 async def test_fault_21_a_sleep_that_passes_the_deadline_is_not_begun() -> None:
-    """A call without the time for the Retry-After raises at once, also behind others held."""
+    """A call raises at once if the hold is longer than its timeout."""
     gateway = FakeGateway()
     gateway.add_task("1", [(0, "SUCCESS", "100%")], seed="5")
     gateway.fail_next(1, 429, {"retry-after": "100"})
@@ -230,7 +230,7 @@ async def test_fault_21_a_sleep_that_passes_the_deadline_is_not_begun() -> None:
 
 
 async def test_fault_21_max_retry_after_may_be_nothing() -> None:
-    """With max_retry_after=0 every 429 that says when is raised at once."""
+    """With max_retry_after=0 every 429 with a Retry-After raises at once."""
     gateway = FakeGateway()
     gateway.fail_next(1, 429, {"retry-after": "1"})
     async with gateway.client(retry=RetryPolicy(max_retry_after=0)) as client:

@@ -1,4 +1,4 @@
-"""Case 34: the key is in no sink: texts, tracebacks with locals, logs, pickles, warnings."""
+"""Fault 34: no text, traceback with locals, log, pickle or warning has the key."""
 
 from __future__ import annotations
 
@@ -46,36 +46,36 @@ async def reset(connection: Connection) -> None:
 
 
 async def stall(connection: Connection) -> None:
-    """Say nothing."""
+    """Send nothing."""
     await connection.stall()
 
 
 async def junk(connection: Connection) -> None:
-    """Answer what is no HTTP, and repeat the key."""
+    """Send bytes that are not HTTP, with the key."""
     await connection.read_head()
     await connection.send(b"SSH-2.0-%s\r\n\r\n" % ECHO)
 
 
 async def bad_header(connection: Connection) -> None:
-    """Answer with a header that is none, and repeat the key."""
+    """Send a malformed header with the key."""
     await connection.read_head()
     await connection.send(b"HTTP/1.1 200 OK\r\n%s\r\n\r\n" % ECHO)
 
 
 async def cut_off(connection: Connection) -> None:
-    """Repeat the key in half a body."""
+    """Send half a body with the key."""
     await connection.read_head()
     await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + QUOTED)
 
 
 async def junk_gzip(connection: Connection) -> None:
-    """Say gzip and send the key."""
+    """Send the key under a false Content-Encoding."""
     await connection.read_head()
     await connection.answer(QUOTED, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n")
 
 
-def says(body: bytes, status: int = 200, headers: bytes = b"") -> Callable[[], RawServer]:
-    """Make a server that always answers so."""
+def serving(body: bytes, status: int = 200, headers: bytes = b"") -> Callable[[], RawServer]:
+    """Return a factory of servers that always send this answer."""
     return lambda: HTTPServer(RawResponse(body, status, headers))
 
 
@@ -86,27 +86,27 @@ SERVERS: dict[str, Callable[[], RawServer]] = {
     "bad header": lambda: RawServer(bad_header),
     "cut off": lambda: RawServer(cut_off),
     "junk gzip": lambda: RawServer(junk_gzip),
-    "page": says(b"<html>" + ECHO),
-    "no json": says(b"{" + ECHO + b"}"),
-    "half json": says(b'{"id":"' + ECHO),
-    "other task": says(b'{"id":"%s","status":"SUCCESS"}' % ECHO),
-    "too large": says(ECHO * 60_000),
-    "redirect": says(ECHO, 302, b"Location: http://other.invalid/%s\r\n" % ECHO),
-    "bad redirect": says(ECHO, 302, b"Location: javascript:%s\r\n" % ECHO),
-    "odd type": says(b"[5]", 200, b"Content-Type: text/%s\r\n" % ECHO),
-    "request id": says(b"{}", 500, b"X-Request-Id: %s\r\n" % ECHO),
-    "failed": says(
+    "page": serving(b"<html>" + ECHO),
+    "no json": serving(b"{" + ECHO + b"}"),
+    "half json": serving(b'{"id":"' + ECHO),
+    "other task": serving(b'{"id":"%s","status":"SUCCESS"}' % ECHO),
+    "too large": serving(ECHO * 60_000),
+    "redirect": serving(ECHO, 302, b"Location: http://other.invalid/%s\r\n" % ECHO),
+    "bad redirect": serving(ECHO, 302, b"Location: javascript:%s\r\n" % ECHO),
+    "odd type": serving(b"[5]", 200, b"Content-Type: text/%s\r\n" % ECHO),
+    "request id": serving(b"{}", 500, b"X-Request-Id: %s\r\n" % ECHO),
+    "failed": serving(
         json.dumps({"id": "1", "status": "FAILURE", "failReason": KEY}).encode()
     ),
-    "429": says(QUOTED, 429, b"Retry-After: 0\r\n"),
-    **{str(status): says(QUOTED, status) for status in (200, 400, 401, 403, 404, 405, 503)},
-    **{f"{status} as text": says(b"no: " + ECHO, status) for status in (401, 502)},
+    "429": serving(QUOTED, 429, b"Retry-After: 0\r\n"),
+    **{str(status): serving(QUOTED, status) for status in (200, 400, 401, 403, 404, 405, 503)},
+    **{f"{status} as text": serving(b"no: " + ECHO, status) for status in (401, 502)},
 }  # fmt: skip
 each_server = pytest.mark.parametrize("name", SERVERS)
 
 
 async def errors_of(client: AsyncMJClient) -> list[errors.MJError]:
-    """Give the error of each call; no frame of this module has the key in its locals."""
+    """Return the error of each call; no frame of this file has the key in its locals."""
     found = []
     for call in (
         lambda: client.fetch_task("1"),
@@ -122,12 +122,12 @@ async def errors_of(client: AsyncMJClient) -> list[errors.MJError]:
 
 
 def shown_of(error: BaseException) -> str:
-    """Give the traceback with the locals of all its frames."""
+    """Return the text of a traceback with the locals of all frames."""
     return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
 
 
 def sinks_of(error: errors.MJError) -> dict[str, str]:
-    """Give all that may be shown or stored of an error, but for what a task of it says."""
+    """Return all texts of an error, but for those of its task."""
     state = {name: value for name, value in vars(error).items() if name not in ("task", "partial")}
     copied = pickle.loads(pickle.dumps(error))  # noqa: S301
     return {
@@ -140,7 +140,7 @@ def sinks_of(error: errors.MJError) -> dict[str, str]:
 
 @each_server
 async def test_fault_34_no_error_holds_the_key(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """No error shows the key, also of a gateway that repeats it, nor does any log at DEBUG."""
+    """No error and no log at DEBUG shows the key, even if the gateway repeats it."""
     caplog.set_level(logging.DEBUG)
     with SERVERS[name]() as server:
         async with client_of(server, dialect=Dialect(auth="mj-api-secret"), **SHORT) as client:
@@ -157,7 +157,7 @@ async def test_fault_34_no_error_holds_the_key(name: str, caplog: pytest.LogCapt
 
 @each_server
 async def test_fault_34_no_traceback_shows_the_key(name: str) -> None:
-    """A traceback with locals shows neither the key nor any frame of httpx, nor another error."""
+    """A traceback with locals has no key, no frame of httpx and no other error."""
     with SERVERS[name]() as server:
         async with client_of(server, **SHORT) as client:
             found = await errors_of(client)
@@ -173,7 +173,7 @@ async def test_fault_34_no_traceback_shows_the_key(name: str) -> None:
 
 
 async def test_fault_34_a_cancelled_call_shows_no_key() -> None:
-    """The traceback of a caller's own time-out, which passes through httpx, shows no key."""
+    """The traceback of the caller's own time-out, with frames of httpx, has no key."""
     with RawServer(stall) as server:
         for auth in SCHEMES:
             async with client_of(server, dialect=Dialect(auth=auth)) as client:
@@ -185,7 +185,7 @@ async def test_fault_34_a_cancelled_call_shows_no_key() -> None:
 
 
 async def test_fault_34_refused_connections_and_no_gateway_show_no_key() -> None:
-    """What fails before a connection shows no key either."""
+    """An error before the connection shows no key."""
     async with AsyncMJClient(KEY, base_url="http://127.0.0.1:1", retry=ONCE) as client:
         found = await errors_of(client)
 
@@ -194,7 +194,7 @@ async def test_fault_34_refused_connections_and_no_gateway_show_no_key() -> None
 
 
 async def test_fault_34_no_object_shows_the_key() -> None:
-    """Neither the client nor what it holds shows the key, nor can they be pickled with it."""
+    """The client and its parts do not show the key, and cannot be pickled."""
     with HTTPServer(RawResponse(RUNNING)) as server:
         async with client_of(server) as client:
             await client.fetch_task("1")
@@ -212,7 +212,7 @@ async def test_fault_34_no_object_shows_the_key() -> None:
 
 
 async def test_fault_34_the_key_goes_in_one_header_only() -> None:
-    """The key is in no request line and no body, and in one header."""
+    """The key is in one header, and neither in the request line nor in the body."""
 
     def answer(request: ReceivedRequest) -> RawResponse:
         return RawResponse(b"[]" if request.line.startswith(b"POST") else RUNNING)
@@ -242,7 +242,7 @@ async def test_fault_34_no_warning_shows_the_key() -> None:
 
 
 async def test_fault_34_a_callers_broken_hook_shows_no_frame_of_ours_with_the_key() -> None:
-    """What a hook of the caller's raises passes through frames of ours that do not show the key."""
+    """If the caller's hook raises, no frame of the library shows the key."""
 
     async def hook(_request: httpx.Request) -> None:
         raise ZeroDivisionError

@@ -43,22 +43,22 @@ async def check_deadlines(fault: ConnectionHandler) -> None:
 
 
 async def test_fault_12_a_stall_before_the_answer() -> None:
-    """It is cut at the attempt's deadline and tried again, and the call ends at its own."""
+    """A stall ends at the deadline of the attempt, and the call at its own timeout."""
     await check_deadlines(stall)
 
 
 async def test_fault_13_a_drip() -> None:
-    """A byte now and then keeps no attempt alive: its deadline goes to the last byte."""
+    """A slow body does not move the deadline of the attempt."""
     await check_deadlines(drip)
 
 
 async def test_fault_14_endless_headers() -> None:
-    """A header now and then keeps no attempt alive, either."""
+    """Endless headers do not move the deadline of the attempt."""
     await check_deadlines(endless_headers)
 
 
 async def test_fault_14_a_header_of_a_megabyte() -> None:
-    """It is refused before it has been read to its end; if it stays so, it is an error of ours."""
+    """A header of a megabyte is not read to its end, is retried, and then is a TransportError."""
     await check_is_retried(huge_header)
     error = await check_raises(errors.TransportError, huge_header)
 
@@ -66,20 +66,20 @@ async def test_fault_14_a_header_of_a_megabyte() -> None:
 
 
 def task_with(status: str, progress: str) -> ConnectionHandler:
-    """Make a script that answers every request with the same task."""
+    """Build a handler that answers every request with the same task."""
     picture = "https://cdn.example/1.png"
     task = {"id": "1", "status": status, "progress": progress, "imageUrl": picture}
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         while True:
             await connection.read_head()
             await connection.answer(json.dumps(task).encode())
 
-    return script
+    return handler
 
 
 async def test_fault_18_a_server_that_restarts_during_a_wait() -> None:
-    """The wait outlives a second without a server, and sees what the new one knows."""
+    """A wait survives a second without a server, and reads the answers of the new one."""
     updates: list[Task] = []
     ended: list[Task] = []
     polling = Polling(interval=0.05, factor=1, jitter=0)

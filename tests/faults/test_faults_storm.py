@@ -1,4 +1,4 @@
-"""Cases 22 and 23: a storm of 503 costs no storm of retries, and a refused key ends a bulk run."""
+"""Faults 22 and 23: many 503 cause few retries, and a refused key ends a bulk call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REFUSED = {401: errors.AuthenticationError, 403: errors.PermissionDeniedError}
 async def test_fault_22_a_storm_costs_no_more_than_the_budget(
     budget: float, retries: int, dialect: Dialect
 ) -> None:
-    """A thousand calls of a dead gateway are a thousand requests and the budget, no more."""
+    """A thousand failing calls send a thousand requests, and retries up to the budget."""
     failures: list[errors.MJError] = []
     policy = RetryPolicy(first_delay=0.0, budget=budget)
 
@@ -48,7 +48,7 @@ async def test_fault_22_a_storm_costs_no_more_than_the_budget(
 
 
 async def test_fault_22_successes_give_the_budget_back() -> None:
-    """A retry takes 1 of the budget, and five successes give it back, up to its maximum."""
+    """A retry costs 1 of the budget, and five successes return it, up to the maximum."""
     gateway = FakeGateway()
     gateway.add_task("1", [(0, "SUCCESS", "100%")])
 
@@ -72,7 +72,7 @@ async def test_fault_22_successes_give_the_budget_back() -> None:
 
 
 def bulk_answers(refuse_after: int, status: int) -> tuple[HTTPServer, list[int]]:
-    """Make a gateway that lists finished tasks, and refuses the key after so many seeds."""
+    """Build a gateway that lists finished tasks, and refuses the key after so many seeds."""
     count = itertools.count(1)
     refused: list[int] = []
 
@@ -91,7 +91,7 @@ def bulk_answers(refuse_after: int, status: int) -> tuple[HTTPServer, list[int]]
 @pytest.mark.parametrize("status", REFUSED)
 @pytest.mark.parametrize("dialect", [Dialect(), BEARER], ids=["auto", "bearer"])
 async def test_fault_23_a_refused_key_ends_a_run_of_seeds(status: int, dialect: Dialect) -> None:
-    """After a 401 or 403 only requests under way are left; what was read is given first."""
+    """After a 401 or 403 no request is sent, and the outcomes so far are delivered."""
     server, refused = bulk_answers(20, status)
     outcomes: list[SeedOutcome] = []
     ids = [str(number) for number in range(1000, 1500)]
@@ -114,7 +114,7 @@ async def test_fault_23_a_refused_key_ends_a_run_of_seeds(status: int, dialect: 
 
 @pytest.mark.parametrize("status", REFUSED)
 async def test_fault_23_a_refused_key_ends_a_long_list(status: int) -> None:
-    """A list call stops at the batch that was refused, and its error has what was received."""
+    """A list call ends at the refused batch, and the error has the tasks so far."""
     count = itertools.count(1)
 
     def answer(request: ReceivedRequest) -> RawResponse:
@@ -137,7 +137,7 @@ async def test_fault_23_a_refused_key_ends_a_long_list(status: int) -> None:
 
 
 async def test_fault_23_nothing_is_tried_again_with_a_refused_key() -> None:
-    """After a first success a 401 is final: one request, with no other header tried."""
+    """After a first success a 401 is final: one request, and no other header."""
     with HTTPServer(
         lambda request: RawResponse(b"{}", 401) if len(server.seen) > 1 else RawResponse()
     ) as server:

@@ -1,4 +1,4 @@
-"""Cases 43 and 44: a task that flaps, fails without a reason, never ends or vanishes."""
+"""Faults 43 and 44: a task that goes back, fails without a reason, never ends or vanishes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PICTURE = "https://cdn.example/1.png"
 
 
 def gateway_with(*timeline: tuple[float, str, str], **fields: Any) -> FakeGateway:
-    """Make a gateway with one task."""
+    """Build a gateway with one task."""
     gateway = FakeGateway()
     gateway.add_task("1", timeline, **{"imageUrl": PICTURE, **fields})
     return gateway
 
 
 async def test_fault_44_success_is_final() -> None:
-    """A task that succeeds and then runs again has succeeded: nothing is asked any more."""
+    """A task that has succeeded is final, even if it would run again later."""
     gateway = gateway_with(
         (0, "IN_PROGRESS", "40%"), (2, "SUCCESS", "100%"), (5, "IN_PROGRESS", "1%")
     )
@@ -38,7 +38,7 @@ async def test_fault_44_success_is_final() -> None:
 
 
 async def test_fault_44_success_without_a_picture_stays_a_success() -> None:
-    """A success that is asked once more for its picture, and then runs again, is a success."""
+    """A SUCCESS without a picture stays one, even if the second answer says that it runs."""
     gateway = gateway_with((0, "SUCCESS", "100%"), (1, "IN_PROGRESS", "1%"), imageUrl=None)
 
     async with gateway.client(polling=STEADY) as client:
@@ -48,7 +48,7 @@ async def test_fault_44_success_without_a_picture_stays_a_success() -> None:
 
 
 async def test_fault_44_progress_may_go_back() -> None:
-    """Progress that goes back is a change like any other, and ends nothing."""
+    """Progress that goes back is a change, and does not end the wait."""
     gateway = gateway_with(
         (0, "IN_PROGRESS", "40%"),
         (2, "IN_PROGRESS", "10%"),
@@ -83,7 +83,7 @@ async def test_fault_44_a_failure_needs_no_reason(reason: object) -> None:
 
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "NOT_START", "SUBMITTED", "UNHEARD_OF", ""])
 async def test_fault_44_what_never_ends_times_out(status: str) -> None:
-    """A status that never ends is a WaitTimeoutError on the second, with the last task."""
+    """A task that never ends raises WaitTimeoutError exactly at the timeout, with the task."""
     gateway = gateway_with((0, status, "40%"))
 
     async with gateway.client(polling=STEADY) as client:
@@ -100,7 +100,7 @@ async def test_fault_44_what_never_ends_times_out(status: str) -> None:
 
 @pytest.mark.parametrize("status", [404, 400])
 async def test_fault_44_what_vanishes_is_not_found(status: int) -> None:
-    """A task that the gateway does not know any more is missed for the grace, then not found."""
+    """A task that the gateway has forgotten raises TaskNotFoundError after missing_grace."""
     gateway = gateway_with((0, "IN_PROGRESS", "40%"))
 
     async with gateway.client(polling=Polling(interval=3, factor=1, jitter=0)) as client:
@@ -113,7 +113,7 @@ async def test_fault_44_what_vanishes_is_not_found(status: int) -> None:
 
 
 async def test_fault_44_what_comes_back_is_awaited_on() -> None:
-    """A task that vanishes for less than the grace, again and again, ends as it ends."""
+    """A task that is missing for less than missing_grace does not end the wait."""
     gateway = gateway_with((0, "IN_PROGRESS", "40%"), (30, "SUCCESS", "100%"))
 
     async with gateway.client(polling=Polling(interval=3, factor=1, jitter=0)) as client:
@@ -128,7 +128,7 @@ async def test_fault_44_what_comes_back_is_awaited_on() -> None:
 
 
 async def test_fault_43_a_crossed_answer_ends_no_wait() -> None:
-    """An answer about another task is passed over in a wait: it is neither shown nor final."""
+    """In a wait, an answer about another task is ignored."""
     gateway = gateway_with((0, "IN_PROGRESS", "40%"), (9, "SUCCESS", "100%"))
     crossed = json.dumps({"id": "2", "status": "SUCCESS", "imageUrl": PICTURE}).encode()
     gateway.fail_next(2, 200, body=crossed)

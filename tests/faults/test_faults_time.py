@@ -1,4 +1,4 @@
-"""Cases 35 and 36: the time of day may jump, and five thousand may wait; on virtual time."""
+"""Faults 35 and 36: the time of day jumps, and five thousand tasks wait; on virtual time."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ RUNNING = {"status": "IN_PROGRESS", "progress": "40%"}
 
 @pytest.fixture
 def anyio_backend() -> Any:
-    """Run on trio, whose clock jumps when all sleep."""
+    """Run on trio, with a clock that jumps when all tasks sleep."""
     return ("trio", {"clock": MockClock(autojump_threshold=0)})
 
 
 class Slow(httpx.AsyncBaseTransport):
-    """Answers after a while, each task so often before it has succeeded."""
+    """A slow transport; a task has succeeded at its last poll."""
 
     def __init__(self, lasting: float = 0.0, polls: int = 3) -> None:
         self._lasting = lasting
@@ -52,7 +52,7 @@ class Slow(httpx.AsyncBaseTransport):
 
 
 def client_on(transport: httpx.AsyncBaseTransport, **options: Any) -> AsyncMJClient:
-    """Make a client over a transport."""
+    """Build a client with this transport."""
     return AsyncMJClient(
         "sk-key",
         base_url="https://gateway.test",
@@ -62,7 +62,7 @@ def client_on(transport: httpx.AsyncBaseTransport, **options: Any) -> AsyncMJCli
 
 
 class Jumping(httpx.AsyncBaseTransport):
-    """Sets the time of day by a day at each request, and answers from a list."""
+    """A transport that moves the time of day by a day at each request."""
 
     def __init__(self, jump: float, answers: list[httpx.Response]) -> None:
         self._answers = iter(answers)
@@ -72,11 +72,11 @@ class Jumping(httpx.AsyncBaseTransport):
         self.at: list[float] = []
 
     def time_of_day(self) -> float:
-        """Give the time of day, as it is set."""
+        """Return the time of day with the shift."""
         return self._time_of_day() + self.shift
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer, and set the clock."""
+        """Answer, and move the time of day."""
         self.at.append(anyio.current_time())
         self.shift += next(self._jumps)
         return next(self._answers)
@@ -88,7 +88,7 @@ class Jumping(httpx.AsyncBaseTransport):
 
 
 def running(**fields: Any) -> httpx.Response:
-    """Make the answer of a task that runs."""
+    """Build the answer of a running task."""
     return httpx.Response(200, json={"id": "1", **RUNNING, **fields})
 
 
@@ -97,7 +97,7 @@ jumps = pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
 
 @jumps
 async def test_fault_35_a_jump_moves_no_poll(jump: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The polls of a wait come at their instants, whatever the time of day does."""
+    """A jump of the time of day moves no poll."""
     wire = Jumping(jump, [running()] * 5 + [running(**SUCCESS)])
     monkeypatch.setattr(time, "time", wire.time_of_day)
 
@@ -109,7 +109,7 @@ async def test_fault_35_a_jump_moves_no_poll(jump: float, monkeypatch: pytest.Mo
 
 @jumps
 async def test_fault_35_a_jump_ends_no_wait(jump: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wait neither ends early nor late by it."""
+    """A jump of the time of day does not end a wait early or late."""
     wire = Jumping(jump, [running()] * 100)
     monkeypatch.setattr(time, "time", wire.time_of_day)
     started = anyio.current_time()
@@ -128,7 +128,7 @@ async def test_fault_35_a_jump_ends_no_wait(jump: float, monkeypatch: pytest.Mon
 async def test_fault_35_a_jump_makes_no_retry_sooner_or_later(
     jump: float, status: int, *, as_date: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Retry-After is slept as it stands, also as a date: the answer's Date is its clock."""
+    """A jump does not change a Retry-After, even a date, for it counts from the answer's Date."""
     now = 784_111_777.0
     value = formatdate(now + 30, usegmt=True) if as_date else "30"
     busy = httpx.Response(
@@ -145,7 +145,7 @@ async def test_fault_35_a_jump_makes_no_retry_sooner_or_later(
 
 
 async def wait_for_many(client: AsyncMJClient, number: int, **options: Any) -> Counter[str]:
-    """Wait for many tasks together; give how they ended."""
+    """Wait for many tasks together, and count their final statuses."""
     ended: Counter[str] = Counter()
 
     async def wait(task_id: str) -> None:
@@ -176,7 +176,7 @@ async def test_fault_36_five_thousand_waits_share_the_slots() -> None:
 
 
 async def test_fault_36_waits_that_begin_together_drift_apart() -> None:
-    """Polls are jittered: a thousand waits that begin at once do not come back at once."""
+    """Polls have jitter: a thousand waits that begin together do not poll together later."""
     slow = Slow(polls=5)
     started = anyio.current_time()
 

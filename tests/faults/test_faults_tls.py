@@ -1,4 +1,4 @@
-"""Cases 41 and 42: certificates that are not to be trusted, and no TLS at all."""
+"""Faults 41 and 42: certificates that are not trusted, and no TLS."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
 
 def trusting() -> ssl.SSLContext:
-    """Make a context that trusts our own authority."""
+    """Return a context that trusts the tests' authority."""
     context = ssl.create_default_context()
     CA.configure_trust(context)
     return context
 
 
 def server_with(certificate: trustme.LeafCert, seen: list[ReceivedRequest]) -> TLSServer:
-    """Make a gateway behind TLS."""
+    """Build a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     return TLSServer(respond_with(lambda _: RawResponse(), seen), context)
@@ -46,7 +46,7 @@ def server_with(certificate: trustme.LeafCert, seen: list[ReceivedRequest]) -> T
 
 @pytest.mark.anyio
 async def test_fault_41_a_trusted_certificate_works() -> None:
-    """With a context that trusts the authority, all is as without TLS, on a kept connection."""
+    """With a context that trusts the authority, calls work, on a kept connection."""
     seen: list[ReceivedRequest] = []
     with server_with(CA.issue_cert("localhost"), seen) as server:
         async with client_of(server, verify=trusting()) as client:
@@ -67,7 +67,7 @@ async def test_fault_41_a_trusted_certificate_works() -> None:
     ids=["unknown authority", "another host", "expired"],
 )
 async def test_fault_41_a_bad_certificate_is_refused_once(certificate: trustme.LeafCert) -> None:
-    """A certificate that is not to be trusted is a TransportError that says so, with no retry."""
+    """A certificate that is not trusted is a TransportError that says so, without a retry."""
     seen: list[ReceivedRequest] = []
     with server_with(certificate, seen) as server:
         connections = Counting(server)
@@ -82,20 +82,20 @@ async def test_fault_41_a_bad_certificate_is_refused_once(certificate: trustme.L
 
 
 class Counting:
-    """Counts the connections that got past their handshake."""
+    """A counter of connections with a complete handshake."""
 
     def __init__(self, server: RawServer) -> None:
         self._server = server
 
     @property
     def accepted(self) -> int:
-        """How many."""
+        """The count."""
         return self._server.connections
 
 
 @pytest.mark.anyio
 async def test_fault_41_the_default_trusts_no_own_authority() -> None:
-    """By default an authority of one's own is not trusted; verify=False trusts anybody."""
+    """By default a private authority is not trusted; verify=False trusts any certificate."""
     seen: list[ReceivedRequest] = []
     with server_with(CA.issue_cert("localhost"), seen) as server:
         async with client_of(server, verify=True) as client:
@@ -111,19 +111,19 @@ async def test_fault_41_the_default_trusts_no_own_authority() -> None:
 
 @pytest.mark.anyio
 async def test_fault_41_a_bad_certificate_is_tried_once() -> None:
-    """Counted in TCP connections, a bad certificate costs one, whatever the retries."""
+    """A certificate that is not trusted costs one TCP connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     OTHER_CA.issue_cert("localhost").configure_cert(context)
     accepted: list[int] = []
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         accepted.append(connection.number)
         try:
             await connection.writer.start_tls(context)
         except ssl.SSLError:
             return
 
-    with RawServer(script) as server:
+    with RawServer(handler) as server:
         base_url = server.base_url.replace("http://127.0.0.1", "https://localhost")
         async with client_of(server, base_url=base_url, verify=trusting()) as client:
             with pytest.raises(errors.TransportError, match="certificate is not trusted"):
@@ -137,11 +137,11 @@ async def test_fault_41_plain_text_behind_https_is_a_transport_error() -> None:
     """A server without TLS behind https is a TransportError that sends no key."""
     heads: list[bytes] = []
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         heads.append(await connection.reader.read(1000))
         await connection.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    with RawServer(script) as server:
+    with RawServer(handler) as server:
         base_url = server.base_url.replace("http", "https")
         async with client_of(server, base_url=base_url) as client:
             with pytest.raises(errors.TransportError):
@@ -155,10 +155,10 @@ async def test_fault_41_plain_text_behind_https_is_a_transport_error() -> None:
 async def test_fault_41_a_stalled_handshake_is_cut_at_the_deadline() -> None:
     """A handshake that never ends is a RequestTimeoutError after request_timeout."""
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         await connection.stall()
 
-    with RawServer(script) as server:
+    with RawServer(handler) as server:
         base_url = server.base_url.replace("http", "https")
         async with client_of(server, base_url=base_url, request_timeout=0.2) as client:
             started = time.monotonic()
@@ -170,18 +170,18 @@ async def test_fault_41_a_stalled_handshake_is_cut_at_the_deadline() -> None:
 
 @pytest.mark.anyio
 async def test_fault_41_tls_that_is_cut_is_tried_again() -> None:
-    """A connection that ends in its handshake is tried again, like any other."""
+    """A connection that ends in its handshake is retried."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     CA.issue_cert("localhost").configure_cert(context)
 
-    async def script(connection: Connection) -> None:
+    async def handler(connection: Connection) -> None:
         if connection.number == 0:
             return
         await connection.writer.start_tls(context)
         await connection.read_head()
         await connection.send(RawResponse().wire)
 
-    with RawServer(script) as server:
+    with RawServer(handler) as server:
         base_url = server.base_url.replace("http://127.0.0.1", "https://localhost")
         async with client_of(server, base_url=base_url, verify=trusting()) as client:
             assert "1" == (await client.fetch_task("1")).id
@@ -190,7 +190,7 @@ async def test_fault_41_tls_that_is_cut_is_tried_again() -> None:
 
 
 def warnings_of(base_url: str, key: str | None = KEY, **options: Any) -> list[str]:
-    """Give the UserWarnings of making a client."""
+    """Return the UserWarnings of building a client."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         AsyncMJClient(key, base_url=base_url, **options)
@@ -229,12 +229,12 @@ def test_fault_42_plain_http_to_another_machine_warns_once(base_url: str, host: 
     ],
 )  # fmt: skip
 def test_fault_42_loopback_and_https_do_not_warn(base_url: str) -> None:
-    """What does not leave this machine unencrypted needs no warning."""
+    """Loopback and https cause no warning."""
     assert [] == warnings_of(base_url)
 
 
 def test_fault_42_without_a_key_there_is_nothing_to_warn_of() -> None:
-    """Where no key is sent, plain http shows none."""
+    """Without a key, plain http causes no warning."""
     assert [] == warnings_of("http://gateway.example", None, dialect=Dialect(auth="none"))
 
 
@@ -251,7 +251,7 @@ def test_fault_42_a_user_in_base_url_is_refused(scheme: str, userinfo: str, host
 
 @pytest.mark.anyio
 async def test_fault_42_a_gateway_on_loopback_gets_the_key_without_a_warning() -> None:
-    """On loopback plain http just works."""
+    """On loopback, plain http sends the key without a warning."""
     with HTTPServer(RawResponse()) as server:
         async with client_of(server) as client:
             await client.fetch_task("1")
@@ -262,7 +262,7 @@ async def test_fault_42_a_gateway_on_loopback_gets_the_key_without_a_warning() -
 def test_certificates_are_read_only_where_there_is_tls(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A client for plain http does without them; one for https says that they cannot be read."""
+    """Only a client for https reads the certificates, and raises if they cannot be read."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
 
     AsyncMJClient(KEY, base_url="http://127.0.0.1:3000")

@@ -1,4 +1,4 @@
-"""Cases 26 and 27: fields of any kind, and JSON of any kind, for both decoders."""
+"""Faults 26 and 27: fields of any type, and any JSON, for both decoders."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ json_values = st.recursive(
 
 
 def read(**fields: Any) -> Task:
-    """Read a task with these fields, as it comes on the wire."""
+    """Parse a task with these fields."""
     return parse_task(json.dumps({"id": "1", "status": "SUCCESS", **fields}))
 
 
@@ -102,7 +102,7 @@ def read(**fields: Any) -> Task:
 def test_fault_26_no_value_is_coerced(
     fields: dict[str, Any], attribute: str, expected: object
 ) -> None:
-    """A value that cannot be read is None, never a text made of it, and it comes back."""
+    """A value of the wrong type is None, is not converted, and is kept by to_dict()."""
     task = read(**fields)
 
     assert (expected, type(expected)) == (getattr(task, attribute), type(getattr(task, attribute)))
@@ -111,7 +111,7 @@ def test_fault_26_no_value_is_coerced(
 
 
 def written(key: str, value: Any, task: Task) -> Any:
-    """Give a value as a task writes it: what was read has the type of the documents."""
+    """Return a value as a task writes it: a parsed value has the documented type."""
     if key in task.extra or key not in {"seed", "submitTime", "startTime", "finishTime"}:
         return value
     return str(value).strip() if key == "seed" else int(value)
@@ -119,7 +119,7 @@ def written(key: str, value: Any, task: Task) -> Any:
 
 @given(st.dictionaries(st.sampled_from(KEYS), json_values, max_size=5))
 def test_fault_26_any_value_is_kept(fields: dict[str, Any]) -> None:
-    """Whatever a key holds, the task is read, hashed and pickled, and gives the value back."""
+    """With any values, a task is parsed, hashed and pickled, and writes the same values."""
     task = read(**fields)
     given_back = task.to_dict()
 
@@ -132,14 +132,14 @@ def test_fault_26_any_value_is_kept(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("task_id", [None, "", [], {}, 1.5, True], ids=repr)
 def test_fault_26_a_webhook_without_an_id_is_refused(task_id: object) -> None:
-    """An id that is none makes the body of a webhook junk, whatever its type."""
+    """A webhook without a usable id raises UnexpectedAnswerError."""
     with pytest.raises(errors.UnexpectedAnswerError):
         read(id=task_id)
 
 
 @pytest.mark.anyio
 async def test_fault_26_odd_fields_come_over_the_wire() -> None:
-    """On a real socket the same holds: fetch fills in the id that was asked for."""
+    """On a real socket, too, odd fields are kept; fetch fills in the requested id."""
     body = json.dumps({"id": None, "status": "NEW", "progress": 40, "buttons": [5], "z": {}})
     with HTTPServer(RawResponse(body.encode())) as server:
         async with client_of(server) as client:
@@ -152,7 +152,7 @@ async def test_fault_26_odd_fields_come_over_the_wire() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", BODIES)
 async def test_fault_27_odd_json_is_an_error_of_ours(name: str) -> None:
-    """JSON that no writer should have written is an UnexpectedAnswerError, for each call."""
+    """Malformed JSON raises UnexpectedAnswerError in each call."""
     with HTTPServer(RawResponse(BODIES[name])) as server:
         async with client_of(server, retry=ONCE) as client:
             for call in (client.fetch_task, client.image_seed):
@@ -169,7 +169,7 @@ async def test_fault_27_odd_json_is_an_error_of_ours(name: str) -> None:
 @pytest.mark.parametrize("decoder", [read_json, read_json_slowly], ids=["found", "slow"])
 @pytest.mark.parametrize("name", sorted(set(BODIES) - {"depth", "deep objects"}))
 def test_fault_27_both_decoders_refuse_it(name: str, decoder: Any) -> None:
-    """Each decoder refuses the same bodies, with ValueError and nothing else."""
+    """Both decoders raise ValueError for the same bodies."""
     with pytest.raises(ValueError):  # noqa: PT011  # whose words are the decoder's own
         decoder(BODIES[name])
 
@@ -187,7 +187,7 @@ def test_fault_27_both_decoders_refuse_it(name: str, decoder: Any) -> None:
     ids=str,
 )
 def test_fault_27_both_decoders_read_the_same(body: bytes, expected: Any, decoder: Any) -> None:
-    """Duplicate keys, large integers and pairs of surrogates are read alike."""
+    """Both decoders read duplicate keys, large integers and surrogate pairs alike."""
     assert expected == decoder(body)
 
 
@@ -208,7 +208,7 @@ junk = st.one_of(st.binary(max_size=40), st.lists(st.sampled_from(FRAGMENTS)).ma
 
 
 def outcome_of(decoder: Any, body: bytes) -> str:
-    """Say what a decoder makes of a body."""
+    """Return what a decoder reads, or `refused`."""
     try:
         return repr(decoder(body.removeprefix(b"\xef\xbb\xbf")))
     except ValueError:
@@ -217,7 +217,7 @@ def outcome_of(decoder: Any, body: bytes) -> str:
 
 @given(st.one_of(junk, json_values.map(lambda value: json.dumps(value).encode())))
 def test_fault_27_both_decoders_agree_on_any_bytes(body: bytes) -> None:
-    """Whatever the bytes are, both decoders give the same value, or both refuse."""
+    """For any bytes, both decoders return the same value, or both raise."""
     assert outcome_of(read_json, body) == outcome_of(read_json_slowly, body)
 
 
@@ -226,7 +226,7 @@ def test_fault_27_both_decoders_agree_on_any_bytes(body: bytes) -> None:
     status=st.sampled_from([200, 200, 201, 204, 302, 400, 401, 403, 404, 418, 429, 500, 599]),
 )
 def test_fault_27_any_bytes_are_a_result_or_an_error_of_ours(body: bytes, status: int) -> None:
-    """Whatever a gateway answers, each call gives its result or raises an error of ours."""
+    """For any answer, each call returns its result or raises an MJError."""
 
     async def ask() -> None:
         gateway = FakeGateway()
