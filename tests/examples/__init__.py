@@ -1,1 +1,1 @@
-"""The examples, each on its framework's real dispatcher; `nox -s examples` installs those."""
+"""The examples, run by their frameworks' real dispatchers; `nox -s examples` installs those."""

@@ -1,4 +1,4 @@
-"""Discord as far as the bot uses it, behind aiohttp: everything of discord.py's own runs."""
+"""A fake Discord behind aiohttp, so that all of discord.py runs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _AS_BOT = re.compile(rf"/channels/{CHANNEL}/messages/(?P<message>\d+)")
 
 
 class FakeDiscord:
-    """Takes requests, knows each text of each message, and makes interactions.
+    """A fake Discord, which records all texts of all messages and builds interactions.
 
     Args:
         now: The time by which the tokens of interactions run out.
@@ -107,35 +107,35 @@ class FakeDiscord:
         return {"id": number, "channel_id": channel, **_MESSAGE, "content": body["content"]}
 
     def history(self, number: str = "91000") -> list[str]:
-        """Tell what a message has said, that of the first interaction unless named."""
+        """Return the texts of a message; the default is that of the first interaction."""
         return [text for _, text in self._texts.get(number, [])]
 
     def edited_at(self, number: str = "91000") -> list[float]:
-        """Tell when a message has said something new."""
+        """Return the times of a message's edits."""
         return [at for at, _ in self._texts.get(number, [])]
 
     def last_texts(self) -> list[str]:
-        """Tell what all messages say now."""
+        """Return the last text of each message."""
         return [texts[-1][1] for texts in self._texts.values()]
 
     def ways(self) -> list[str]:
-        """Tell how messages were edited: by the token, or as the bot; repetitions left out."""
+        """Return how messages were edited, by token or as the bot, without repetitions."""
         edits = [path.split("/")[1] for _, method, path, _ in self.requests if method == "PATCH"]
         return [way for way, _ in itertools.groupby(edits)]
 
     def replies(self) -> list[Any]:
-        """Tell what interactions were answered with at once: a type, and a text if there is one."""
+        """Return the first answers to interactions: a type, and a text if there is one."""
         bodies = [body for _, _, path, body in self.requests if _CALLBACK.match(path)]
         return [(body["type"], (body.get("data") or {}).get("content")) for body in bodies]
 
     def command(self, task_id: str) -> dict[str, Any]:
-        """Make an interaction: Ada says `/wait`."""
+        """Build an interaction: Ada sends `/wait`."""
         option = {"name": "task_id", "type": 3, "value": task_id}
         data = {"id": "5", "name": "wait", "type": 1, "options": [option]}
         return self._interaction(type=2, data=data)
 
     def press(self, number: str = "91000", user: dict[str, Any] = ADA) -> dict[str, Any]:
-        """Make an interaction: somebody presses the button under a message."""
+        """Build an interaction: a user presses the button below a message."""
         (custom_id,) = self.buttons[number]
         message = {"id": number, "channel_id": CHANNEL, **_MESSAGE, "content": ""}
         data = {"custom_id": custom_id, "component_type": 2}
@@ -169,7 +169,7 @@ class FakeDiscord:
 
 
 class Wire(aiohttp.BaseConnector):
-    """aiohttp's connections, which end in a fake Discord in this process."""
+    """An aiohttp connector to the fake Discord in this process."""
 
     def __init__(self, fake: FakeDiscord) -> None:
         super().__init__(limit=0)
@@ -233,5 +233,5 @@ class _Transport(asyncio.Transport):
 
 
 def dispatch(bot: discord.Client, interaction: dict[str, Any]) -> None:
-    """Have the bot take an interaction as it takes one from Discord's gateway."""
+    """Deliver an interaction as Discord's gateway does."""
     bot._connection.parsers["INTERACTION_CREATE"](interaction)

@@ -1,4 +1,4 @@
-"""Telegram as far as the bots use it, for both libraries."""
+"""A fake Telegram for both libraries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOKEN = "1:fake"
 
 
 class FakeTelegram:
-    """Takes calls, knows each text of each message, and gives updates.
+    """A fake Telegram, which records all texts of all messages and sends updates.
 
     Args:
         now: The time that is written down with each call.
@@ -30,7 +30,7 @@ class FakeTelegram:
         self._updates: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def answer(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Answer a call; one for updates when there is one."""
+        """Answer a call; a call for updates waits for one."""
         if method != "getUpdates":
             return self.call(method, parameters)
         # One without a time limit is python-telegram-bot's last, which forgets what it has got.
@@ -59,37 +59,37 @@ class FakeTelegram:
         return {"message_id": number, "date": 0, "chat": CHAT, "from": BOT, "text": text}
 
     def history(self, number: int = 101) -> list[str]:
-        """Tell what a message of the bot's has said, the first one unless named."""
+        """Return the texts of a bot's message; the default is the first message."""
         return [text for _, text in self._texts.get(number, [])]
 
     def last_texts(self) -> list[str]:
-        """Tell what all messages of the bot's say now."""
+        """Return the last text of each message of the bot."""
         return [texts[-1][1] for texts in self._texts.values()]
 
     def edited_at(self, number: int = 101) -> list[float]:
-        """Tell when a message of the bot's has said something new."""
+        """Return the times of the edits of a bot's message."""
         return [at for at, _ in self._texts.get(number, [])]
 
     def notices(self) -> list[str | None]:
-        """Tell what presses of buttons were answered with."""
+        """Return the answers to pressed buttons."""
         presses = (
             parameters for _, method, parameters in self.calls if method == "answerCallbackQuery"
         )
         return [parameters.get("text") for parameters in presses]
 
     def methods(self) -> list[str]:
-        """Tell the calls in their order."""
+        """Return the methods of all calls, in order."""
         return [method for _, method, _ in self.calls]
 
     def say(self, text: str) -> None:
-        """Have the user write a message."""
+        """Send a message of the user."""
         length = len(text.split(maxsplit=1)[0])
         entity = {"type": "bot_command", "offset": 0, "length": length}
         message = {"message_id": 1, "date": 0, "chat": CHAT, "from": USER, "text": text}
         self._update(message={**message, "entities": [entity]})
 
     def press(self, number: int = 101, user_id: int = 7) -> None:
-        """Have somebody press the button under a message."""
+        """Press the button below a message, as a user."""
         message = {"message_id": number, "date": 1, "chat": CHAT, "from": BOT, "text": "…"}
         query = {"id": "5", "from": {**USER, "id": user_id}, "chat_instance": "1", "data": "stop"}
         self._update(callback_query={**query, "message": message})
@@ -100,6 +100,6 @@ class FakeTelegram:
 
 
 def read_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Give parameters without those that are not set, through JSON as on the wire."""
+    """Return the parameters that are set, through JSON as on the wire."""
     known = {name: value for name, value in parameters.items() if value is not None}
     return dict(json.loads(json.dumps(known, default=str)))

@@ -1,4 +1,4 @@
-"""Both Telegram bots as their frameworks run them, with a fake Telegram in place of the network."""
+"""Both Telegram bots, run by their frameworks with a fake Telegram in place of the network."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ._telegram import TOKEN, FakeTelegram, read_parameters
 
 
 class OfflineRequest(BaseRequest):
-    """What python-telegram-bot sends with."""
+    """The HTTP client of python-telegram-bot."""
 
     def __init__(self, telegram: FakeTelegram) -> None:
         self._telegram = telegram
 
     @property
     def read_timeout(self) -> float:
-        """Tell the time limit, which nothing needs."""
+        """The time limit, which is not used."""
         return 5.0
 
     async def initialize(self) -> None:
@@ -49,7 +49,7 @@ class OfflineRequest(BaseRequest):
 
 
 class OfflineSession(BaseSession):
-    """What aiogram sends with."""
+    """The HTTP client of aiogram."""
 
     def __init__(self, telegram: FakeTelegram) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class OfflineSession(BaseSession):
         self._telegram = telegram
 
     async def close(self) -> None:
-        """Note it."""
+        """Record the close."""
         self.closed = True
 
     async def make_request(
@@ -74,12 +74,12 @@ class OfflineSession(BaseSession):
         return self.check_response(bot, method, status, json.dumps(answer)).result
 
     async def stream_content(self, *_: Any, **__: Any) -> AsyncGenerator[bytes, None]:
-        """Give nothing: the bots download nothing."""
+        """Yield nothing, for the bots download nothing."""
         yield b""
 
 
 class RunningTelegramBot:
-    """`telegram_bot.py`, started and stopped in the order of `run_polling`."""
+    """`telegram_bot.py`, started and stopped as `run_polling` does."""
 
     def __init__(self, telegram: FakeTelegram, midjourney: AsyncMJClient) -> None:
         request = OfflineRequest(telegram)

@@ -1,4 +1,4 @@
-"""What the tests of the examples share: the frameworks, and that nothing is left behind."""
+"""Fixtures for the tests of the examples: the frameworks, and a check for leaks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ with warnings.catch_warnings():
 
 @pytest_asyncio.fixture
 async def nothing_left(caplog: pytest.LogCaptureFixture) -> AsyncIterator[pytest.LogCaptureFixture]:
-    """Fail where a task goes on after the test, or anything was logged that the test left there."""
+    """Fail if a task still runs after the test, or if a log record is left."""
     caplog.set_level(logging.WARNING)
     yield caplog
     gc.collect(1)

@@ -11,7 +11,7 @@ from discord_bot import MidjourneyBot
 from mj_async.testing import FakeGateway
 
 from ._discord import ADA, FakeDiscord, Wire, dispatch
-from ._turns import until
+from ._wait import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left")]
 
@@ -21,7 +21,7 @@ STOPPED = "You have stopped waiting for 101. The task itself continues."
 
 
 class Stage:
-    """A gateway, a Discord and the bot between them, logged in."""
+    """A gateway, a fake Discord and the bot between them, logged in."""
 
     def __init__(self) -> None:
         self.gateway = FakeGateway()
@@ -36,17 +36,17 @@ class Stage:
         await self.bot.close()
 
     def wait(self, task_id: str = "101") -> None:
-        """Have Ada say `/wait`."""
+        """Send `/wait` as Ada."""
         dispatch(self.bot, self.discord.command(task_id))
 
     async def end(self, said: str) -> None:
-        """Come back when the first message says something and has no button any more."""
+        """Wait until the first message has this text and no button."""
         await until(lambda: said in "".join(self.discord.history()[-1:]))
         await until(lambda: not self.discord.buttons["91000"])
 
 
 async def test_the_command_is_told_at_login() -> None:
-    """Discord is told which commands there are, and the gateway is not asked."""
+    """At login the bot registers its commands, and sends no request to the gateway."""
     async with Stage() as stage:
         paths = [(method, path) for _, method, path, _ in stage.discord.requests]
 
@@ -55,7 +55,7 @@ async def test_the_command_is_told_at_login() -> None:
 
 
 async def test_progress_picture_and_seed() -> None:
-    """It is deferred first; then one message tells each state once, the picture, and its seed."""
+    """The answer is deferred; then one message shows each state once, the picture and the seed."""
     async with Stage() as stage:
         timeline = [(0, "SUBMITTED", "0%"), (20, "IN_PROGRESS", "50%"), (40, "SUCCESS", "100%")]
         stage.gateway.add_task("101", timeline, seed="42", image_url="https://cdn.example/p.png")
@@ -75,7 +75,7 @@ async def test_progress_picture_and_seed() -> None:
 
 
 async def test_edits_keep_their_distance() -> None:
-    """A task that moves each second is edited at most every 4 seconds, with its newest state."""
+    """A task that changes each second is edited at most every 4 seconds, with its newest state."""
     async with Stage() as stage:
         steps = [(second, "IN_PROGRESS", f"{second}%") for second in range(99)]
         stage.gateway.add_task("101", [*steps, (99, "SUCCESS", "100%")])
@@ -97,7 +97,7 @@ async def test_edits_keep_their_distance() -> None:
     ],
 )
 async def test_errors_are_shown(task_id: str, said: str) -> None:
-    """What goes wrong is told in the words of the error, and the button is gone."""
+    """The message shows the text of an error, and has no button any more."""
     async with Stage() as stage:
         stage.gateway.add_task("101", [(0, "FAILURE", "")], fail_reason="banned")
         stage.gateway.add_task("102", [(0, "MODAL", "0%")])
@@ -105,8 +105,8 @@ async def test_errors_are_shown(task_id: str, said: str) -> None:
         await stage.end(said)
 
 
-async def test_nobody_is_mentioned() -> None:
-    """What a gateway says cannot ring everybody."""
+async def test_no_user_is_mentioned() -> None:
+    """A text of the gateway cannot mention all users."""
     async with Stage() as stage:
         stage.gateway.add_task("101", [(0, "FAILURE", "")], fail_reason="@everyone")
         stage.wait()
@@ -117,7 +117,7 @@ async def test_nobody_is_mentioned() -> None:
 
 
 async def test_it_goes_on_after_fifteen_minutes() -> None:
-    """When the token is over, the same message is edited as the bot, to the end."""
+    """When the token has expired, the bot edits the same message as itself."""
     async with Stage() as stage:
         steps = [(minute * 60, "IN_PROGRESS", f"{minute}%") for minute in range(20)]
         stage.gateway.add_task("101", [*steps, (1200, "SUCCESS", "100%")], seed="42")
@@ -130,7 +130,7 @@ async def test_it_goes_on_after_fifteen_minutes() -> None:
 
 
 async def test_the_button_works_after_fifteen_minutes() -> None:
-    """A press is an interaction of its own, with a token of its own."""
+    """A press is a new interaction with a new token."""
     async with Stage() as stage:
         stage.gateway.add_task("101", [*WORKING, (1000, "IN_PROGRESS", "41%")])
         stage.wait()
@@ -140,7 +140,7 @@ async def test_the_button_works_after_fifteen_minutes() -> None:
 
 
 async def test_the_answer_comes_by_direct_message_where_the_bot_may_not_see_the_channel() -> None:
-    """A bot that a user has installed for itself alone can only write to that user."""
+    """A bot that only one user has installed answers by direct message."""
     async with Stage() as stage:
         stage.discord.bot_sees_channel = False
         stage.gateway.add_task("101", [*WORKING, (1200, "SUCCESS", "100%")], seed="42")
@@ -151,7 +151,7 @@ async def test_the_answer_comes_by_direct_message_where_the_bot_may_not_see_the_
 
 
 async def test_a_failed_edit_does_not_end_the_wait(nothing_left: pytest.LogCaptureFixture) -> None:
-    """Progress that cannot be shown is logged, and the answer comes all the same."""
+    """A failed edit is logged, and the answer still comes."""
     async with Stage() as stage:
         stage.gateway.add_task("101", [(0, "IN_PROGRESS", "1%"), (20, "SUCCESS", "100%")], "42")
         stage.wait()
@@ -165,7 +165,7 @@ async def test_a_failed_edit_does_not_end_the_wait(nothing_left: pytest.LogCaptu
 
 
 async def test_the_button_stops_the_wait() -> None:
-    """Whoever asked may stop, nobody else, and nothing is asked about the task any more."""
+    """Only the user who sent the command can stop the wait; then no request follows."""
     async with Stage() as stage:
         stage.gateway.add_task("101", WORKING)
         stage.wait()
@@ -183,7 +183,7 @@ async def test_the_button_stops_the_wait() -> None:
 
 
 async def test_closing_the_bot_ends_the_waits() -> None:
-    """Each message says so while Discord can still be reached, and no task is left."""
+    """Each message shows the end while Discord can be reached, and no task is left."""
     async with Stage() as stage:
         stage.gateway.add_task("101", WORKING)
         stage.wait()
@@ -194,7 +194,7 @@ async def test_closing_the_bot_ends_the_waits() -> None:
 
 
 async def test_closing_the_bot_ends_a_search_for_a_seed() -> None:
-    """A gateway that takes a minute for a seed does not hold back the end; the picture stays."""
+    """A slow seed does not delay the end of the bot, and the picture stays."""
     async with Stage() as stage:
         stage.gateway.add_task("101", [(0, "SUCCESS", "100%")], seed="42", seed_asks=3)
         stage.wait()
@@ -204,7 +204,7 @@ async def test_closing_the_bot_ends_a_search_for_a_seed() -> None:
 
 
 async def test_hundreds_of_waits_are_one_poll() -> None:
-    """300 users who wait cost three requests a tick."""
+    """300 waits cost three requests in each tick."""
     async with Stage() as stage:
         for number in range(300):
             timeline = [(0, "IN_PROGRESS", "0%"), (30, "FAILURE", "")]

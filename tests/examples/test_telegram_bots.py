@@ -14,7 +14,7 @@ from mj_async.testing import FakeGateway
 
 from ._telegram import FakeTelegram
 from ._telegram_bots import RunningAiogramBot, RunningTelegramBot
-from ._turns import until
+from ._wait import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left")]
 
@@ -28,7 +28,7 @@ STOPPED = "You have stopped waiting for 101. The task itself continues."
 
 @BOTS
 async def test_commands_are_told_first(run: RunBot) -> None:
-    """Telegram is told which commands there are before an update is taken."""
+    """The bot registers its commands before it reads an update."""
     gateway = FakeGateway()
     telegram = FakeTelegram(lambda: gateway.now)
 
@@ -41,7 +41,7 @@ async def test_commands_are_told_first(run: RunBot) -> None:
 
 @BOTS
 async def test_progress_picture_and_seed(run: RunBot) -> None:
-    """One message tells each state once, then the picture, then its seed."""
+    """One message shows each state once, then the picture, then the seed."""
     gateway = FakeGateway()
     telegram = FakeTelegram(lambda: gateway.now)
     timeline = [(0, "SUBMITTED", "0%"), (20, "IN_PROGRESS", "50%"), (40, "SUCCESS", "100%")]
@@ -62,7 +62,7 @@ async def test_progress_picture_and_seed(run: RunBot) -> None:
 
 @BOTS
 async def test_edits_keep_their_distance(run: RunBot) -> None:
-    """A task that moves each second is edited at most every 4 seconds, with its newest state."""
+    """A task that changes each second is edited at most every 4 seconds, with its newest state."""
     gateway = FakeGateway()
     telegram = FakeTelegram(lambda: gateway.now)
     steps = [(second, "IN_PROGRESS", f"{second}%") for second in range(99)]
@@ -89,7 +89,7 @@ async def test_edits_keep_their_distance(run: RunBot) -> None:
     ],
 )
 async def test_errors_are_shown(run: RunBot, text: str, said: str) -> None:
-    """What goes wrong is told in the words of the error."""
+    """The message shows the text of an error."""
     gateway = FakeGateway()
     telegram = FakeTelegram(lambda: gateway.now)
     gateway.add_task("101", [(0, "IN_PROGRESS", "1%"), (20, "FAILURE", "")], fail_reason="banned")
@@ -104,7 +104,7 @@ async def test_errors_are_shown(run: RunBot, text: str, said: str) -> None:
 
 @BOTS
 async def test_a_picture_without_a_seed_is_shown(run: RunBot) -> None:
-    """The picture stays where the seed cannot be had, and the reason is told."""
+    """Without a seed the message keeps the picture and shows the reason."""
     gateway = FakeGateway()
     telegram = FakeTelegram(lambda: gateway.now)
     gateway.add_task("101", [(0, "SUCCESS", "100%")], image_url="https://cdn.example/pig.png")
@@ -120,7 +120,7 @@ async def test_a_picture_without_a_seed_is_shown(run: RunBot) -> None:
 async def test_a_failed_edit_does_not_end_the_wait(
     run: RunBot, nothing_left: pytest.LogCaptureFixture
 ) -> None:
-    """Progress that cannot be shown is logged, and the answer comes all the same."""
+    """A failed edit is logged, and the answer still comes."""
     gateway = FakeGateway()
     telegram = FakeTelegram(lambda: gateway.now)
     gateway.add_task("101", [(0, "IN_PROGRESS", "1%"), (20, "SUCCESS", "100%")], seed="42")
@@ -138,7 +138,7 @@ async def test_a_failed_edit_does_not_end_the_wait(
 
 @BOTS
 async def test_the_button_stops_the_wait(run: RunBot) -> None:
-    """Whoever asked may stop; nobody else, and nothing is asked about the task any more."""
+    """Only the user who sent the command can stop the wait; then no request follows."""
     gateway = FakeGateway()
     telegram = FakeTelegram(lambda: gateway.now)
     gateway.add_task("101", WORKING)
@@ -162,7 +162,7 @@ async def test_the_button_stops_the_wait(run: RunBot) -> None:
 
 @BOTS
 async def test_stopping_the_bot_ends_the_waits(run: RunBot) -> None:
-    """Each message says so, while Telegram can still be reached, and no task is left."""
+    """Each message shows the end while Telegram can be reached, and no task is left."""
     gateway = FakeGateway()
     telegram = FakeTelegram(lambda: gateway.now)
     gateway.add_task("101", WORKING)
@@ -177,7 +177,7 @@ async def test_stopping_the_bot_ends_the_waits(run: RunBot) -> None:
 
 @BOTS
 async def test_stopping_the_bot_ends_a_search_for_a_seed(run: RunBot) -> None:
-    """A gateway that takes a minute for a seed does not hold back the end; the picture stays."""
+    """A slow seed does not delay the end of the bot, and the picture stays."""
     gateway = FakeGateway()
     telegram = FakeTelegram(lambda: gateway.now)
     gateway.add_task("101", [(0, "SUCCESS", "100%")], seed="42", seed_asks=3)
@@ -191,7 +191,7 @@ async def test_stopping_the_bot_ends_a_search_for_a_seed(run: RunBot) -> None:
 
 @BOTS
 async def test_hundreds_of_waits_are_one_poll(run: RunBot) -> None:
-    """300 users who wait cost three requests a tick."""
+    """300 waits cost three requests in each tick."""
     gateway = FakeGateway()
     telegram = FakeTelegram(lambda: gateway.now)
     for number in range(300):
@@ -208,7 +208,7 @@ async def test_hundreds_of_waits_are_one_poll(run: RunBot) -> None:
 
 
 async def test_aiogram_sleeps_out_a_429() -> None:
-    """Where Telegram asks to slow down, the edit is sent again."""
+    """After a 429 of Telegram the edit is sent again."""
     gateway = FakeGateway()
     telegram = FakeTelegram(lambda: gateway.now)
     gateway.add_task("101", [(0, "FAILURE", "")], fail_reason="banned")

@@ -1,4 +1,4 @@
-"""The web server: webhooks that are believed or not, and waits beside them."""
+"""The web server: webhooks with and without the secret, and waits beside them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from mj_async.testing import FakeGateway
 from webhook_receiver import make_app
 
-from ._turns import until
+from ._wait import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left")]
 
@@ -27,7 +27,7 @@ FORGED = {"id": "101", "status": "SUCCESS", "imageUrl": "https://evil.example/"}
 
 @asynccontextmanager
 async def running(gateway: FakeGateway) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the application, start to end, and give a browser that reaches it."""
+    """Run the application, and yield an HTTP client for it."""
     app = make_app(gateway.client(), SECRET)
     transport = httpx.ASGITransport(app)
     async with (
@@ -38,7 +38,7 @@ async def running(gateway: FakeGateway) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_a_wait_is_answered_with_the_task() -> None:
-    """The answer comes when the task has ended, under the gateway's own names."""
+    """The answer comes when the task has ended, with the gateway's key names."""
     gateway = FakeGateway()
     gateway.add_task("101", [(0, "IN_PROGRESS", "0%"), (10, "SUCCESS", "100%")], prompt="a pig")
 
@@ -52,7 +52,7 @@ async def test_a_wait_is_answered_with_the_task() -> None:
 
 
 async def test_a_wait_that_takes_longer_is_answered_as_it_is() -> None:
-    """After the time asked for, 202 comes with the task as last seen."""
+    """After the requested time the answer is 202, with the last task."""
     gateway = FakeGateway()
     gateway.add_task("101", WORKING)
 
@@ -65,7 +65,7 @@ async def test_a_wait_that_takes_longer_is_answered_as_it_is() -> None:
 
 
 async def test_a_failed_task_is_an_answer() -> None:
-    """FAILURE is how the task ended, and no failure of this server."""
+    """A task that ended with FAILURE is a 200."""
     gateway = FakeGateway()
     gateway.add_task("101", [(0, "FAILURE", "")], fail_reason="banned")
 
@@ -84,7 +84,7 @@ async def test_a_failed_task_is_an_answer() -> None:
     ],
 )
 async def test_errors_are_told(task_id: str, status_code: int, said: str) -> None:
-    """Each error has its status code, and its own words."""
+    """Each error has its status code and its text."""
     gateway = FakeGateway()
     gateway.add_task("modal", [(0, "MODAL", "0%")])
 
@@ -96,7 +96,7 @@ async def test_errors_are_told(task_id: str, status_code: int, said: str) -> Non
 
 
 async def test_a_refused_key_is_the_gateways_fault() -> None:
-    """To whoever asks this server it is a 502, and does not show the key."""
+    """A refused key is a 502, which does not show the key."""
     gateway = FakeGateway()
 
     async with running(gateway) as browser:
@@ -108,7 +108,7 @@ async def test_a_refused_key_is_the_gateways_fault() -> None:
 
 
 async def test_a_webhook_with_the_secret_is_believed() -> None:
-    """It ends the wait at once, without a request."""
+    """A webhook with the secret ends the wait at once, without a request."""
     gateway = FakeGateway()
     gateway.add_task("101", WORKING)
     told = {"id": "101", "status": "SUCCESS", "imageUrl": "https://cdn.example/p.png"}
@@ -126,7 +126,7 @@ async def test_a_webhook_with_the_secret_is_believed() -> None:
 
 
 async def test_a_webhook_without_the_secret_is_a_hint() -> None:
-    """The gateway is asked at once, and its word is what counts."""
+    """A webhook without the secret causes a poll at once, and the poll's answer counts."""
     gateway = FakeGateway()
     gateway.add_task("101", WORKING)
 
@@ -145,7 +145,7 @@ async def test_a_webhook_without_the_secret_is_a_hint() -> None:
 
 @pytest.mark.parametrize("given", ["wrong", "correct-horse-battery-stapler", "ü"])
 async def test_a_wrong_secret_is_not_found(given: str) -> None:
-    """Whoever guesses learns nothing, and no wait is touched."""
+    """A wrong secret is a 404, and changes no wait."""
     gateway = FakeGateway()
     gateway.add_task("101", WORKING)
 
@@ -164,7 +164,7 @@ async def test_a_wrong_secret_is_not_found(given: str) -> None:
     "body", [b"", b"junk", b"[]", b"{}", b"\xff\xfe", b'{"status": "SUCCESS"}']
 )
 async def test_junk_is_refused(address: str, body: bytes) -> None:
-    """A body that is no task is a 422, and the wait goes on."""
+    """A body that is not a task is a 422, and the wait continues."""
     gateway = FakeGateway()
     gateway.add_task("101", [(0, "IN_PROGRESS", "0%"), (10, "SUCCESS", "100%")])
 
@@ -178,7 +178,7 @@ async def test_junk_is_refused(address: str, body: bytes) -> None:
 
 
 async def test_a_huge_body_is_not_read_to_its_end() -> None:
-    """Reading stops at the limit."""
+    """A huge body is not read beyond the limit."""
     sent: list[int] = []
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -194,7 +194,7 @@ async def test_a_huge_body_is_not_read_to_its_end() -> None:
 
 
 async def test_the_end_of_the_server_ends_the_waits() -> None:
-    """A wait under way is answered with 503 when the application stops."""
+    """A wait in progress is answered with 503 when the application stops."""
     gateway = FakeGateway()
     gateway.add_task("101", WORKING)
     app = make_app(gateway.client(), SECRET)
@@ -210,7 +210,7 @@ async def test_the_end_of_the_server_ends_the_waits() -> None:
 
 
 async def test_hundreds_of_waits_are_one_poll() -> None:
-    """300 waits cost three requests a tick, and a webhook for each costs none."""
+    """300 waits cost three requests in each tick, and 300 webhooks cost none."""
     gateway = FakeGateway()
     ids = [f"t{number}" for number in range(300)]
     for task_id in ids:
@@ -232,6 +232,6 @@ async def test_hundreds_of_waits_are_one_poll() -> None:
 
 
 async def test_a_short_secret_is_refused() -> None:
-    """One that could be guessed is an error at the start."""
+    """A short secret is an error at the start."""
     with pytest.raises(ValueError, match="too short"):
         make_app(FakeGateway().client(), "hunter2")
