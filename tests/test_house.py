@@ -25,6 +25,12 @@ ROWS = re.findall(
 )
 LEVELS = {room: int(level) for level, rooms in ROWS for room in re.findall(r"`(\w+)/?`", rooms)}
 
+# The two largest rooms have floors, each above those that it may import.
+FLOORS = {
+    "cli": ["output gallery _version", "files _options", "commands", "_app", "__init__"],
+    "distributed": ["_redis", "_gate _job", "__init__"],
+}
+
 # distributed/ may use these private files: they decide and read, and send nothing.
 SHARED_WITH_MACHINES = {"_config", "_credentials", "_http/gate", "_http/retry", "_seeds/source"}
 
@@ -41,6 +47,19 @@ NAMES = {name_of(path): path for path in FILES}
 def room_of(name: str) -> str:
     """Return the room of a file: its folder, or its own name if it is beside the folders."""
     return name.partition("/")[0]
+
+
+def place_of(name: str) -> tuple[str, str]:
+    """Return the room of a file, and in a room with floors its folder or itself."""
+    room, _, inside = name.partition("/")
+    return room, (inside.partition("/")[0] or "__init__") if room in FLOORS else ""
+
+
+def height_of(name: str) -> tuple[int, int]:
+    """Return the level of a file's room, and its floor in there; -1 if it is on none."""
+    room, inner = place_of(name)
+    floors = [floor for floor, row in enumerate(FLOORS.get(room, [""])) if inner in row.split(" ")]
+    return LEVELS[room], next(iter(floors), -1)
 
 
 def imported_files(name: str, text: str) -> set[str]:
@@ -69,12 +88,11 @@ GRAPH = {name: imported_files(name, path.read_text("utf-8")) for name, path in N
 
 
 def upward_imports(graph: dict[str, set[str]]) -> Iterator[str]:
-    """Find imports that do not go down, but for those inside a room."""
+    """Find imports that do not go down, but for those inside a folder."""
     for name, imported in graph.items():
         for other in imported:
-            room, target = room_of(name), room_of(other)
-            if room != target and LEVELS[room] <= LEVELS[target]:
-                yield f"{name} (level {LEVELS[room]}) imports {other} (level {LEVELS[target]})"
+            if place_of(name) != place_of(other) and height_of(name) <= height_of(other):
+                yield f"{name} {height_of(name)} imports {other} {height_of(other)}"
 
 
 def files_used_by(folder: str) -> set[str]:
@@ -89,6 +107,7 @@ def test_every_room_has_a_level() -> None:
 
     assert sorted({room_of(name) for name in NAMES}) == sorted(rooms)
     assert [str(level) for level in range(1, 12)] == [level for level, _ in ROWS]
+    assert [] == [name for name in NAMES if height_of(name)[1] < 0]
 
 
 def test_imports_go_down() -> None:
@@ -112,6 +131,9 @@ def test_no_files_import_each_other() -> None:
         ("_seeds/source", "def read():\n    from mj_async import Task", ["__init__"]),
         ("testing/_gateway", "import mj_async.cli", ["cli"]),
         ("__init__", "from .testing import FakeGateway", ["testing"]),
+        ("cli/output/_rows", "from ..files._ids import TaskIds", ["cli/files/_ids"]),
+        ("cli/output/_rows", "from .. import _app", ["cli/_app"]),
+        ("distributed/_gate/shared_gate", "from .._job import state", ["distributed/_job/state"]),
     ],
 )
 def test_a_wrong_import_is_found(name: str, text: str, found: list[str]) -> None:
