@@ -11,6 +11,7 @@ from email.policy import HTTP
 from typing import Any
 
 import attrs
+import pytest
 
 from _sockets import Connection, ConnectionHandler, RawServer, end
 from mj_async import AsyncMJClient, Dialect, RetryPolicy
@@ -21,6 +22,8 @@ RUNNING = b'{"id":"1","status":"IN_PROGRESS","progress":"40%"}'
 ONCE = RetryPolicy(attempts=1)
 SOON = RetryPolicy(first_delay=0.0)
 BEARER = Dialect(auth="bearer")
+# What an answer means does not depend on the event loop, so one of them is enough.
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 _CONTEXT = ssl.create_default_context()  # one takes 20 ms to make
 
 

@@ -23,6 +23,7 @@ from _connection_faults import (
     fail_each_connection,
     fail_first_connection,
 )
+from _http_server import on_asyncio
 
 from _sockets import Connection, ConnectionHandler, RawServer
 from mj_async import DOCUMENTED, errors
@@ -42,6 +43,7 @@ def sends(head: bytes, body: bytes) -> ConnectionHandler:
     return fault
 
 
+@on_asyncio
 @pytest.mark.parametrize("length", [1, 20, len(TASK) - 1])
 async def test_fault_07_half_of_the_json_up_to_the_end_of_the_connection(length: int) -> None:
     """A body without a length that was cut is requested again, and is never a result."""
@@ -88,6 +90,7 @@ async def test_fault_08_half_gzip_is_tried_again() -> None:
     assert "cut short" == error.reason
 
 
+@on_asyncio
 @pytest.mark.parametrize(
     ("head", "body", "reason"),
     [

@@ -10,7 +10,15 @@ from typing import Any
 import anyio
 import pytest
 import trio
-from _http_server import RUNNING, TASK, HTTPServer, RawResponse, ReceivedRequest, client_of
+from _http_server import (
+    RUNNING,
+    TASK,
+    HTTPServer,
+    RawResponse,
+    ReceivedRequest,
+    client_of,
+    on_asyncio,
+)
 
 from _sockets import Connection, RawServer
 from mj_async import AsyncMJClient, Polling, Task, errors
@@ -27,7 +35,6 @@ CALLS: dict[str, Call] = {
     "watch": lambda client: anext(client.watch_task("1")),
 }
 each_call = pytest.mark.parametrize("name", CALLS)
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 on_trio = pytest.mark.parametrize("anyio_backend", ["trio"])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from _http_server import BEARER, RUNNING, TASK, HTTPServer, RawResponse, client_of
+from _http_server import BEARER, RUNNING, TASK, HTTPServer, RawResponse, client_of, on_asyncio
 
 from _sockets import Connection, RawServer
 from mj_async import AsyncMJClient, Dialect, Polling, RetryPolicy, Task, errors
@@ -167,6 +167,7 @@ async def test_fault_37_closing_twice_is_nothing() -> None:
             await client.aclose()
 
 
+@on_asyncio
 @each_call
 async def test_fault_37_use_after_close_is_refused(name: str) -> None:
     """Every call of a closed client raises ClientStateError at once, and sends nothing."""

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import anyio
 import httpx
 import pytest
-from _http_server import BEARER, KEY, ONCE, HTTPServer, RawResponse, client_of
+from _http_server import BEARER, KEY, ONCE, HTTPServer, RawResponse, client_of, on_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
@@ -40,6 +40,7 @@ async def hold_after(gateway: FakeGateway) -> float:
     return second.at - first.at
 
 
+@on_asyncio
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
@@ -67,6 +68,7 @@ async def test_fault_20_a_date_is_read_by_the_clock_that_wrote_it(
     assert seconds <= hold <= 1.1 * seconds + 1e-6
 
 
+@on_asyncio
 @pytest.mark.parametrize("date", ["garbage", "Fri, 31 Dec 9999 23:59:59 -2359", ""])
 async def test_fault_20_an_unreadable_date_header_is_no_clock(date: str) -> None:
     """If the Date is malformed, a Retry-After date counts from the client's time of day."""
@@ -98,6 +100,7 @@ async def test_fault_20_without_date_our_time_of_day_counts() -> None:
     assert 28.0 <= at[1] - at[0] <= 33.0
 
 
+@on_asyncio
 @pytest.mark.parametrize(
     "value", ["Fri, 31 Dec 9999 23:59:59 GMT", "Sun, 06 Nov 1994 08:51:38 GMT"]
 )
@@ -111,6 +114,7 @@ async def test_fault_20_a_far_date_raises_at_once(value: str) -> None:
     assert (caught.value.retry_after or 0) > 120
 
 
+@on_asyncio
 @pytest.mark.parametrize(
     "value", ["NaN", "nan", "inf", "-inf", "-1", "-0.5", "1e9", "1_0", "0x10", "5 s", "5;", LONG],
     ids=lambda value: value[:8],
@@ -122,6 +126,7 @@ async def test_fault_21_what_is_no_number_is_ignored(value: str) -> None:
     assert 0.5 <= hold <= 0.55 + 1e-6
 
 
+@on_asyncio
 @pytest.mark.parametrize("value", ["121", "120.1", "1000000000", "999999999999999"])
 async def test_fault_21_a_long_number_raises_at_once(value: str) -> None:
     """A number above max_retry_after raises without a sleep, and the error has it."""
@@ -132,6 +137,7 @@ async def test_fault_21_a_long_number_raises_at_once(value: str) -> None:
     assert (0.0, 1, float(value)) == (gateway.now, len(gateway.requests), caught.value.retry_after)
 
 
+@on_asyncio
 @pytest.mark.parametrize(("value", "seconds"), [("0", 0), ("0.25", 0.25), (" 7 ", 7), ("120", 120)])
 async def test_fault_21_a_number_is_slept(value: str, seconds: float) -> None:
     """The call sleeps for a number up to max_retry_after, and up to a tenth longer."""
@@ -160,6 +166,7 @@ def test_fault_21_no_header_makes_a_call_sleep_for_hours(value: str, date: str |
     assert raised is None or (429, True) == (raised.status_code, (raised.retry_after or 0) > 120)
 
 
+@on_asyncio
 @pytest.mark.parametrize(
     "headers",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import pickle
@@ -79,13 +80,15 @@ def serving(body: bytes, status: int = 200, headers: bytes = b"") -> Callable[[]
     return lambda: HTTPServer(RawResponse(body, status, headers))
 
 
-SERVERS: dict[str, Callable[[], RawServer]] = {
+FAULTS: dict[str, Callable[[], RawServer]] = {
     "reset": lambda: RawServer(reset),
     "stall": lambda: RawServer(stall),
     "junk": lambda: RawServer(junk),
     "bad header": lambda: RawServer(bad_header),
     "cut off": lambda: RawServer(cut_off),
     "junk gzip": lambda: RawServer(junk_gzip),
+}
+RESPONSES: dict[str, Callable[[], RawServer]] = {
     "page": serving(b"<html>" + ECHO),
     "no json": serving(b"{" + ECHO + b"}"),
     "half json": serving(b'{"id":"' + ECHO),
@@ -102,7 +105,12 @@ SERVERS: dict[str, Callable[[], RawServer]] = {
     **{str(status): serving(QUOTED, status) for status in (200, 400, 401, 403, 404, 405, 503)},
     **{f"{status} as text": serving(b"no: " + ECHO, status) for status in (401, 502)},
 }  # fmt: skip
-each_server = pytest.mark.parametrize("name", SERVERS)
+SERVERS = FAULTS | RESPONSES
+# What an answer means does not depend on the event loop; how a connection fails does.
+each_server = pytest.mark.parametrize(
+    ("anyio_backend", "name"),
+    [*itertools.product(["asyncio"], SERVERS), *itertools.product(["trio"], FAULTS)],
+)
 
 
 async def errors_of(client: AsyncMJClient) -> list[errors.MJError]:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from _http_server import on_asyncio
 
 from mj_async import Polling, Task, errors
 from mj_async.testing import FakeGateway
@@ -67,6 +68,7 @@ async def test_fault_44_progress_may_go_back() -> None:
     assert [40, 10, None, 90, 100] == [progress for _, progress in seen]
 
 
+@on_asyncio
 @pytest.mark.parametrize("reason", [None, "", 5])
 async def test_fault_44_a_failure_needs_no_reason(reason: object) -> None:
     """A failure without a reason is a TaskFailedError that keeps the task."""
@@ -81,6 +83,7 @@ async def test_fault_44_a_failure_needs_no_reason(reason: object) -> None:
     assert not returned.fail_reason
 
 
+@on_asyncio
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "NOT_START", "SUBMITTED", "UNHEARD_OF", ""])
 async def test_fault_44_what_never_ends_times_out(status: str) -> None:
     """A task that never ends raises WaitTimeoutError exactly at the timeout, with the task."""
@@ -98,6 +101,7 @@ async def test_fault_44_what_never_ends_times_out(status: str) -> None:
     assert isinstance(error, TimeoutError)
 
 
+@on_asyncio
 @pytest.mark.parametrize("status", [404, 400])
 async def test_fault_44_what_vanishes_is_not_found(status: int) -> None:
     """A task that the gateway has forgotten raises TaskNotFoundError after missing_grace."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import ssl
 import time
 import warnings
@@ -238,15 +239,15 @@ def test_fault_42_without_a_key_there_is_nothing_to_warn_of() -> None:
     assert [] == warnings_of("http://gateway.example", None, dialect=Dialect(auth="none"))
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("userinfo", ["me@", "me:hidden@", ":hidden@", "@", "me%40x:hidden@"])
-@pytest.mark.parametrize("host", ["gateway.example", "127.0.0.1:8080", "[::1]"])
-def test_fault_42_a_user_in_base_url_is_refused(scheme: str, userinfo: str, host: str) -> None:
+def test_fault_42_a_user_in_base_url_is_refused(userinfo: str) -> None:
     """A user or password in base_url is a ConfigurationError that does not repeat it."""
-    with pytest.raises(errors.ConfigurationError, match="user or password") as caught:
-        AsyncMJClient(KEY, base_url=f"{scheme}://{userinfo}{host}")
+    hosts = ["gateway.example", "127.0.0.1:8080", "[::1]"]
+    for scheme, host in itertools.product(["http", "https"], hosts):
+        with pytest.raises(errors.ConfigurationError, match="user or password") as caught:
+            AsyncMJClient(KEY, base_url=f"{scheme}://{userinfo}{host}")
 
-    assert "hidden" not in f"{caught.value}{vars(caught.value)}"
+        assert "hidden" not in f"{caught.value}{vars(caught.value)}"
 
 
 @pytest.mark.anyio

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from _http_server import ONCE, HTTPServer, RawResponse, client_of
+from _http_server import ONCE, HTTPServer, RawResponse, client_of, on_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -149,6 +149,7 @@ async def test_fault_26_odd_fields_come_over_the_wire() -> None:
     assert {"progress": 40, "buttons": [5], "z": {}} == dict(task.extra)
 
 
+@on_asyncio
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", BODIES)
 async def test_fault_27_odd_json_is_an_error_of_ours(name: str) -> None:
