@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import pickle
-import re
 import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import anyio
 import pytest
+from _http_server import KEY, TASK, client_of, read_request
 
 from _sockets import Connection, ConnectionHandler, RawServer
-from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
+from mj_async import errors
 
 E = TypeVar("E", bound=errors.MJError)
 
-KEY = "sk-canary-0123456789"
-TASK = json.dumps({"id": "1", "status": "SUCCESS", "progress": "100%"}).encode()
 GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
-SOON = RetryPolicy(first_delay=0.0)
-ONCE = RetryPolicy(attempts=1)
-
-
-def client_of(server: RawServer, **options: Any) -> AsyncMJClient:
-    """Build a client of the server that retries without a delay."""
-    dialect = Dialect(auth="bearer")
-    options = {"base_url": server.base_url, "retry": SOON, "dialect": dialect, **options}
-    return AsyncMJClient(KEY, **options)
-
-
-async def read_request(connection: Connection) -> tuple[bytes, bytes]:
-    """Read the head and the body of a request."""
-    head = await connection.read_head()
-    length = re.search(rb"content-length: (\d+)", head.lower())
-    return head, await connection.reader.readexactly(int(length[1])) if length else b""
 
 
 def fail_first_connection(fault: ConnectionHandler) -> ConnectionHandler:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from _connection_faults import read_request
+from _http_server import ReceivedRequest, read_request
 
 from _sockets import Connection, RawServer
 
@@ -24,8 +24,8 @@ class SweepServer(RawServer):
 
     async def _answer_all(self, connection: Connection) -> None:
         while True:
-            head, sent = await read_request(connection)
-            body = json.dumps(self._answer_to(head.split(b" ")[1].decode(), sent)).encode()
+            request = await read_request(connection)
+            body = json.dumps(self._answer_to(request)).encode()
             middle = len(body) // 2
             self.reached = "in the body"
             await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
@@ -35,10 +35,10 @@ class SweepServer(RawServer):
             self.reached = "answered"
             await connection.send(body[middle:])
 
-    def _answer_to(self, target: str, body: bytes) -> Any:
-        *_, task_id, verb = target.split("/")
+    def _answer_to(self, request: ReceivedRequest) -> Any:
+        *_, task_id, verb = request.target.split("/")
         if verb == "list-by-condition":
-            return [self._task(one) for one in json.loads(body)["ids"]]
+            return [self._task(one) for one in json.loads(request.body)["ids"]]
         if verb == "image-seed":
             return {"code": 1, "description": "ok", "result": "5"}
         return self._task(task_id)

@@ -14,16 +14,13 @@ from functools import cache
 import pytest
 from _connection_faults import (
     GZIP,
-    ONCE,
-    TASK,
     check_is_retried,
     check_raises,
-    client_of,
     eventually,
     fail_each_connection,
     fail_first_connection,
 )
-from _http_server import on_asyncio
+from _http_server import ONCE, TASK, client_of, on_asyncio
 
 from _sockets import Connection, ConnectionHandler, RawServer
 from mj_async import DOCUMENTED, errors

@@ -12,7 +12,7 @@ import anyio
 import anyio.abc
 import pytest
 from _cancellation_sweep import BACKENDS, Backend, Call, sweep
-from _connection_faults import TASK, client_of
+from _http_server import TASK, client_of
 from _sweep_server import SweepServer
 
 from _sockets import Connection, RawServer

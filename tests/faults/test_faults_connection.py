@@ -10,13 +10,9 @@ from collections.abc import Iterator
 import anyio
 import pytest
 from _connection_faults import (
-    KEY,
-    ONCE,
-    TASK,
     ServerOnPort,
     check_is_retried,
     check_raises,
-    client_of,
     end,
     end_between_chunks,
     end_in_body,
@@ -25,6 +21,7 @@ from _connection_faults import (
     reset,
     reset_in_body,
 )
+from _http_server import KEY, ONCE, TASK, client_of
 
 from _sockets import Connection, ConnectionHandler, RawServer
 from mj_async import AsyncMJClient, RetryPolicy, errors

@@ -8,28 +8,15 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from _connection_faults import drip, fail_each_connection, stall
 from _http_server import BEARER, RUNNING, TASK, HTTPServer, RawResponse, client_of, on_asyncio
 
-from _sockets import Connection, RawServer
+from _sockets import RawServer
 from mj_async import AsyncMJClient, Dialect, Polling, RetryPolicy, Task, errors
 
 pytestmark = pytest.mark.anyio
 
 Call = Callable[[AsyncMJClient], Awaitable[object]]
-
-
-async def stall(connection: Connection) -> None:
-    """Send nothing."""
-    await connection.stall()
-
-
-async def drip(connection: Connection) -> None:
-    """Send one byte after another."""
-    await connection.read_head()
-    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    while True:
-        await connection.send(b" ")
-        await anyio.sleep(0.01)
 
 
 async def first_of_run(client: AsyncMJClient) -> object:
@@ -74,7 +61,7 @@ async def close_during(client: AsyncMJClient, *calls: Call, after: float = 0.1) 
 
 
 @each_call
-@pytest.mark.parametrize("handler", [stall, drip], ids=["stall", "drip"])
+@pytest.mark.parametrize("handler", [stall, fail_each_connection(drip)], ids=["stall", "drip"])
 async def test_fault_37_closing_ends_calls_at_once(name: str, handler: Any) -> None:
     """A call in flight ends at once when the client is closed, with a clear error."""
     with RawServer(handler) as server:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from _connection_faults import stall
 from _http_server import RUNNING, TASK, HTTPServer, RawResponse
 
-from _sockets import Connection, RawServer
+from _sockets import RawServer
 
 # asyncio's debug mode notices what takes 0.1 s, which says something of the machine alone.
 IS_SLOW = re.compile(r"Executing <(Task|Handle|TimerHandle) .* took [0-9.]+ seconds$")
@@ -31,11 +32,6 @@ TAIL = """
 gc.collect()
 print("done")
 """
-
-
-async def stall(connection: Connection) -> None:
-    """Send nothing."""
-    await connection.stall()
 
 
 def output_of(server: RawServer, script: str) -> list[str]:

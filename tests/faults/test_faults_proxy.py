@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 import trustme
+from _connection_faults import stall
 from _http_server import (
     BEARER,
     KEY,
@@ -62,11 +63,6 @@ def responding(head: bytes, body: bytes = b"") -> ConnectionHandler:
         await connection.answer(body, b"HTTP/1.1 " + head + b"\r\n")
 
     return handler
-
-
-async def stall(connection: Connection) -> None:
-    """Send nothing."""
-    await connection.stall()
 
 
 def tunnel_to(port: int) -> ConnectionHandler:

@@ -16,6 +16,7 @@ import anyio
 import attrs
 import httpx
 import pytest
+from _connection_faults import fail_each_connection, reset, stall
 from _http_server import (
     BEARER,
     KEY,
@@ -38,17 +39,6 @@ ECHO = KEY.encode()
 QUOTED = json.dumps({"description": f"bad key {KEY}", "code": 4, "error": {"code": KEY}}).encode()
 SHORT: dict[str, Any] = {"retry": ONCE, "request_timeout": 0.05, "seed_timeout": 0.05}
 SCHEMES: list[Any] = ["bearer", "raw", "mj-api-secret"]
-
-
-async def reset(connection: Connection) -> None:
-    """Close with RST."""
-    await connection.read_head()
-    connection.reset()
-
-
-async def stall(connection: Connection) -> None:
-    """Send nothing."""
-    await connection.stall()
 
 
 async def junk(connection: Connection) -> None:
@@ -81,7 +71,7 @@ def serving(body: bytes, status: int = 200, headers: bytes = b"") -> Callable[[]
 
 
 FAULTS: dict[str, Callable[[], RawServer]] = {
-    "reset": lambda: RawServer(reset),
+    "reset": lambda: RawServer(fail_each_connection(reset)),
     "stall": lambda: RawServer(stall),
     "junk": lambda: RawServer(junk),
     "bad header": lambda: RawServer(bad_header),

@@ -11,7 +11,6 @@ from _connection_faults import (
     ServerOnPort,
     check_is_retried,
     check_raises,
-    client_of,
     drip,
     endless_headers,
     eventually,
@@ -19,6 +18,7 @@ from _connection_faults import (
     huge_header,
     stall,
 )
+from _http_server import client_of
 
 from _sockets import Connection, ConnectionHandler, RawServer
 from mj_async import AsyncMJClient, Polling, Task, errors
