@@ -57,7 +57,7 @@ class FakeDiscord:
         self.bot_sees_channel = True
         self.refusals: list[int] = []
         self._now = now
-        self._born: dict[str, float] = {}
+        self._created_at: dict[str, float] = {}
         self._texts: dict[str, list[tuple[float, str]]] = {}
         self._ids = itertools.count(1000)
         self.buttons: dict[str, list[str]] = {}
@@ -91,7 +91,7 @@ class FakeDiscord:
         return {"interaction": {"id": number, "type": 2, "response_message_id": number}}
 
     def _edit_by_token(self, number: str, body: dict[str, Any]) -> tuple[int, Any]:
-        if self._now() - self._born[number] >= TOKEN_LIFE:
+        if self._now() - self._created_at[number] >= TOKEN_LIFE:
             return 401, {"code": 50027, "message": "Invalid Webhook Token"}
         return 200, self._write(f"9{number}", body)
 
@@ -118,7 +118,7 @@ class FakeDiscord:
         """Return the last text of each message."""
         return [texts[-1][1] for texts in self._texts.values()]
 
-    def ways(self) -> list[str]:
+    def edit_routes(self) -> list[str]:
         """Return how messages were edited, by token or as the bot, without repetitions."""
         edits = [path.split("/")[1] for _, method, path, _ in self.requests if method == "PATCH"]
         return [way for way, _ in itertools.groupby(edits)]
@@ -143,7 +143,7 @@ class FakeDiscord:
 
     def _interaction(self, user: dict[str, Any] = ADA, **content: Any) -> dict[str, Any]:
         number = str(next(self._ids))
-        self._born[number] = self._now()
+        self._created_at[number] = self._now()
         member: dict[str, Any] = {
             "user": user,
             "roles": [],
@@ -168,7 +168,7 @@ class FakeDiscord:
         }
 
 
-class Wire(aiohttp.BaseConnector):
+class FakeConnector(aiohttp.BaseConnector):
     """An aiohttp connector to the fake Discord in this process."""
 
     def __init__(self, fake: FakeDiscord) -> None:

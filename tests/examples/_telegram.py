@@ -81,7 +81,7 @@ class FakeTelegram:
         """Return the methods of all calls, in order."""
         return [method for _, method, _ in self.calls]
 
-    def say(self, text: str) -> None:
+    def send_message(self, text: str) -> None:
         """Send a message of the user."""
         length = len(text.split(maxsplit=1)[0])
         entity = {"type": "bot_command", "offset": 0, "length": length}

@@ -48,7 +48,7 @@ async def test_progress_picture_and_seed(run: RunBot) -> None:
     gateway.add_task("101", timeline, seed="42", image_url="https://cdn.example/pig.png")
 
     async with run(telegram, gateway.client()):
-        telegram.say("/wait 101")
+        telegram.send_message("/wait 101")
         await until(lambda: "Seed: 42" in "".join(telegram.history()))
 
     assert [
@@ -69,7 +69,7 @@ async def test_edits_keep_their_distance(run: RunBot) -> None:
     gateway.add_task("101", [*steps, (99, "SUCCESS", "100%")])
 
     async with run(telegram, gateway.client()):
-        telegram.say("/wait 101")
+        telegram.send_message("/wait 101")
         await until(lambda: "No seed" in "".join(telegram.history()[-1:]))
 
     gaps = [later - earlier for earlier, later in pairwise(telegram.edited_at()[1:-2])]
@@ -96,7 +96,7 @@ async def test_errors_are_shown(run: RunBot, text: str, said: str) -> None:
     gateway.add_task("102", [(0, "MODAL", "0%")])
 
     async with run(telegram, gateway.client()):
-        telegram.say(text)
+        telegram.send_message(text)
         await until(lambda: said in "".join(telegram.history()[-1:]))
 
     assert "setMyCommands" in telegram.methods()
@@ -110,7 +110,7 @@ async def test_a_picture_without_a_seed_is_shown(run: RunBot) -> None:
     gateway.add_task("101", [(0, "SUCCESS", "100%")], image_url="https://cdn.example/pig.png")
 
     async with run(telegram, gateway.client()):
-        telegram.say("/wait 101")
+        telegram.send_message("/wait 101")
         await until(lambda: "No seed" in "".join(telegram.history()[-1:]))
 
     assert telegram.history()[-1].startswith("https://cdn.example/pig.png\nNo seed: task 101")
@@ -126,7 +126,7 @@ async def test_a_failed_edit_does_not_end_the_wait(
     gateway.add_task("101", [(0, "IN_PROGRESS", "1%"), (20, "SUCCESS", "100%")], seed="42")
 
     async with run(telegram, gateway.client()):
-        telegram.say("/wait 101")
+        telegram.send_message("/wait 101")
         await until(telegram.history)
         telegram.refusals.append({"error_code": 400, "description": "Bad Request: no"})
         await until(lambda: "Seed: 42" in "".join(telegram.history()))
@@ -144,7 +144,7 @@ async def test_the_button_stops_the_wait(run: RunBot) -> None:
     gateway.add_task("101", WORKING)
 
     async with run(telegram, gateway.client()):
-        telegram.say("/wait 101")
+        telegram.send_message("/wait 101")
         await until(lambda: len(telegram.history()) == 2)
         telegram.press(user_id=8)
         await until(telegram.notices)
@@ -168,8 +168,8 @@ async def test_stopping_the_bot_ends_the_waits(run: RunBot) -> None:
     gateway.add_task("101", WORKING)
 
     async with run(telegram, gateway.client()):
-        telegram.say("/wait 101")
-        telegram.say("/wait 101")
+        telegram.send_message("/wait 101")
+        telegram.send_message("/wait 101")
         await until(lambda: len(telegram.history(102)) == 2)
 
     assert [RESTARTED, RESTARTED] == telegram.last_texts()
@@ -183,7 +183,7 @@ async def test_stopping_the_bot_ends_a_search_for_a_seed(run: RunBot) -> None:
     gateway.add_task("101", [(0, "SUCCESS", "100%")], seed="42", seed_asks=3)
 
     async with run(telegram, gateway.client()):
-        telegram.say("/wait 101")
+        telegram.send_message("/wait 101")
         await until(lambda: any("image-seed" in one.target for one in gateway.requests))
 
     assert "No seed: this client is closed" in telegram.history()[-1]
@@ -200,7 +200,7 @@ async def test_hundreds_of_waits_are_one_poll(run: RunBot) -> None:
 
     async with run(telegram, gateway.client()):
         for number in range(300):
-            telegram.say(f"/wait t{number}")
+            telegram.send_message(f"/wait t{number}")
         await until(lambda: sum("banned" in text for text in telegram.last_texts()) == 300)
 
     assert 300 == len(telegram.last_texts())
@@ -216,7 +216,7 @@ async def test_aiogram_sleeps_out_a_429() -> None:
     async with RunningAiogramBot(telegram, gateway.client()):
         too_many = {"description": "Too Many Requests", "parameters": {"retry_after": 1}}
         telegram.refusals.append({"error_code": 429, **too_many})
-        telegram.say("/wait 101")
+        telegram.send_message("/wait 101")
         await until(lambda: "banned" in "".join(telegram.history()), pause=0.02)
 
     assert 3 == sum(method in {"sendMessage", "editMessageText"} for method in telegram.methods())
