@@ -12,6 +12,7 @@ import pytest
 
 from _crowd import WORKING, Crowd, Way, done_at, numbered
 from mj_async import Task, TaskPoller, errors
+from mj_async.testing import FakeGateway
 
 pytestmark = pytest.mark.anyio
 
@@ -244,3 +245,18 @@ async def test_a_closed_poller_says_what_was_pending() -> None:
         for task_id in numbered(3)
     ]
     assert expected == sorted(poller.pending(), key=lambda one: str(one["task_id"]))
+
+
+async def test_the_oldest_wait_is_pending_first() -> None:
+    """`pending()` sorts by the begin of the waits, and not by when they were made."""
+    gateway = FakeGateway()
+    for task_id in "12":
+        gateway.add_task(task_id, [(0, "IN_PROGRESS", "1%")])
+    async with gateway.client() as client, client.task_poller() as poller:
+        later, first = poller.watch_task("1"), poller.watch_task("2")
+        await anext(first)
+        await gateway.advance(5.0)
+        await anext(later)
+        pending = poller.pending()
+
+    assert ["2", "1"] == [one["task_id"] for one in pending]
