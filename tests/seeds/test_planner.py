@@ -9,8 +9,7 @@ import pytest
 
 from _fake_seed_api import down, later, page, seed
 from mj_async import ImageSeed, SeedOutcome, Task, TaskList, errors
-from mj_async._seeds.planner import SeedOptions, SeedPlanner
-from mj_async._seeds.queues import SeedItem
+from mj_async._seeds.planner import SeedItem, SeedOptions, SeedPlanner
 
 DONE = Task("0", status="SUCCESS")
 

@@ -6,8 +6,7 @@ import pytest
 
 from _fake_seed_api import NO_ACCOUNT
 from mj_async import errors
-from mj_async._seeds.planner import delay_before_next_ask, meaning_of
-from mj_async._seeds.queues import SeedItem
+from mj_async._seeds.planner import SeedItem, delay_before_next_ask, meaning_of
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mj_async._seeds.queues import SeedItem, SeedQueues
+from mj_async._seeds.planner import SeedItem, SeedQueues
 
 
 def names(items: list[SeedItem]) -> str:

@@ -13,7 +13,7 @@ from .. import errors
 from .._clock import Wakeup
 from .._models import ImageSeed, Task
 from .._outcomes import OutcomeQueue, OutcomeStream, SeedOutcome
-from .planner import SeedOptions, SeedPlanner
+from .planner import SeedItem, SeedOptions, SeedPlanner
 from .source import IdSource, TaskIds
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .._clock import Clock
     from .._lifecycle import Lifecycle
     from .._models import TaskList
-    from .queues import SeedItem
 
 _ENDS_RUN = (
     errors.AuthenticationError,
