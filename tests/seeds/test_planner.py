@@ -33,6 +33,10 @@ class PlannerHarness:
         self.planner.queues.input_ended = True
         return [item for _ in ids for item in self.planner.queues.next_seeds(0.0)]
 
+    def fail(self, items: list[SeedItem], error: errors.MJError, now: float) -> None:
+        """Record the error of a request that was sent after the last outage."""
+        self.planner.record_failure(items, error, now, self.planner.breaker.outages)
+
     @property
     def outcomes(self) -> dict[str, str]:
         """The kind of each outcome."""
@@ -70,11 +74,11 @@ def test_an_id_that_may_be_had_later_is_due_later() -> None:
     """It is not given out before, and its last error is its outcome."""
     run = PlannerHarness()
     (item,) = run.begin("a")
-    run.planner.record_failure([item], later("a"), 10.0)
+    run.fail([item], later("a"), 10.0)
 
     assert (40.0, []) == (run.planner.queues.due, run.planner.queues.next_seeds(39.9))
     assert [item] == run.planner.queues.next_seeds(40.0)
-    run.planner.record_failure([item], later("a"), 45.0)
+    run.fail([item], later("a"), 45.0)
 
     assert {"a": "SeedUnavailableError"} == run.outcomes
     assert run.planner.done
@@ -84,11 +88,11 @@ def test_failures_in_a_row_open_the_breaker() -> None:
     """As many as requests at once; the last id that failed is the one to probe with."""
     run = PlannerHarness()
     first, second, _third = run.begin("abc")
-    run.planner.record_failure([first], down(), 1.0)
+    run.fail([first], down(), 1.0)
     breaker = run.planner.breaker
 
     assert (False, "a") == (breaker.is_open, run.planner.failed_id)
-    run.planner.record_failure([second], down(), 2.0)
+    run.fail([second], down(), 2.0)
 
     assert (True, 2.0, "b") == (breaker.is_open, breaker.probe_at, run.planner.failed_id)
 
@@ -98,8 +102,8 @@ def test_provisional_failures_count_if_the_gateway_is_up(lives: bool) -> None:  
     """With one request in all, they are outcomes if it is up, and forgotten if it is down."""
     run = PlannerHarness(options={"max_asks": 1})
     first, second = run.begin("ab")
-    run.planner.record_failure([first], down(), 1.0)
-    run.planner.record_failure([second], down(), 2.0)
+    run.fail([first], down(), 1.0)
+    run.fail([second], down(), 2.0)
 
     assert {} == run.outcomes
     run.planner.breaker.try_probe(2.0)
@@ -114,13 +118,13 @@ def test_what_does_not_count_is_forgotten() -> None:
     """After an outage an id has all its requests again."""
     run = PlannerHarness()
     first, second = run.begin("ab")
-    run.planner.record_failure([first], down(), 1.0)
-    run.planner.record_failure([second], down(), 2.0)
+    run.fail([first], down(), 1.0)
+    run.fail([second], down(), 2.0)
     run.planner.breaker.try_probe(2.0)
     run.planner.record_probe(down())
     run.planner.record_probe(None)
     (again,) = run.planner.queues.next_seeds(31.0)
-    run.planner.record_failure([again], down(), 31.0)
+    run.fail([again], down(), 31.0)
     (other,) = run.planner.queues.next_seeds(32.0)
     run.planner.record_seeds([other], [seed("b")])
 
@@ -132,8 +136,8 @@ def test_an_answer_while_it_is_asked_does_not_make_them_count() -> None:
     """The gateway may have sent it before it went."""
     run = PlannerHarness(options={"max_asks": 1, "concurrency": 2})
     first, second, third = run.begin("abc")
-    run.planner.record_failure([first], down(), 1.0)
-    run.planner.record_failure([second], down(), 2.0)
+    run.fail([first], down(), 1.0)
+    run.fail([second], down(), 2.0)
     run.planner.breaker.try_probe(2.0)
     run.planner.record_seeds([third], [seed("c")])
 
@@ -145,12 +149,11 @@ def test_an_answer_while_it_is_asked_does_not_make_them_count() -> None:
 
 def test_a_list_that_can_be_read_again_is_a_list() -> None:
     """A probe is a list, or a fetch if the last list could not be read."""
-    planner = PlannerHarness().planner
+    run = PlannerHarness()
+    planner = run.planner
     planner.add_all([str(number) for number in range(3)])
     seen = []
-    planner.record_failure(
-        planner.queues.next_list(0.0, 1), errors.UnsupportedError(status_code=404), 0.0
-    )
+    run.fail(planner.queues.next_list(0.0, 1), errors.UnsupportedError(status_code=404), 0.0)
     seen.append(planner.lists_unreadable)
     planner.record_list(planner.queues.next_list(0.0, 1), TaskList([], ["1"]))
     seen.append(planner.lists_unreadable)
@@ -162,7 +165,7 @@ def test_another_answer_makes_a_failure_count() -> None:
     """It shows that the gateway is up."""
     run = PlannerHarness(options={"max_asks": 1})
     first, second = run.begin("ab")
-    run.planner.record_failure([first], down(), 1.0)
+    run.fail([first], down(), 1.0)
     run.planner.record_seeds([second], [seed("b")])
 
     assert {"a": "TransportError", "b": "seed"} == run.outcomes
@@ -173,13 +176,13 @@ def test_an_outcome_has_an_error_of_its_own() -> None:
     run = PlannerHarness(options={"max_asks": 1, "concurrency": 9})
     run.begin("ab", listed=False)
     error = errors.APIError(status_code=400)
-    run.planner.record_failure(run.planner.queues.next_list(0.0, 9), error, 0.0)
+    run.fail(run.planner.queues.next_list(0.0, 9), error, 0.0)
 
     assert ["a", "b"] == [one.error.task_id for one in run.landed if one.error]
     assert error.task_id is None
     other = PlannerHarness()
     (item,) = other.begin("c")
-    other.planner.record_failure([item], errors.SeedUnavailableError(task_id="c", code=4), 0.0)
+    other.fail([item], errors.SeedUnavailableError(task_id="c", code=4), 0.0)
 
     assert "SUCCESS" == other.landed[0].error.task.status  # type: ignore[union-attr]
 
@@ -194,7 +197,7 @@ def test_the_input_is_wanted_as_far_as_there_is_room() -> None:
         items = run.planner.queues.next_list(0.0, 100)
         run.planner.record_list(items, page([item.task_id for item in items]))
         for _ in items:
-            run.planner.record_failure(run.planner.queues.next_seeds(0.0), later("0"), 0.0)
+            run.fail(run.planner.queues.next_seeds(0.0), later("0"), 0.0)
 
     assert [100] * 100 == wanted
 

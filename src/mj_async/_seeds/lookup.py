@@ -156,7 +156,7 @@ class SeedLookup(OutcomeStream[SeedOutcome]):
             self._planner.commit()
             raise
         except errors.MJError as error:
-            self._planner.record_failure(items, error, self.clock.now(), outages=outages)
+            self._planner.record_failure(items, error, self.clock.now(), outages)
         self._wakeup.set()
 
     async def _send_list(self, items: list[SeedItem]) -> None:

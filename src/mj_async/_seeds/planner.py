@@ -251,7 +251,7 @@ class SeedPlanner:
                 self._finish(item, attrs.evolve(seed, task=seed.task or item.task))
 
     def record_failure(
-        self, items: Sequence[SeedItem], error: errors.MJError, now: float, *, outages: int = 0
+        self, items: Sequence[SeedItem], error: errors.MJError, now: float, outages: int
     ) -> None:
         """Record the error of a list, or of a request for seeds.
 
