@@ -66,6 +66,17 @@ def test_those_at_the_back_come_when_they_are_due_and_before_the_input() -> None
     assert queues.due is None
 
 
+def test_a_retry_is_listed_before_the_input_is_quiet() -> None:
+    """The next list is due at the earlier of the two times."""
+    queues = SeedQueues(2, 1)
+    fill(queues, "a")
+    queues.put_back(SeedItem("b"), 0.2)
+
+    assert 0.2 == queues.list_due(0.0)
+    assert "b" == names(queues.next_list(0.2, 3))
+    assert 0.5 == queues.list_due(0.2)
+
+
 def test_the_input_waits_for_both_kinds() -> None:
     """A hundred are read ahead, and none while a hundred seeds are ready."""
     queues = SeedQueues(2, 1)

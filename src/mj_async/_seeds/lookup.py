@@ -120,7 +120,7 @@ class SeedLookup(OutcomeStream[SeedOutcome]):
             if planner.breaker.try_probe(self.clock.now()):
                 await self._probe(planner.failed_id)
                 self._wakeup.set()
-            if planner.done or not planner.breaker.is_open:
+            if not planner.breaker.is_open:  # while it is open, the ids that failed have no outcome
                 return not planner.done
             await self._wakeup.wait(planner.breaker.probe_at)
 
