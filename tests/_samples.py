@@ -24,7 +24,7 @@ def sample(path: str) -> bytes:
     return (FOLDER / path).read_bytes()
 
 
-def reply_to(
+def response_to(
     body: bytes | str,
     status: int | None = 200,
     headers: Mapping[str, str] | None = None,
@@ -44,6 +44,6 @@ def reply_to(
     )
 
 
-def facts_of(subject: object, expected: Mapping[str, Any]) -> dict[str, Any]:
+def attributes_of(subject: object, expected: Mapping[str, Any]) -> dict[str, Any]:
     """Give those attributes of a task or an error that a row expects something of."""
     return {name: getattr(subject, name) for name in expected}

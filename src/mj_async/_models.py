@@ -341,7 +341,7 @@ class TaskList(Sequence[Task]):
         return f"<TaskList(tasks={len(self)}, missing={len(self.missing)})>"
 
 
-_RANKS: dict[str, int] = {
+_STATUS_ORDER: dict[str, int] = {
     TaskStatus.NOT_START: 1,
     TaskStatus.SUBMITTED: 2,
     TaskStatus.MODAL: 2,
@@ -361,7 +361,7 @@ def is_further(task: Task, other: Task | None) -> bool:
 
 def _how_far(task: Task) -> tuple[int, int]:
     # By status first: new-api says 100 % for failures, too.
-    return _RANKS.get(task.status, 0), task.progress or 0
+    return _STATUS_ORDER.get(task.status, 0), task.progress or 0
 
 
 def is_change(task: Task, other: Task | None) -> bool:

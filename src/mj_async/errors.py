@@ -138,11 +138,11 @@ class UnexpectedAnswerError(MJError):
         task_id: str | None = None,
     ) -> None:
         status = "" if status_code is None else f" (HTTP {status_code})"
-        said = f": {snippet!r}" if snippet else ""
+        quoted = f": {snippet!r}" if snippet else ""
         advice = self._advice[reason]
         if status_code is None:  # a webhook's body, which no base_url has to do with
             advice = advice.partition(";")[0]
-        super().__init__(f"unexpected answer{status}: {advice}{said}")
+        super().__init__(f"unexpected answer{status}: {advice}{quoted}")
         self.reason: UnexpectedReason = reason
         self.status_code = status_code
         self.content_type = content_type
@@ -185,10 +185,10 @@ class APIError(MJError):
         ]
         where = ", ".join(filter(None, facts))
         where = f" ({where})" if where else ""
-        said = f": {description!r}" if description else ""
+        quoted = f": {description!r}" if description else ""
         is_ours = status_code is None and self._unsent
         summary, advice = (self._unsent, "") if is_ours else (self._summary, self._advice)
-        super().__init__(f"{summary}{where}{said}{advice}")
+        super().__init__(f"{summary}{where}{quoted}{advice}")
         self.status_code = status_code
         self.code = code
         self.description = description
@@ -260,10 +260,10 @@ class SeedUnavailableError(MJError):
         code: int | str | None = None,
         description: str = "",
     ) -> None:
-        said = f": {description!r}" if description else ""
+        quoted = f": {description!r}" if description else ""
         about = "" if code in (None, "") else f" (code {code})"
         state = "" if task is None or task.succeeded else f"; its status is {task.status!r}"
-        super().__init__(f"task {task_id} has no seed to give{about}{said}{state}")
+        super().__init__(f"task {task_id} has no seed to give{about}{quoted}{state}")
         self.task_id: str = task_id
         self.task = task
         self.code = code
@@ -286,8 +286,8 @@ class TaskError(MJError):
     ) -> None:
         count = "1 poll" if polls == 1 else f"{polls} polls"
         after = f" (after {elapsed:.1f} s and {count})" if polls else ""
-        told = f"{self._summary}{after}{self._last_seen(task)}{self._last_failed()}"
-        super().__init__(f"task {task_id}: {told}")
+        reason = f"{self._summary}{after}{self._last_seen(task)}{self._last_failed()}"
+        super().__init__(f"task {task_id}: {reason}")
         self.task_id: str = task_id
         self.task = task
         self.elapsed = elapsed

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mj_async import Button
 from mj_async._models import EPOCH, WIRE_NAMES
-from mj_async._protocol.decode import read_seed, read_task
+from mj_async._protocol.decode import parse_seed, structure_task
 
 TIMES = ["submitTime", "startTime", "finishTime"]
 ATTRIBUTES = {key: name for name, key in WIRE_NAMES.items()}
@@ -39,7 +39,7 @@ SECOND = datetime(2024, 11, 3, 8, 17, 6, 53_000, tzinfo=UTC)
 )
 def test_times(key: str, value: object, expected: datetime | None) -> None:
     """Times are milliseconds, as a number or in digits; 0 means not reached."""
-    task = read_task(wire(key, value))
+    task = structure_task(wire(key, value))
 
     assert expected == getattr(task, ATTRIBUTES[key])
     assert {} == task.extra
@@ -51,7 +51,7 @@ def test_times(key: str, value: object, expected: datetime | None) -> None:
 @example(2**36 * 1000 + 1)
 def test_times_are_exact(milliseconds: int) -> None:
     """Every millisecond from 1970 to the year 9999 is read as itself."""
-    task = read_task(wire("submitTime", milliseconds))
+    task = structure_task(wire("submitTime", milliseconds))
 
     assert EPOCH + timedelta(milliseconds=milliseconds) == task.submit_time
 
@@ -64,7 +64,7 @@ def test_times_are_exact(milliseconds: int) -> None:
 )
 def test_times_out_of_range(key: str, value: object) -> None:
     """A time that no datetime can hold, or in other words, is kept as it came."""
-    task = read_task(wire(key, value))
+    task = structure_task(wire(key, value))
 
     assert getattr(task, ATTRIBUTES[key]) is None
     assert {key: value} == task.extra
@@ -95,7 +95,7 @@ BUTTONS: list[Any] = [
 def test_odd_buttons(button: dict[str, Any], expected: Button, readable: bool) -> None:  # noqa: FBT001
     """What can be read of a button is read; odd ones come back as they came."""
     raw = wire("buttons", [BUTTON, button])
-    task = read_task(raw)
+    task = structure_task(raw)
 
     assert (Button("MJ::1", "", "U1", 2, 2), expected) == task.buttons
     assert readable == ("buttons" not in task.extra)
@@ -119,7 +119,7 @@ def test_odd_buttons(button: dict[str, Any], expected: Button, readable: bool) -
 @pytest.mark.parametrize("key", ["imageUrls", "videoUrls"])
 def test_addresses_in_objects(key: str, value: object, expected: tuple[str, ...]) -> None:
     """Addresses are read out of objects, too; the objects come back."""
-    task = read_task(wire(key, value))
+    task = structure_task(wire(key, value))
 
     assert expected == getattr(task, ATTRIBUTES[key])
     assert wire(key, value) == task.to_dict()
@@ -157,7 +157,7 @@ def test_addresses_in_objects(key: str, value: object, expected: tuple[str, ...]
 )
 def test_seeds(value: object, expected: str | None) -> None:
     """Digits and whole numbers are seeds, 0 among them; nothing else is."""
-    assert expected == read_seed(value)
+    assert expected == parse_seed(value)
 
 
 @pytest.mark.parametrize(
@@ -173,4 +173,4 @@ def test_seeds(value: object, expected: str | None) -> None:
 )
 def test_the_seed_of_a_task(raw: dict[str, Any], expected: str | None) -> None:
     """A task carries its seed itself or in its properties."""
-    assert expected == read_task({"id": "1", **raw}).seed
+    assert expected == structure_task({"id": "1", **raw}).seed

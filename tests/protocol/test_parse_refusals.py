@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from _samples import PAGE, TASK_ID, facts_of, reply_to
+from _samples import PAGE, TASK_ID, attributes_of, response_to
 from mj_async import errors
 from mj_async._protocol.parse import parse_task_response
 
@@ -202,8 +202,8 @@ def test_fetch_tells_refusals_apart(
 ) -> None:
     """A refusal is told by its status and body, with the gateway's own words and code."""
     with pytest.raises(errors.APIError) as caught:
-        parse_task_response(reply_to(body, status, headers))
+        parse_task_response(response_to(body, status, headers))
 
     assert kind is type(caught.value)
     assert (status, TASK_ID) == (caught.value.status_code, caught.value.task_id)
-    assert expected == facts_of(caught.value, expected)
+    assert expected == attributes_of(caught.value, expected)

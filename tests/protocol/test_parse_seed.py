@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from _samples import DOCUMENTS, PLAIN, TASK_ID, facts_of, reply_to, sample
+from _samples import DOCUMENTS, PLAIN, TASK_ID, attributes_of, response_to, sample
 from mj_async import ImageSeed, errors
 from mj_async._models import SeedSource
 from mj_async._protocol.parse import parse_seed_response
@@ -41,7 +41,7 @@ def test_a_seed_in_an_envelope(
     body: bytes | str, expected: str, headers: dict[str, str], source: SeedSource
 ) -> None:
     """The seed of an envelope is read as text, whichever gateway sends it."""
-    seed = parse_seed_response(reply_to(body, 200, headers), source)
+    seed = parse_seed_response(response_to(body, 200, headers), source)
 
     assert ImageSeed(TASK_ID, expected, source) == seed
     assert seed.task is None
@@ -51,7 +51,7 @@ def test_a_seed_in_an_envelope(
 @pytest.mark.parametrize("wrap", [b"%s", b"[%s]", b'{"data":%s}'], ids=["bare", "list", "data"])
 def test_a_seed_in_a_task(wrap: bytes, source: SeedSource) -> None:
     """A task that carries its seed gives it, and comes along."""
-    seed = parse_seed_response(reply_to(wrap % CSHARP_TASK), source)
+    seed = parse_seed_response(response_to(wrap % CSHARP_TASK), source)
 
     assert ("636646138", source, TASK_ID) == (seed.seed, seed.source, seed.task_id)
     assert seed.task is not None
@@ -62,7 +62,7 @@ def test_a_seed_in_a_task(wrap: bytes, source: SeedSource) -> None:
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_documented_answer_has_no_seed(document: str, source: SeedSource) -> None:
     """The documented answer is a task without a seed: None, and the task."""
-    seed = parse_seed_response(reply_to(f"documented/{document}.json"), source)
+    seed = parse_seed_response(response_to(f"documented/{document}.json"), source)
 
     assert (None, TASK_ID) == (seed.seed, seed.task_id)
     assert seed.task is not None
@@ -74,7 +74,7 @@ def test_the_documented_answer_has_no_seed(document: str, source: SeedSource) ->
 def test_the_seed_of_another_task_is_refused(wrap: bytes, source: SeedSource) -> None:
     """An answer that is a task with another id is refused, never returned."""
     with pytest.raises(errors.UnexpectedAnswerError) as caught:
-        parse_seed_response(reply_to(wrap % CSHARP_TASK, task_id="1"), source)
+        parse_seed_response(response_to(wrap % CSHARP_TASK, task_id="1"), source)
 
     assert "other task" == caught.value.reason
 
@@ -82,12 +82,12 @@ def test_the_seed_of_another_task_is_refused(wrap: bytes, source: SeedSource) ->
 def test_a_task_without_id() -> None:
     """A task without id is about the one in the path; behind the form it could be any."""
     body = b'{"status":"SUCCESS","action":"IMAGINE","seed":"5"}'
-    seed = parse_seed_response(reply_to(body), "image-seed")
+    seed = parse_seed_response(response_to(body), "image-seed")
 
     assert seed.task is not None
     assert ("5", TASK_ID) == (seed.seed, seed.task.id)
     with pytest.raises(errors.UnexpectedAnswerError, match="another task"):
-        parse_seed_response(reply_to(body), "documented")
+        parse_seed_response(response_to(body), "documented")
 
 
 UNAVAILABLE: list[Any] = [
@@ -135,7 +135,7 @@ def test_an_envelope_without_a_seed(
 ) -> None:
     """An envelope without a seed says why, whatever its status below 500."""
     with pytest.raises(errors.SeedUnavailableError) as caught:
-        parse_seed_response(reply_to(body, status), source)
+        parse_seed_response(response_to(body, status), source)
 
     assert (code, description) == (caught.value.code, caught.value.description)
     assert (TASK_ID, None) == (caught.value.task_id, caught.value.task)
@@ -188,17 +188,17 @@ def test_seed_tells_refusals_apart(
 ) -> None:
     """An unknown id, a missing route and a refused key are not a missing seed."""
     with pytest.raises(errors.APIError) as caught:
-        parse_seed_response(reply_to(body, status), source)
+        parse_seed_response(response_to(body, status), source)
 
     assert kind is type(caught.value)
     assert (status, TASK_ID) == (caught.value.status_code, caught.value.task_id)
-    assert expected == facts_of(caught.value, expected)
+    assert expected == attributes_of(caught.value, expected)
 
 
 def test_a_list_of_two_tasks_is_no_seed() -> None:
     """Only a list of one can be about the task asked for."""
     with pytest.raises(errors.UnexpectedAnswerError) as caught:
-        parse_seed_response(reply_to("csharp/list.json"), "documented")
+        parse_seed_response(response_to("csharp/list.json"), "documented")
 
     assert "json" == caught.value.reason
 

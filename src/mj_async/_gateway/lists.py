@@ -55,7 +55,7 @@ class Lists:
         if self.lists_one and len(task_ids) > 1:
             return await self._list_singly(task_ids, options)
         page = await self._list_part(task_ids, options)
-        if not page.bare:
+        if not page.is_single_task:
             await self._check_answer(task_ids, page.tasks, options)
             return list(page.tasks)
         return [*page.tasks, *await self._list_rest(task_ids, page.tasks[0].id, options)]
@@ -178,7 +178,7 @@ class Lists:
             return []
         found: dict[str, Task] = {}
         merge(found, task_ids, page.tasks)
-        self.lists_one = self.lists_one or (page.bare and len(task_ids) > 1)
+        self.lists_one = self.lists_one or (page.is_single_task and len(task_ids) > 1)
         self._works = self._works or bool(found)
         self._failures, self._pause = 0, None
         return list(found.values())

@@ -11,7 +11,7 @@ import httpx
 
 from .. import errors
 from .._protocol.requests import authorization
-from .._protocol.response import APIResponse, clean
+from .._protocol.response import APIResponse, printable
 from .retry import read_retry_after
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def request_kwargs(
 def label(request: APIRequest, settings: Settings) -> str:
     """Name a request, without the key: somebody may have taken it for an id."""
     host = httpx.URL(settings.base_url).netloc.decode()
-    return clean(f"{request.method} {request.path} of {host}", settings.key)
+    return printable(f"{request.method} {request.path} of {host}", settings.key)
 
 
 def map_http_error(
@@ -72,7 +72,7 @@ def map_http_error(
     """Make our error of one of httpx's; those hold the request with its key."""
     untrusted = _is_untrusted(error)
     refused_by_proxy = isinstance(error, httpx.ProxyError) and "407" in str(error)
-    text = clean(str(error), settings.key)
+    text = printable(str(error), settings.key)
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     advice = "; the gateway's certificate is not trusted" if untrusted else ""
     return errors.TransportError(

@@ -9,7 +9,7 @@ import attrs
 
 from .. import errors
 from .._config import Dialect
-from .._protocol.response import clean
+from .._protocol.response import printable
 
 if TYPE_CHECKING:
     from .._clock import Clock
@@ -131,8 +131,8 @@ class Log:
             return
         is_held = isinstance(error, errors.RateLimitError)  # by the gate, for as long as it says
         when = "once the gate opens" if is_held else f"in {delay:.1f} s"
-        text = clean(f"attempt {number} of {attempts} failed, again {when}: {error}", self._key)
-        _logger.info("%s: %s", clean(name, self._key), text)
+        text = printable(f"attempt {number} of {attempts} failed, again {when}: {error}", self._key)
+        _logger.info("%s: %s", printable(name, self._key), text)
 
 
 @attrs.define(eq=False)
@@ -156,7 +156,7 @@ class RequestLine:
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         milliseconds = 1000 * (self._clock.now() - self._began)
-        text = clean(self._told(error), self._key)
+        text = printable(self._told(error), self._key)
         _logger.debug("%s, in %.0f ms, attempt %d", text, milliseconds, self._number)
 
     def _told(self, error: BaseException | None) -> str:

@@ -232,8 +232,8 @@ class Session:
             fault = map_http_error(error, request, self._settings)
         else:
             if len(response.body) > limit:  # it was cut there, packed or not
-                raise response.without_key().unexpected("too large")
-            return response.unpacked(limit).without_key()
+                raise response.with_key_redacted().unexpected("too large")
+            return response.decompressed(limit).with_key_redacted()
         # Outside the except block, and without a cause: both hold the request with its key.
         raise fault
 

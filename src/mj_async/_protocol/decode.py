@@ -53,7 +53,7 @@ _STRICT = json.JSONDecoder(
 )
 
 
-def read_json_slowly(body: bytes) -> Any:
+def read_json_with_stdlib(body: bytes) -> Any:
     """Read JSON with the standard library, as strictly as orjson does.
 
     Raises:
@@ -74,7 +74,7 @@ def read_json_slowly(body: bytes) -> Any:
 
 
 def _fastest_reader() -> Any:
-    return import_module("orjson").loads if find_spec("orjson") else read_json_slowly
+    return import_module("orjson").loads if find_spec("orjson") else read_json_with_stdlib
 
 
 _read_json = _fastest_reader()
@@ -138,7 +138,7 @@ _BUTTON_SIZES = {len(_BUTTON_KEYS)}
 _PLAIN_BUTTON = [str, str, str, int, int]
 
 
-def read_seed(value: object) -> str | None:
+def parse_seed(value: object) -> str | None:
     """Read a seed: digits or a whole number. 0 is one; "", null and 1.5 are not."""
     if type(value) is int:
         return str(value) if 0 <= value < _BIGGEST_INTEGER else None
@@ -149,7 +149,7 @@ def read_seed(value: object) -> str | None:
     return digits if fits else None
 
 
-def read_task(raw: Mapping[str, Any]) -> Task:
+def structure_task(raw: Mapping[str, Any]) -> Task:
     """Structure a task; an absent or unreadable id becomes "".
 
     Raises:
@@ -158,7 +158,7 @@ def read_task(raw: Mapping[str, Any]) -> Task:
     return _structure_hook()(raw, Task)
 
 
-def read_tasks(rows: list[dict[str, Any]]) -> list[Task]:
+def structure_tasks(rows: list[dict[str, Any]]) -> list[Task]:
     """Structure tasks, and use the rows up.
 
     Each row is a dozen objects: kept until the last one is read, they have the garbage collector
@@ -262,11 +262,11 @@ def _read_properties(value: Any, extra: dict[str, Any]) -> dict[str, Any] | None
 def _read_task_seed(
     value: Any, properties: dict[str, Any] | None, extra: dict[str, Any]
 ) -> str | None:
-    seed = read_seed(value)
+    seed = parse_seed(value)
     if seed is None and value not in (None, ""):
         extra["seed"] = value
     if seed is None and properties is not None:
-        seed = read_seed(properties.get("seed"))
+        seed = parse_seed(properties.get("seed"))
     return seed
 
 

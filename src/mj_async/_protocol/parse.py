@@ -68,7 +68,7 @@ def _is_list(envelope: dict[str, Any], value: Any) -> bool:
     return isinstance(value, list) and not refused and envelope.get("success") is not False
 
 
-def _read(response: APIResponse) -> Any:
+def _parse_body(response: APIResponse) -> Any:
     """Give the JSON of an answer that is no refusal by its status; None for an empty one.
 
     Raises:
@@ -85,7 +85,7 @@ def _read(response: APIResponse) -> Any:
             temporary=False,
         )
     if status >= 400:
-        raise _refused_by_status(response)
+        raise _error_of_status(response)
     try:
         return read_json(response.body)
     except ValueError:
@@ -98,7 +98,7 @@ def _read(response: APIResponse) -> Any:
     raise response.unexpected("json" if closing in (None, body[-1:]) else "cut short")
 
 
-def _refused_by_status(response: APIResponse) -> errors.MJError:
+def _error_of_status(response: APIResponse) -> errors.MJError:
     raw = _json_or_none(response)
     if refusal_text(raw).strip() == "task_no_found":
         return response.refusal(errors.TaskNotFoundError, raw)
@@ -107,7 +107,7 @@ def _refused_by_status(response: APIResponse) -> errors.MJError:
         # new-api relays a status of its upstream; its key was refused there, not ours.
         return response.refusal(errors.ServerError, raw)
     if status == 404:
-        return response.refusal(_meaning_of_404(raw), raw)
+        return response.refusal(_unknown_id_or_unknown_route(raw), raw)
     if status in _BY_STATUS:
         return response.refusal(_BY_STATUS[status], raw)
     if status >= 500:
@@ -117,7 +117,7 @@ def _refused_by_status(response: APIResponse) -> errors.MJError:
     )
 
 
-def _meaning_of_404(raw: Any) -> type[errors.APIError]:
+def _unknown_id_or_unknown_route(raw: Any) -> type[errors.APIError]:
     """Tell an unknown id from an unknown route; code 0 is new-api relaying the latter."""
     envelope = isinstance(raw, dict) and raw.get("code") not in (None, 0, "", "0")
     return errors.TaskNotFoundError if envelope else errors.UnsupportedError
@@ -130,7 +130,7 @@ def _json_or_none(response: APIResponse) -> Any:
         return None
 
 
-def _refused_in_200(response: APIResponse, raw: Any) -> errors.MJError:
+def _error_in_200(response: APIResponse, raw: Any) -> errors.MJError:
     """Make the error for a 2xx whose body is neither a task nor a list of them."""
     code = refusal_code(raw)
     if not isinstance(raw, dict) or (code is None and not refusal_text(raw)):
@@ -146,18 +146,18 @@ def _refused_in_200(response: APIResponse, raw: Any) -> errors.MJError:
 # --- the three answers ------------------------------------------------------------------------
 
 
-def _structure(response: APIResponse, rows: list[dict[str, Any]]) -> list[Task]:
+def _structure_tasks(response: APIResponse, rows: list[dict[str, Any]]) -> list[Task]:
     try:
-        return decode.read_tasks(rows)
+        return decode.structure_tasks(rows)
     except ValueError:
         pass
     raise response.unexpected("json")
 
 
-def _read_own_task(response: APIResponse, raw: dict[str, Any], *, fill: bool) -> Task:
+def _refuse_other_id(response: APIResponse, raw: dict[str, Any], *, allow_absent_id: bool) -> Task:
     """Structure the task that was asked for; `fill`: an answer without id is about it."""
-    (task,) = _structure(response, [raw])
-    if not task.id and fill:
+    (task,) = _structure_tasks(response, [raw])
+    if not task.id and allow_absent_id:
         return attrs.evolve(task, id=response.task_id or "")
     if task.id != response.task_id:
         raise response.unexpected("other task")
@@ -172,12 +172,12 @@ def parse_task_response(response: APIResponse) -> Task:
         APIError: The gateway said no.
         UnexpectedAnswerError: It is not this API, or another task.
     """
-    raw = _unwrap(_read(response))
+    raw = _unwrap(_parse_body(response))
     if raw is None:
         raise response.refusal(errors.TaskNotFoundError, {})
     if not _is_task(raw):
-        raise _refused_in_200(response, raw)
-    return _read_own_task(response, raw, fill=True)
+        raise _error_in_200(response, raw)
+    return _refuse_other_id(response, raw, allow_absent_id=True)
 
 
 @attrs.frozen
@@ -191,7 +191,7 @@ class TaskPage:
     """
 
     tasks: tuple[Task, ...] = ()
-    bare: bool = False
+    is_single_task: bool = False
 
 
 def parse_list_response(response: APIResponse) -> TaskPage:
@@ -201,20 +201,22 @@ def parse_list_response(response: APIResponse) -> TaskPage:
         APIError: The gateway said no.
         UnexpectedAnswerError: It is not this API.
     """
-    raw = _unwrap(_read(response))
+    raw = _unwrap(_parse_body(response))
     if raw is None:
         return TaskPage()
     if _is_task(raw):
-        (task,) = _structure(response, [raw])
+        (task,) = _structure_tasks(response, [raw])
         # Where one id was asked for, a task without one is about it.
-        return TaskPage((attrs.evolve(task, id=task.id or response.task_id or ""),), bare=True)
+        return TaskPage(
+            (attrs.evolve(task, id=task.id or response.task_id or ""),), is_single_task=True
+        )
     if not isinstance(raw, list):
-        raise _refused_in_200(response, raw)
+        raise _error_in_200(response, raw)
     rows = [item for item in raw if item not in (None, {})]
     if not all(map(_is_task, rows)):
         raise response.unexpected("json")
     del raw  # or the rows would live on in it
-    return TaskPage(tuple(_structure(response, rows)))
+    return TaskPage(tuple(_structure_tasks(response, rows)))
 
 
 def parse_seed_response(response: APIResponse, source: SeedSource) -> ImageSeed:
@@ -227,53 +229,55 @@ def parse_seed_response(response: APIResponse, source: SeedSource) -> ImageSeed:
         UnexpectedAnswerError: It is not this API, or another task.
     """
     try:
-        raw = _read(response)
+        raw = _parse_body(response)
     except errors.APIError as error:
         if type(error) is not errors.APIError or error.code is None:
             raise
         refused = error
     else:
-        return _read_seed(response, raw, source)
-    raise _no_seed(response, refused.code, refused.description)
+        return _parse_seed(response, raw, source)
+    raise _seed_unavailable(response, refused.code, refused.description)
 
 
-def _read_seed(response: APIResponse, raw: Any, source: SeedSource) -> ImageSeed:
+def _parse_seed(response: APIResponse, raw: Any, source: SeedSource) -> ImageSeed:
     if raw is None:
         raise response.refusal(errors.TaskNotFoundError, {})
-    task_id, raw = response.task_id or "", _only(raw)
-    inner = _only(_unwrap(raw))
+    task_id, raw = response.task_id or "", _unwrap_single(raw)
+    inner = _unwrap_single(_unwrap(raw))
     if _is_task(inner):
-        task = _read_own_task(response, inner, fill=source == "image-seed")
+        task = _refuse_other_id(response, inner, allow_absent_id=source == "image-seed")
         return ImageSeed(task_id, task.seed, source, task)
-    seed = _seed_of_envelope(raw)
+    seed = _seed_in_envelope(raw)
     if seed is not None:
         return ImageSeed(task_id, seed, source)
-    refusal = _refused_in_200(response, raw)
-    if isinstance(refusal, errors.APIError) and (type(refusal) is errors.APIError or _is_3(raw)):
-        raise _no_seed(response, refusal.code, refusal.description)
+    refusal = _error_in_200(response, raw)
+    if isinstance(refusal, errors.APIError) and (
+        type(refusal) is errors.APIError or _is_code_3(raw)
+    ):
+        raise _seed_unavailable(response, refusal.code, refusal.description)
     raise refusal
 
 
-def _only(raw: Any) -> Any:
+def _unwrap_single(raw: Any) -> Any:
     return raw[0] if isinstance(raw, list) and len(raw) == 1 else raw
 
 
-def _is_3(raw: Any) -> bool:
+def _is_code_3(raw: Any) -> bool:
     """Whether it is C#'s code 3: with a 200 it means that no account or no seed was found."""
     return str(refusal_code(raw)) == "3"
 
 
-def _seed_of_envelope(raw: Any) -> str | None:
+def _seed_in_envelope(raw: Any) -> str | None:
     if not isinstance(raw, dict) or str(raw.get("code", 1)) != "1":
         return None
-    seed = decode.read_seed(raw.get("result"))
+    seed = decode.parse_seed(raw.get("result"))
     properties = raw.get("properties")
     if seed is None and isinstance(properties, dict):
-        seed = decode.read_seed(properties.get("seed"))
+        seed = decode.parse_seed(properties.get("seed"))
     return seed
 
 
-def _no_seed(
+def _seed_unavailable(
     response: APIResponse, code: int | str | None, refusal_text: str
 ) -> errors.SeedUnavailableError:
     return errors.SeedUnavailableError(
@@ -306,11 +310,11 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
         elif isinstance(given, Mapping):
             given = dict(given)
         raw = _unwrap(given)
-        task = decode.read_task(raw) if _is_task(raw) else None
+        task = decode.structure_task(raw) if _is_task(raw) else None
     except ValueError:
         task = None
     if task is not None and task.id:
         return task
     response = APIResponse(body=body)
-    _read(response)  # which tells a page, and what was cut
+    _parse_body(response)  # which tells a page, and what was cut
     raise response.unexpected("json")

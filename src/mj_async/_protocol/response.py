@@ -46,7 +46,7 @@ class APIResponse:
         """Whether the body is a page for people."""
         return self.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
 
-    def unpacked(self, limit: int) -> APIResponse:
+    def decompressed(self, limit: int) -> APIResponse:
         """Give the reply with its body unpacked, never past so many bytes.
 
         Raises:
@@ -70,7 +70,7 @@ class APIResponse:
         body, reason = _gunzip(self.body, limit)
         return attrs.evolve(self, body=body), reason
 
-    def without_key(self) -> APIResponse:
+    def with_key_redacted(self) -> APIResponse:
         """Give the reply without the key, which a gateway may quote: tracebacks show locals."""
         body = self.key.conceal_in(self.body)
         return self if body is self.body else attrs.evolve(self, body=body)
@@ -81,14 +81,14 @@ class APIResponse:
         return errors.UnexpectedAnswerError(
             reason,
             status_code=self.status,
-            content_type=clean(self.headers.get("content-type", ""), self.key),
-            snippet=clean(text, self.key)[:_LONGEST_SNIPPET],
+            content_type=printable(self.headers.get("content-type", ""), self.key),
+            snippet=printable(text, self.key)[:_LONGEST_SNIPPET],
             task_id=self.task_id,
         )
 
     def refusal(self, kind: type[errors.APIError], raw: Any = None) -> errors.APIError:
         """Make the error for an answer in which the gateway said no."""
-        description = clean(refusal_text(raw) or self._plain_text(raw), self.key)
+        description = printable(refusal_text(raw) or self._plain_text(raw), self.key)
         match = _REQUEST_ID.search(description)
         return kind(
             status_code=self.status,
@@ -109,16 +109,16 @@ class APIResponse:
 
     def _code(self, raw: Any) -> int | str | None:
         code = refusal_code(raw)
-        return clean(code, self.key)[:_LONGEST_CODE] if isinstance(code, str) else code
+        return printable(code, self.key)[:_LONGEST_CODE] if isinstance(code, str) else code
 
     def _header_request_id(self) -> str | None:
         for name in ("x-oneapi-request-id", "x-request-id"):
             if self.headers.get(name):
-                return clean(self.headers[name], self.key)
+                return printable(self.headers[name], self.key)
         return None
 
 
-def clean(text: str, key: Secret) -> str:
+def printable(text: str, key: Secret) -> str:
     """Take control characters and the key out of what a gateway said."""
     printable = "".join(
         character if unicodedata.category(character)[0] != "C" else " " for character in text
@@ -130,19 +130,19 @@ def refusal_text(raw: Any) -> str:
     """Find the text of a refusal, "" where there is none: gateways keep it in six places."""
     if isinstance(raw, str):
         return raw
-    texts = (holder.get(key) for holder in _holders(raw) for key in _TEXT_KEYS)
+    texts = (envelope.get(key) for envelope in _envelopes(raw) for key in _TEXT_KEYS)
     return next((text for text in texts if isinstance(text, str) and text.strip()), "")
 
 
 def refusal_code(raw: Any) -> int | str | None:
     """Find the gateway's own code in an envelope, or in the `error` inside it."""
-    codes = (holder.get("code") for holder in _holders(raw))
+    codes = (envelope.get("code") for envelope in _envelopes(raw))
     return next((code for code in codes if type(code) in (int, str) and code != ""), None)
 
 
-def _holders(raw: Any) -> list[dict[str, Any]]:
+def _envelopes(raw: Any) -> list[dict[str, Any]]:
     inner = raw.get("error") if isinstance(raw, dict) else None
-    return [holder for holder in (raw, inner) if isinstance(holder, dict)]
+    return [envelope for envelope in (raw, inner) if isinstance(envelope, dict)]
 
 
 def _gunzip(packed: bytes, limit: int) -> tuple[bytes, errors.UnexpectedReason | None]:
@@ -171,9 +171,9 @@ def _unpack_piece(unpacker: Any, piece: memoryview, body: bytearray, limit: int)
     """Unpack one piece to the end of the body; give the number of bytes that were used."""
     left: bytes | memoryview = piece
     while not unpacker.eof and len(body) <= limit:
-        unpacked = unpacker.decompress(left, _PIECE)
-        body += unpacked
+        decompressed = unpacker.decompress(left, _PIECE)
+        body += decompressed
         left = unpacker.unconsumed_tail
-        if not left and len(unpacked) < _PIECE:
+        if not left and len(decompressed) < _PIECE:
             break
     return len(piece) - len(unpacker.unused_data)
