@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -199,44 +197,6 @@ def test_a_task_made_by_hand() -> None:
         "videoUrls": ["https://a"],
     } == task.to_dict()
     assert {"id": "1"} == Task("1").to_dict()
-
-
-@pytest.mark.parametrize(
-    "look",
-    [
-        lambda task: task.buttons,
-        lambda task: attrs.evolve(task, seed="1").buttons,
-        lambda task: pickle.loads(pickle.dumps(task)).buttons,  # noqa: S301
-        lambda task: copy.deepcopy(task).buttons,
-        lambda task: attrs.asdict(task, recurse=False)["buttons"],
-        lambda task: attrs.astuple(task, recurse=False)[19],
-        lambda task: (task.buttons, task.buttons)[1],
-    ],
-)
-def test_buttons_are_made_when_looked_at(look: Callable[[Task], object]) -> None:
-    """However somebody looks at the buttons of a task that was read, there are buttons."""
-    task = parse_task(sample("documented/fetch_winfull.json"))
-    written = json.loads(sample("documented/fetch_winfull.json"))["buttons"]
-
-    buttons = look(task)
-
-    assert tuple(map(read_button, written)) == buttons
-    assert task == parse_task(sample("documented/fetch_winfull.json"))
-
-
-def read_button(raw: dict[str, Any]) -> Button:
-    """Make a button of its wire form."""
-    return Button(raw["customId"], raw["emoji"], raw["label"], raw["type"], raw["style"])
-
-
-def test_buttons_are_frozen_as_all_else() -> None:
-    """A task's buttons cannot be replaced, and the class knows the field as any other."""
-    task = parse_task(sample("documented/fetch_winfull.json"))
-
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        task.buttons = ()  # type: ignore[misc]
-    assert attrs.fields(Task).buttons.default == ()
-    assert vars(Task)["buttons"] is attrgetter("buttons")(Task)
 
 
 def test_buttons() -> None:

@@ -101,39 +101,6 @@ class Button:
         return _by_wire_name(self, BUTTON_WIRE_NAMES)
 
 
-# A button that can still be written to: to fill a frozen class takes twice as long, for each of its
-# fields is a call. It has the slots of a button, and so becomes one when it is given its class.
-_Draft: Any = attrs.make_class("_Draft", [*BUTTON_WIRE_NAMES], slots=True, weakref_slot=False)
-
-
-class _Buttons:
-    """The slot of `Task.buttons`; it may hold the plain values of the buttons instead.
-
-    A list of a hundred tasks has nine hundred buttons, at which few look, and to make them takes
-    longer than to read all the rest. So they are made when somebody does. A tuple of texts and
-    numbers is no work for the garbage collector, either.
-    """
-
-    def __init__(self, slot: Any) -> None:
-        self._slot = slot
-
-    def __get__(self, task: Task | None, _owner: type[Task] | None = None) -> Any:
-        if task is None:
-            return self
-        found = self._slot.__get__(task)
-        if found and not isinstance(found[0], Button):
-            width = len(BUTTON_WIRE_NAMES)
-            columns = (found[start::width] for start in range(width))
-            found = tuple(map(_Draft, *columns))
-            for button in found:
-                button.__class__ = Button
-            self._slot.__set__(task, found)
-        return found
-
-    def __set__(self, task: Task, value: Any) -> None:
-        self._slot.__set__(task, value)
-
-
 def _hidden(default: Any = None) -> Any:
     return attrs.field(default=default, repr=False, kw_only=True)
 
@@ -256,10 +223,6 @@ class Task:
                 wire.pop(key, None)
                 wire.update({key: empty} if key in self.empty_keys else {})
         return {**wire, **self.extra}
-
-
-# Here, for attrs has made the slot only now; mypy would take an assignment for a mistake.
-setattr(Task, "buttons", _Buttons(vars(Task)["buttons"]))  # noqa: B010
 
 
 def _by_wire_name(model: Task | Button, names: Mapping[str, str]) -> dict[str, Any]:

@@ -13,8 +13,7 @@ import attrs
 
 from .. import errors
 from .._models import ImageSeed, SeedSource, Task
-from . import decode
-from .decode import read_json
+from .decode import parse_seed, read_json, structure_task
 from .response import APIResponse, refusal_code, refusal_text
 
 _TASK_KEYS = frozenset({"status", "action", "progress", "prompt", "submitTime", "imageUrl"})
@@ -148,7 +147,7 @@ def _error_in_200(response: APIResponse, raw: Any) -> errors.MJError:
 
 def _structure_tasks(response: APIResponse, rows: list[dict[str, Any]]) -> list[Task]:
     try:
-        return decode.structure_tasks(rows)
+        return [structure_task(row) for row in rows]
     except ValueError:
         pass
     raise response.unexpected("json")
@@ -215,7 +214,6 @@ def parse_list_response(response: APIResponse) -> TaskPage:
     rows = [item for item in raw if item not in (None, {})]
     if not all(map(_is_task, rows)):
         raise response.unexpected("json")
-    del raw  # or the rows would live on in it
     return TaskPage(tuple(_structure_tasks(response, rows)))
 
 
@@ -270,10 +268,10 @@ def _is_code_3(raw: Any) -> bool:
 def _seed_in_envelope(raw: Any) -> str | None:
     if not isinstance(raw, dict) or str(raw.get("code", 1)) != "1":
         return None
-    seed = decode.parse_seed(raw.get("result"))
+    seed = parse_seed(raw.get("result"))
     properties = raw.get("properties")
     if seed is None and isinstance(properties, dict):
-        seed = decode.parse_seed(properties.get("seed"))
+        seed = parse_seed(properties.get("seed"))
     return seed
 
 
@@ -310,7 +308,7 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
         elif isinstance(given, Mapping):
             given = dict(given)
         raw = _unwrap(given)
-        task = decode.structure_task(raw) if _is_task(raw) else None
+        task = structure_task(raw) if _is_task(raw) else None
     except ValueError:
         task = None
     if task is not None and task.id:
