@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -22,75 +22,52 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from .._models import BUTTON_WIRE_NAMES, EMPTY_VALUES, EPOCH, WIRE_NAMES, Button, Task
 
-_BIGGEST_INTEGER = 2**64
-_ESCAPES = re.compile(rb"\\(?:u[dD](?:[89abAB]..\\u[dD][c-fC-F]..|[89a-fA-F]..)|.)", re.DOTALL)
-_WHITE_SPACE = " \t\n\r"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-@lru_cache(maxsize=256)  # most are the types and styles of buttons, and a hit costs no call
-def _read_integer(digits: str) -> int | float:
-    # Beyond 64 bits orjson reads a float; so do we, for both must give the same.
-    if len(digits) < 19:
-        return int(digits)
-    value = int(digits)
-    return value if -(_BIGGEST_INTEGER // 2) <= value < _BIGGEST_INTEGER else _read_float(digits)
-
-
-def _read_float(digits: str) -> float:
+def _finite(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):
         raise ValueError("a number beyond all bounds")
     return value
 
 
-_STRICT = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_int=_read_integer, parse_float=_read_float
-)
-
-
 def read_json_with_stdlib(body: bytes) -> Any:
-    """Read JSON with the standard library, as strictly as orjson does.
+    """Read JSON with the standard library.
+
+    It differs from orjson in two things: half a surrogate pair is kept where orjson refuses the
+    body, and an integer beyond 64 bits stays one where orjson makes a float of it.
 
     Raises:
-        ValueError: It is no JSON.
+        ValueError: The body is no JSON.
     """
-    text = body.decode().strip(_WHITE_SPACE)
     try:
-        value, end = _STRICT.raw_decode(text)
-        # Half a surrogate pair could not be written again. Writing tells for sure; the search,
-        # in which half a pair has 6 bytes, spares nearly every body that.
-        if b"\\" in body and any(len(escape) == 6 for escape in _ESCAPES.findall(body)):
-            json.dumps(value, ensure_ascii=False).encode()
+        # Decoded first, for the standard library would also accept UTF-16.
+        return json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as error:
         raise ValueError(str(error)) from None
-    if end < len(text):
-        raise ValueError("there is more behind the JSON")
-    return value
 
 
-def _fastest_reader() -> Any:
-    return import_module("orjson").loads if find_spec("orjson") else read_json_with_stdlib
-
-
-_read_json = _fastest_reader()
+_loads = import_module("orjson").loads if find_spec("orjson") else read_json_with_stdlib
 
 
 def read_json(body: bytes) -> Any:
-    """Read JSON, a byte order mark before it allowed.
+    """Read JSON with orjson where it is installed; a byte order mark may stand before it.
 
     Raises:
-        ValueError: It is no JSON.
+        ValueError: The body is no JSON.
     """
-    return _read_json(body.removeprefix(b"\xef\xbb\xbf"))
+    return _loads(body.removeprefix(_BYTE_ORDER_MARK))
 
 
 # orjson gives up at 1024 levels and the standard library at a depth that differs by version;
 # what we keep must also survive ==, repr and pickle, which recurse.
 _DEEPEST = 64
+_SEEDS = range(2**64)
 _LONGEST_SEED = 20
 _MILLISECOND = timedelta(milliseconds=1)
 _LATEST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
@@ -103,7 +80,7 @@ _CONTAINERS = frozenset({dict, list})
 def parse_seed(value: object) -> str | None:
     """Return the digits of a seed: 0 is one; "", null and 1.5 are not."""
     if type(value) is int:
-        return str(value) if 0 <= value < _BIGGEST_INTEGER else None
+        return str(value) if value in _SEEDS else None
     if not isinstance(value, str):
         return None
     digits = value.strip()
