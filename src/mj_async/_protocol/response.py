@@ -145,35 +145,20 @@ def _envelopes(raw: Any) -> list[dict[str, Any]]:
     return [envelope for envelope in (raw, inner) if isinstance(envelope, dict)]
 
 
-def _gunzip(packed: bytes, limit: int) -> tuple[bytes, errors.UnexpectedReason | None]:
-    """Unpack a body in pieces, and say what is wrong with it.
-
-    In pieces, for zlib holds twice what it gives at once, and copies what is behind a member.
-    """
-    body = bytearray()
-    rest = memoryview(packed)
+def _gunzip(compressed: bytes, limit: int) -> tuple[bytes, errors.UnexpectedReason | None]:
+    body, rest = bytearray(), memoryview(compressed)
     while True:  # gzip may have several members, the first of them empty
-        unpacker = zlib.decompressobj(wbits=31)
-        while rest and not unpacker.eof:
+        member = zlib.decompressobj(wbits=31)
+        while rest and not member.eof:
+            piece = rest[:_PIECE]  # for zlib copies all that is behind a member
             try:
-                rest = rest[_unpack_piece(unpacker, rest[:_PIECE], body, limit) :]
+                body += member.decompress(piece, limit + 1 - len(body))
             except zlib.error:
                 return b"", "cut short"
             if len(body) > limit:
                 return bytes(body[:_PIECE]), "too large"
-        if not unpacker.eof:
+            rest = rest[len(piece) - len(member.unused_data) :]
+        if not member.eof:
             return b"", "cut short"
-        if not any(rest[:_PIECE]):  # zeros may pad its end
+        if not any(rest[:_PIECE]):  # zeros may pad the end
             return bytes(body), None
-
-
-def _unpack_piece(unpacker: Any, piece: memoryview, body: bytearray, limit: int) -> int:
-    """Unpack one piece to the end of the body; give the number of bytes that were used."""
-    left: bytes | memoryview = piece
-    while not unpacker.eof and len(body) <= limit:
-        decompressed = unpacker.decompress(left, _PIECE)
-        body += decompressed
-        left = unpacker.unconsumed_tail
-        if not left and len(decompressed) < _PIECE:
-            break
-    return len(piece) - len(unpacker.unused_data)
