@@ -107,7 +107,7 @@ class AsyncMJClient:
             seed_timeout=seed_timeout,
             max_connections=max_connections,
         )
-        _config.check_instance("verify", verify, (bool, ssl.SSLContext))
+        _config.check_instance("verify", verify, bool, ssl.SSLContext)
         _config.check_instance("trust_env", trust_env, bool)
         if gate is not None:
             check_gate(gate)

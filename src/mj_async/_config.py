@@ -1,13 +1,15 @@
-"""What a user may set: the dialect, the polling, the retries. Pure."""
+"""The options of a client: dialect, polling and retries, and the checks of all arguments. Pure."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeAlias
+from types import SimpleNamespace
+from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
+from attrs.validators import and_, ge, gt, in_, instance_of, lt, not_, optional
 
 from . import _credentials
 from .errors import ConfigurationError
@@ -19,108 +21,86 @@ _USUAL_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _ENDLESS = 1e12
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
-
-def _is_number(value: Any) -> bool:
-    is_real = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_real and abs(value) < _ENDLESS
-
-
-def above_zero(value: Any) -> str | None:
-    fine = _is_number(value) and value > 0
-    return None if fine else "must be a finite number of seconds above 0"
+Validator: TypeAlias = Callable[[Any, Any, Any], None]
+AuthScheme: TypeAlias = Literal["auto", "bearer", "raw", "mj-api-secret", "none"]
+IdsEncoding: TypeAlias = Literal["auto", "json", "multipart"]
+SeedForm: TypeAlias = Literal["auto", "path", "multipart"]
 
 
-def zero_or_more(value: Any) -> str | None:
-    return None if _is_number(value) and value >= 0 else "must be a finite number, 0 or more"
+# --- validators of attrs ----------------------------------------------------------------------
 
 
-def one_or_more(value: Any) -> str | None:
-    return None if _is_number(value) and value >= 1 else "must be a finite number, 1 or more"
+def _option(wanted: str, *checks: Validator) -> Validator:
+    """Return a validator whose error names the option, the values it may have, and what it got."""
+    check = and_(*checks)
+
+    def validate(owner: object, attribute: Any, value: Any) -> None:
+        try:
+            check(owner, attribute, value)
+        except TypeError:  # of another class: its repr may be long, or hold a key
+            given = type(value).__name__
+        except ValueError:
+            given = repr(value)
+        else:
+            return
+        raise ConfigurationError(f"{attribute.name} must be {wanted}, not {given}")
+
+    return validate
 
 
-def share(value: Any) -> str | None:
-    return None if _is_number(value) and 0 <= value < 1 else "must be from 0 to below 1"
+def number(wanted: str, *limits: Validator) -> Validator:
+    """Return a validator for numbers; a limit below them refuses NaN, and infinity is too large."""
+    return _option(
+        wanted, instance_of((int, float)), not_(instance_of(bool)), *limits, lt(_ENDLESS)
+    )
 
 
-def count(value: Any) -> str | None:
-    fine = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    return None if fine else "must be a whole number, 1 or more"
+def _one_of(kind: Any) -> Validator:
+    choices = get_args(kind)
+    return _option(f"one of {', '.join(map(repr, choices))}", instance_of(str), in_(choices))
 
 
-def flag(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "must be True or False"
+def _instance(*kinds: Any) -> Validator:
+    return _option(f"of the class {' or '.join(k.__name__ for k in kinds)}", instance_of(kinds))
 
 
-def none_or(problem: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
-    return lambda value: None if value is None else problem(value)
+above_zero = number("a finite number of seconds above 0", gt(0))
+zero_or_more = number("a finite number, 0 or more", ge(0))
+_one_or_more = number("a finite number, 1 or more", ge(1))
+_share = number("from 0 to below 1", ge(0), lt(1))
+_count = _option("a whole number, 1 or more", instance_of(int), not_(instance_of(bool)), ge(1))
+none_or = optional
 
 
-def one_of(*choices: str) -> Callable[[Any], str | None]:
-    def problem(value: Any) -> str | None:
-        fine = isinstance(value, str) and value in choices
-        return None if fine else f"must be one of {', '.join(map(repr, choices))}"
-
-    return problem
+def check_option(name: str, value: Any, validator: Validator) -> None:
+    """Raise a ConfigurationError if the value of an argument is not valid."""
+    validator(None, SimpleNamespace(name=name), value)
 
 
 def check_timeout(timeout: float | None) -> None:
-    """Refuse a call's timeout that is no number of seconds.
-
-    Raises:
-        ConfigurationError: It is not None and not a finite number above 0.
-    """
+    """Raise a ConfigurationError if a call's timeout is not None and no number of seconds."""
     check_option("timeout", timeout, none_or(above_zero))
 
 
-def check_instance(name: str, value: object, kind: Any) -> None:
-    """Refuse an option of another class, or of none of several.
-
-    Raises:
-        ConfigurationError: It is none of that class.
-    """
-    if not isinstance(value, kind):
-        given = type(value).__name__
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        names = " or ".join(one.__name__ for one in kinds)
-        raise ConfigurationError(f"{name} must be of the class {names}, not {given}")
+def check_instance(name: str, value: object, *kinds: Any) -> None:
+    """Raise a ConfigurationError if the value is of none of the classes."""
+    check_option(name, value, _instance(*kinds))
 
 
 def check_count(name: str, value: int) -> None:
-    """Refuse an option that is not a whole number of at least one.
-
-    Raises:
-        ConfigurationError: It is not.
-    """
-    check_option(name, value, count)
-
-
-def check_option(name: str, value: Any, problem: Callable[[Any], str | None]) -> None:
-    """Raise what is wrong with an option, if anything is.
-
-    Raises:
-        ConfigurationError: Something is.
-    """
-    wrong = problem(value)
-    if wrong is not None:
-        raise ConfigurationError(f"{name} {wrong}, not {value!r}")
+    """Raise a ConfigurationError if the value is no whole number of at least one."""
+    check_option(name, value, _count)
 
 
 # --- ids --------------------------------------------------------------------------------------
 
 
 def check_id(task_id: object) -> str:
-    """Refuse what cannot be one segment of a path; ids are opaque otherwise.
-
-    Args:
-        task_id: What the user gave.
-
-    Returns:
-        The same.
+    """Return the id, which must be one segment of a path; ids are opaque otherwise.
 
     Raises:
-        ConfigurationError: It is no str, is empty, too long, a dot or two, has a slash, a
-            control character or white space around it. An empty id would give somebody's
-            failed task on new-api (gateways page, "One task").
+        ConfigurationError: It cannot be one. new-api answers an empty id with a failed task of
+            another user (gateways page, "One task").
     """
     if not isinstance(task_id, str):
         raise ConfigurationError(
@@ -151,10 +131,10 @@ def _has_control(text: str) -> bool:
 
 
 def check_ids(task_ids: Iterable[str]) -> list[str]:
-    """Refuse what is no list of ids; give the distinct ones in the order given.
+    """Return the distinct ids in the order given.
 
     Raises:
-        ConfigurationError: It is a single str, cannot be iterated, or one id is bad.
+        ConfigurationError: They are a single str, cannot be iterated, or an id is bad.
     """
     if isinstance(task_ids, str | bytes | Mapping):
         kind = type(task_ids).__name__
@@ -167,21 +147,12 @@ def check_ids(task_ids: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(map(check_id, given)))
 
 
-AuthScheme: TypeAlias = Literal["auto", "bearer", "raw", "mj-api-secret", "none"]
-IdsEncoding: TypeAlias = Literal["auto", "json", "multipart"]
-SeedForm: TypeAlias = Literal["auto", "path", "multipart"]
-
-
-def _checked(problem: Callable[[Any], str | None]) -> Any:
-    def check(_owner: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        check_option(attribute.name, value, problem)
-
-    return check
+# --- options ----------------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
 class Dialect:
-    """Which of the gateways' habits are spoken; "auto" finds out and remembers.
+    """How a gateway expects its requests; "auto" finds out and remembers.
 
     Args:
         auth: How the key is sent: "bearer" and "raw" in `Authorization`, "mj-api-secret" in
@@ -196,16 +167,9 @@ class Dialect:
         ConfigurationError: A value is not one of these.
     """
 
-    auth: AuthScheme = attrs.field(
-        default="auto",
-        validator=_checked(one_of("auto", "bearer", "raw", "mj-api-secret", "none")),
-    )
-    ids: IdsEncoding = attrs.field(
-        default="auto", validator=_checked(one_of("auto", "json", "multipart"))
-    )
-    seed: SeedForm = attrs.field(
-        default="auto", validator=_checked(one_of("auto", "path", "multipart"))
-    )
+    auth: AuthScheme = attrs.field(default="auto", validator=_one_of(AuthScheme))
+    ids: IdsEncoding = attrs.field(default="auto", validator=_one_of(IdsEncoding))
+    seed: SeedForm = attrs.field(default="auto", validator=_one_of(SeedForm))
 
 
 DOCUMENTED = Dialect(auth="bearer", ids="multipart", seed="multipart")
@@ -214,7 +178,7 @@ DOCUMENTED = Dialect(auth="bearer", ids="multipart", seed="multipart")
 
 @attrs.frozen(kw_only=True)
 class Polling:
-    """When a wait asks, and what it puts up with. All times are in seconds.
+    """When a wait sends its polls, and how many errors it tolerates. All times are in seconds.
 
     Args:
         interval: From the start of the first poll to the start of the second. Gateways
@@ -223,20 +187,20 @@ class Polling:
         max_interval: The longest that it grows to; an `interval` above it stays as it is.
         jitter: The share by which an interval may be shorter or longer, at random.
         missing_grace: How long an id may be unknown: a gateway's replica may lag behind.
-        stall_timeout: How long status and progress may stand still; None: for ever.
+        stall_timeout: How long status and progress may stand still; None: without limit.
         max_consecutive_errors: How many failed polls in a row end the wait.
 
     Raises:
         ConfigurationError: A value is out of range.
     """
 
-    interval: float = attrs.field(default=3.0, validator=_checked(above_zero))
-    factor: float = attrs.field(default=1.3, validator=_checked(one_or_more))
-    max_interval: float = attrs.field(default=10.0, validator=_checked(above_zero))
-    jitter: float = attrs.field(default=0.15, validator=_checked(share))
-    missing_grace: float = attrs.field(default=10.0, validator=_checked(zero_or_more))
-    stall_timeout: float | None = attrs.field(default=None, validator=_checked(none_or(above_zero)))
-    max_consecutive_errors: int = attrs.field(default=30, validator=_checked(count))
+    interval: float = attrs.field(default=3.0, validator=above_zero)
+    factor: float = attrs.field(default=1.3, validator=_one_or_more)
+    max_interval: float = attrs.field(default=10.0, validator=above_zero)
+    jitter: float = attrs.field(default=0.15, validator=_share)
+    missing_grace: float = attrs.field(default=10.0, validator=zero_or_more)
+    stall_timeout: float | None = attrs.field(default=None, validator=none_or(above_zero))
+    max_consecutive_errors: int = attrs.field(default=30, validator=_count)
 
 
 @attrs.frozen(kw_only=True)
@@ -259,29 +223,22 @@ class RetryPolicy:
         ConfigurationError: A value is out of range.
     """
 
-    attempts: int = attrs.field(default=3, validator=_checked(count))
-    first_delay: float = attrs.field(default=0.5, validator=_checked(zero_or_more))
-    max_delay: float = attrs.field(default=8.0, validator=_checked(zero_or_more))
-    max_retry_after: float = attrs.field(default=120.0, validator=_checked(zero_or_more))
-    budget: float = attrs.field(default=100, validator=_checked(zero_or_more))
-
-
-def _of(kind: type) -> Any:
-    def check(_owner: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        check_instance(attribute.name, value, kind)
-
-    return check
+    attempts: int = attrs.field(default=3, validator=_count)
+    first_delay: float = attrs.field(default=0.5, validator=zero_or_more)
+    max_delay: float = attrs.field(default=8.0, validator=zero_or_more)
+    max_retry_after: float = attrs.field(default=120.0, validator=zero_or_more)
+    budget: float = attrs.field(default=100, validator=zero_or_more)
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What a client was made with, checked."""
+    """The checked arguments of a client."""
 
     base_url: str
     key: _credentials.Secret
-    dialect: Dialect = attrs.field(validator=_of(Dialect))
-    polling: Polling = attrs.field(validator=_of(Polling))
-    retry: RetryPolicy = attrs.field(validator=_of(RetryPolicy))
-    request_timeout: float = attrs.field(validator=_checked(above_zero))
-    seed_timeout: float = attrs.field(validator=_checked(above_zero))
-    max_connections: int = attrs.field(validator=_checked(count))
+    dialect: Dialect = attrs.field(validator=_instance(Dialect))
+    polling: Polling = attrs.field(validator=_instance(Polling))
+    retry: RetryPolicy = attrs.field(validator=_instance(RetryPolicy))
+    request_timeout: float = attrs.field(validator=above_zero)
+    seed_timeout: float = attrs.field(validator=above_zero)
+    max_connections: int = attrs.field(validator=_count)

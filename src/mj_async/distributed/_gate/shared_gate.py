@@ -11,9 +11,10 @@ from hashlib import sha256
 
 import anyio
 from anyio.lowlevel import checkpoint
+from attrs.validators import gt
 
 from mj_async import errors
-from mj_async._config import above_zero, check_count, check_option, none_or
+from mj_async._config import check_count, check_option, none_or, number
 
 # What AsyncMJClient and its own gate use: both gates must take the same key and address for the
 # same, and hold as long.
@@ -27,6 +28,7 @@ from .slot_allocator import FIRST_HOLD, HORIZON, SlotAllocator, SlotGrant
 
 # How long Redis is left alone after a failure.
 _PAUSE_AFTER_FAILURE = 1.0
+_RATE = number("a finite number of requests a second above 0", gt(0))
 
 _logger = logging.getLogger("mj_async")
 
@@ -82,7 +84,7 @@ class SharedGate:
         if problem is not None:
             raise errors.ConfigurationError(problem)
         address = find_base_url(base_url, os.environ)
-        check_option("rate", rate, none_or(_rate_problem))
+        check_option("rate", rate, none_or(_RATE))
         check_count("burst", burst)
         self._allocator = SlotAllocator(rate, burst)
         self._redis_key = redis_key(address, secret)
@@ -241,8 +243,3 @@ def _rate_refusal(seconds: float) -> errors.RateLimitError:
     return errors.RateLimitError(
         retry_after=seconds, description="the shared gate says that it is not yet time"
     )
-
-
-def _rate_problem(value: object) -> str | None:
-    fine = above_zero(value) is None
-    return None if fine else "must be a finite number of requests a second above 0"
