@@ -22,32 +22,19 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from .._models import BUTTON_WIRE_NAMES, EMPTY_VALUES, EPOCH, WIRE_NAMES, Button, Task
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
 
 def _finite(digits: str) -> float:
     value = float(digits)
-    if math.isinf(value):
-        raise ValueError("a number beyond all bounds")
+    if not math.isfinite(value):
+        raise ValueError(f"{digits} is not JSON")
     return value
 
 
 def read_json_with_stdlib(body: bytes) -> Any:
-    """Read JSON with the standard library.
-
-    It differs from orjson in two things: half a surrogate pair is kept where orjson refuses the
-    body, and an integer beyond 64 bits stays one where orjson makes a float of it.
-
-    Raises:
-        ValueError: The body is no JSON.
-    """
+    """Read JSON as orjson does, but for two things (gateways page, "The task")."""
     try:
-        # Decoded first, for the standard library would also accept UTF-16.
-        return json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+        # It is decoded first because the standard library would also accept UTF-16.
+        return json.loads(body.decode(), parse_constant=_finite, parse_float=_finite)
     except RecursionError as error:
         raise ValueError(str(error)) from None
 
@@ -56,34 +43,25 @@ _loads = import_module("orjson").loads if find_spec("orjson") else read_json_wit
 
 
 def read_json(body: bytes) -> Any:
-    """Read JSON with orjson where it is installed; a byte order mark may stand before it.
-
-    Raises:
-        ValueError: The body is no JSON.
-    """
-    return _loads(body.removeprefix(_BYTE_ORDER_MARK))
+    """Read JSON, also behind a byte order mark; raise ValueError if the body is no JSON."""
+    return _loads(body.removeprefix(b"\xef\xbb\xbf"))
 
 
-# orjson gives up at 1024 levels and the standard library at a depth that differs by version;
-# what we keep must also survive ==, repr and pickle, which recurse.
+# orjson stops at 1024 levels and the standard library at a depth that differs by version;
+# what is kept must also survive ==, repr and pickle, which recurse.
 _DEEPEST = 64
-_SEEDS = range(2**64)
 _LONGEST_SEED = 20
 _MILLISECOND = timedelta(milliseconds=1)
 _LATEST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
-# So many milliseconds, up to the year 2106, are exact to the microsecond as a float of seconds.
-_EXACT_TIMES = 2**32 * 1000
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _CONTAINERS = frozenset({dict, list})
 
 
 def parse_seed(value: object) -> str | None:
-    """Return the digits of a seed: 0 is one; "", null and 1.5 are not."""
+    """Return the digits of a seed: 0 is one; "", null, true and 1.5 are not."""
     if type(value) is int:
-        return str(value) if value in _SEEDS else None
-    if not isinstance(value, str):
-        return None
-    digits = value.strip()
+        return str(value) if 0 <= value < 2**64 else None
+    digits = value.strip() if isinstance(value, str) else ""
     fits = len(digits) <= _LONGEST_SEED and digits.isascii() and digits.isdigit()
     return digits if fits else None
 
@@ -91,19 +69,19 @@ def parse_seed(value: object) -> str | None:
 # --- hooks for cattrs: each returns the value of an attribute, or raises TypeError --------------
 
 
-def _text(value: Any, _: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise TypeError
+def _instance_of(kind: type) -> Callable[[Any, Any], Any]:
+    def hook(value: Any, _: object) -> Any:
+        if isinstance(value, kind) and value is not True and value is not False:
+            return value
+        raise TypeError
+
+    return hook
 
 
-def _whole_number(value: Any, _: object) -> int:
-    if type(value) is int:
-        return value
-    raise TypeError
+_text, _whole_number = _instance_of(str), _instance_of(int)
 
 
-def _task_id(value: Any, _: object) -> str:
+def _task_id(value: Any, _: object) -> Any:
     return str(value) if type(value) is int else _text(value, _)
 
 
@@ -111,16 +89,8 @@ def _time(value: Any, _: object) -> datetime | None:
     # Milliseconds since 1970, as a number or in digits; 0 means not reached.
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
-    if type(value) is int and 0 < value < _EXACT_TIMES:
-        return datetime.fromtimestamp(value / 1000, UTC)
     if type(value) is int and 0 <= value <= _LATEST_TIME:
         return EPOCH + value * _MILLISECOND if value else None
-    raise TypeError
-
-
-def _properties(value: Any, _: object) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
     raise TypeError
 
 
@@ -164,7 +134,7 @@ _TASK_HOOKS: dict[str, Callable[[Any, Any], Any]] = {
     "startTime": _time,
     "finishTime": _time,
     "buttons": _buttons,
-    "properties": _properties,
+    "properties": _instance_of(dict),
     "seed": _seed,
     "imageUrls": _urls,
     "videoUrls": _urls,
@@ -196,11 +166,7 @@ def _hook(kind: Any) -> Callable[[Any, Any], Any]:
 
 
 def structure_task(raw: Mapping[str, Any]) -> Task:
-    """Structure a task; an absent or unreadable id becomes "".
-
-    Raises:
-        ValueError: A value is nested more deeply than any gateway would.
-    """
+    """Return a task, whose id may be ""; raise ValueError if a value is nested too deeply."""
     structure = _hook(Task)
     extra = {key: value for key, value in raw.items() if key not in _TASK_HOOKS}
     fields = {key: value for key, value in raw.items() if value is not None}

@@ -1,7 +1,8 @@
 """What an answer means: (status, headers, body) to a model or an error. Pure.
 
 It is decided by the body, not by Content-Type: new-api sends JSON as text/plain. The gateways
-page, "Refusals", lists what is told apart here.
+page, "Refusals", lists the cases. Each parser raises an APIError for a refusal, and an
+UnexpectedAnswerError for an answer that is not of this API or is about another task.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ _BY_CODE: Mapping[str, type[errors.APIError]] = {
 }
 
 
-# --- what kind of answer it is ----------------------------------------------------------------
+# --- the kind of an answer --------------------------------------------------------------------
 
 
 def _is_task(raw: Any) -> bool:
-    """Tell a task from an envelope: both may have `description`, and Spring's `status`."""
+    # An envelope may have a `description`, too, and Spring's errors have a `status`.
     if not isinstance(raw, dict):
         return False
     if raw.get("id"):
@@ -55,7 +56,7 @@ def _is_task(raw: Any) -> bool:
 
 
 def _unwrap(raw: Any) -> Any:
-    """Take a task or a list of tasks out of `{"data": …}`, `{"result": …}`, `{"list": …}`."""
+    # Webman wraps tasks: `{"data": …}`; other gateways use `result` or `list`.
     if not isinstance(raw, dict) or _is_task(raw):
         return raw
     inside = (raw.get(key) for key in _ENVELOPE_KEYS)
@@ -68,12 +69,7 @@ def _is_list(envelope: dict[str, Any], value: Any) -> bool:
 
 
 def _parse_body(response: APIResponse) -> Any:
-    """Give the JSON of an answer that is no refusal by its status; None for an empty one.
-
-    Raises:
-        UnexpectedAnswerError: It is a redirect, a page, or no JSON.
-        APIError: The status says no.
-    """
+    """Return the JSON of an answer whose status is no refusal; None for an empty body."""
     status = response.status or 200
     if 300 <= status < 400:
         raise response.unexpected("redirect")
@@ -117,7 +113,7 @@ def _error_of_status(response: APIResponse) -> errors.MJError:
 
 
 def _unknown_id_or_unknown_route(raw: Any) -> type[errors.APIError]:
-    """Tell an unknown id from an unknown route; code 0 is new-api relaying the latter."""
+    # Code 0 is new-api relaying an unknown route.
     envelope = isinstance(raw, dict) and raw.get("code") not in (None, 0, "", "0")
     return errors.TaskNotFoundError if envelope else errors.UnsupportedError
 
@@ -130,14 +126,13 @@ def _json_or_none(response: APIResponse) -> Any:
 
 
 def _error_in_200(response: APIResponse, raw: Any) -> errors.MJError:
-    """Make the error for a 2xx whose body is neither a task nor a list of them."""
     code = refusal_code(raw)
     if not isinstance(raw, dict) or (code is None and not refusal_text(raw)):
         return response.unexpected("json")
     text = refusal_text(raw).strip()
     if text == "task_no_found":
         return response.refusal(errors.TaskNotFoundError, raw)
-    if text == "API 404 Not Found":  # Webman's word for a route that it does not have
+    if text == "API 404 Not Found":  # Webman's text for an unknown route
         return response.refusal(errors.UnsupportedError, raw)
     return response.refusal(_BY_CODE.get(str(code), errors.APIError), raw)
 
@@ -145,17 +140,15 @@ def _error_in_200(response: APIResponse, raw: Any) -> errors.MJError:
 # --- the three answers ------------------------------------------------------------------------
 
 
-def _structure_tasks(response: APIResponse, rows: list[dict[str, Any]]) -> list[Task]:
+def _structure(response: APIResponse, raw: dict[str, Any]) -> Task:
     try:
-        return [structure_task(row) for row in rows]
+        return structure_task(raw)
     except ValueError:
         pass
     raise response.unexpected("json")
 
 
-def _refuse_other_id(response: APIResponse, raw: dict[str, Any], *, allow_absent_id: bool) -> Task:
-    """Structure the task that was asked for; `fill`: an answer without id is about it."""
-    (task,) = _structure_tasks(response, [raw])
+def _refuse_other_id(response: APIResponse, task: Task, *, allow_absent_id: bool) -> Task:
     if not task.id and allow_absent_id:
         return attrs.evolve(task, id=response.task_id or "")
     if task.id != response.task_id:
@@ -164,29 +157,21 @@ def _refuse_other_id(response: APIResponse, raw: dict[str, Any], *, allow_absent
 
 
 def parse_task_response(response: APIResponse) -> Task:
-    """Read the answer to `fetch`.
-
-    Raises:
-        TaskNotFoundError: The answer is one of the five that mean so.
-        APIError: The gateway said no.
-        UnexpectedAnswerError: It is not this API, or another task.
-    """
+    """Parse the answer to `fetch`."""
     raw = _unwrap(_parse_body(response))
     if raw is None:
         raise response.refusal(errors.TaskNotFoundError, {})
     if not _is_task(raw):
         raise _error_in_200(response, raw)
-    return _refuse_other_id(response, raw, allow_absent_id=True)
+    return _refuse_other_id(response, _structure(response, raw), allow_absent_id=True)
 
 
 @attrs.frozen
 class TaskPage:
-    """The tasks of one list answer.
+    """The tasks of one list answer, in its order; an id may appear twice.
 
-    Args:
-        tasks: In the order of the answer; an id may be there twice.
-        bare: Whether it was one task instead of an array, as the documents show it: such a
-            gateway answers one id a call.
+    `is_single_task` is True if the answer is one task instead of an array, as the documents show
+    it: such a gateway answers one id per call.
     """
 
     tasks: tuple[Task, ...] = ()
@@ -194,47 +179,43 @@ class TaskPage:
 
 
 def parse_list_response(response: APIResponse) -> TaskPage:
-    """Read the answer to `list-by-condition`: an array, one task, an envelope, or nothing.
-
-    Raises:
-        APIError: The gateway said no.
-        UnexpectedAnswerError: It is not this API.
-    """
+    """Parse the answer to `list-by-condition`: an array, one task, an envelope, or nothing."""
     raw = _unwrap(_parse_body(response))
     if raw is None:
         return TaskPage()
     if _is_task(raw):
-        (task,) = _structure_tasks(response, [raw])
-        # Where one id was asked for, a task without one is about it.
-        return TaskPage(
-            (attrs.evolve(task, id=task.id or response.task_id or ""),), is_single_task=True
-        )
+        task = _structure(response, raw)
+        # Where one id was asked for, a task without an id is about it.
+        task = attrs.evolve(task, id=task.id or response.task_id or "")
+        return TaskPage((task,), is_single_task=True)
     if not isinstance(raw, list):
         raise _error_in_200(response, raw)
     rows = [item for item in raw if item not in (None, {})]
     if not all(map(_is_task, rows)):
         raise response.unexpected("json")
-    return TaskPage(tuple(_structure_tasks(response, rows)))
+    return TaskPage(tuple([_structure(response, row) for row in rows]))
 
 
 def parse_seed_response(response: APIResponse, source: SeedSource) -> ImageSeed:
-    """Read the answer to `image-seed`: an envelope, or a task as the documents show it.
+    """Parse the answer to `image-seed`: an envelope, or a task as the documents show it.
 
     Raises:
-        SeedUnavailableError: The envelope has none, whatever its status below 500.
-        TaskNotFoundError: The id is unknown.
-        APIError: The gateway said no.
-        UnexpectedAnswerError: It is not this API, or another task.
+        SeedUnavailableError: The envelope has no seed, whatever its status below 500.
     """
     try:
-        raw = _parse_body(response)
+        return _parse_seed(response, _parse_body(response), source)
     except errors.APIError as error:
-        if type(error) is not errors.APIError or error.code is None:
+        by_status = (response.status or 200) >= 400
+        if type(error) is errors.APIError:
+            unavailable = error.code is not None or not by_status
+        else:  # C#'s code 3 with a 200: no account, or no seed, was found
+            unavailable = str(error.code) == "3" and not by_status
+        if not unavailable:
             raise
-        refused = error
-    else:
-        return _parse_seed(response, raw, source)
-    raise _seed_unavailable(response, refused.code, refused.description)
+        code, description = error.code, error.description
+    raise errors.SeedUnavailableError(
+        task_id=response.task_id or "", code=code, description=description
+    )
 
 
 def _parse_seed(response: APIResponse, raw: Any, source: SeedSource) -> ImageSeed:
@@ -243,26 +224,17 @@ def _parse_seed(response: APIResponse, raw: Any, source: SeedSource) -> ImageSee
     task_id, raw = response.task_id or "", _unwrap_single(raw)
     inner = _unwrap_single(_unwrap(raw))
     if _is_task(inner):
-        task = _refuse_other_id(response, inner, allow_absent_id=source == "image-seed")
+        task = _structure(response, inner)
+        task = _refuse_other_id(response, task, allow_absent_id=source == "image-seed")
         return ImageSeed(task_id, task.seed, source, task)
     seed = _seed_in_envelope(raw)
     if seed is not None:
         return ImageSeed(task_id, seed, source)
-    refusal = _error_in_200(response, raw)
-    if isinstance(refusal, errors.APIError) and (
-        type(refusal) is errors.APIError or _is_code_3(raw)
-    ):
-        raise _seed_unavailable(response, refusal.code, refusal.description)
-    raise refusal
+    raise _error_in_200(response, raw)
 
 
 def _unwrap_single(raw: Any) -> Any:
     return raw[0] if isinstance(raw, list) and len(raw) == 1 else raw
-
-
-def _is_code_3(raw: Any) -> bool:
-    """Whether it is C#'s code 3: with a 200 it means that no account or no seed was found."""
-    return str(refusal_code(raw)) == "3"
 
 
 def _seed_in_envelope(raw: Any) -> str | None:
@@ -275,19 +247,11 @@ def _seed_in_envelope(raw: Any) -> str | None:
     return seed
 
 
-def _seed_unavailable(
-    response: APIResponse, code: int | str | None, refusal_text: str
-) -> errors.SeedUnavailableError:
-    return errors.SeedUnavailableError(
-        task_id=response.task_id or "", code=code, description=refusal_text
-    )
-
-
 def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
-    """Read the body of a webhook (`notifyHook`), which is a task as `fetch_task` gives it.
+    """Parse the body of a webhook (`notifyHook`), which is a task as `fetch_task` returns it.
 
-    Webhooks are unsigned, repeated and out of order (gateways page, "Webhooks"): take one as a
-    hint, and ask.
+    Webhooks are unsigned, repeated and out of order (gateways page, "Webhooks"): treat one as a
+    hint, and fetch the task.
 
     Args:
         payload: The body as bytes or text, or its JSON object.
@@ -296,9 +260,9 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
         The task.
 
     Raises:
-        UnexpectedAnswerError: It is no task, or has no id.
+        UnexpectedAnswerError: The body is no task, or has no id.
     """
-    given: object = payload  # a webhook's body, whatever a user's framework makes of it
+    given: object = payload  # frameworks pass bytes, texts or mappings
     if isinstance(given, str):
         given = given.encode(errors="surrogatepass")
     body = bytes(given) if isinstance(given, bytes | bytearray) else b""
@@ -314,5 +278,5 @@ def parse_task(payload: bytes | str | Mapping[str, Any]) -> Task:
     if task is not None and task.id:
         return task
     response = APIResponse(body=body)
-    _parse_body(response)  # which tells a page, and what was cut
+    _parse_body(response)  # raises for a page, and for a body that was cut
     raise response.unexpected("json")

@@ -1,4 +1,4 @@
-"""What to ask: method, path, headers and body of each call in each dialect. Pure."""
+"""The requests: method, path, headers and body of each call in each dialect. Pure."""
 
 from __future__ import annotations
 
@@ -23,14 +23,10 @@ SCHEMES: tuple[Scheme, ...] = ("bearer", "mj-api-secret", "raw")
 
 @attrs.frozen
 class APIRequest:
-    """One request, as far as it is the same for every gateway and key.
+    """A request without the address and the key of a gateway.
 
-    Args:
-        method: The HTTP method.
-        path: What stands behind base_url; its double slash must stay where it has one.
-        json_body: A JSON body, or None.
-        form: The ids of a multipart body, a field `ids` each.
-        task_id: The task it is about, for errors; None where it is about many.
+    `path` follows base_url, and a double slash in it must stay. `form` has the ids of a multipart
+    body, a field `ids` each. `task_id` is for errors; None if the request is about many tasks.
     """
 
     method: str
@@ -41,12 +37,12 @@ class APIRequest:
 
 
 def fetch(task_id: str) -> APIRequest:
-    """Ask for one task; nobody documents it otherwise."""
+    """Build the request for one task, which is the same at every gateway."""
     return APIRequest("GET", f"/mj/task/{quote(task_id, safe='')}/fetch", task_id=task_id)
 
 
 def list_tasks(task_ids: Sequence[str], encoding: Encoding) -> APIRequest:
-    """Ask for tasks by id: JSON as gateways read it, or multipart as documented."""
+    """Build the request for tasks by id: JSON as gateways read it, or multipart as documented."""
     path = "/mj/task/list-by-condition"
     only_id = task_ids[0] if len(task_ids) == 1 else None
     if encoding == "multipart":
@@ -57,10 +53,9 @@ def list_tasks(task_ids: Sequence[str], encoding: Encoding) -> APIRequest:
 
 
 def image_seed(task_id: str, route: SeedRoute) -> APIRequest:
-    """Ask for a seed: by path as gateways read it, or by the documented form.
+    """Build the request for a seed: by path as gateways read it, or by the documented form.
 
-    The documents' empty segment is what Apifox makes of an unset path variable, see the
-    gateways page, "The image's seed".
+    In the documents Apifox left the path variable empty (gateways page, "The image's seed").
     """
     if route == "multipart":
         return APIRequest("GET", "/mj/task//image-seed", form=(task_id,), task_id=task_id)
@@ -68,12 +63,12 @@ def image_seed(task_id: str, route: SeedRoute) -> APIRequest:
 
 
 def image_seeds(task_ids: Sequence[str]) -> APIRequest:
-    """Ask for several seeds at once, by the documented form."""
+    """Build the request for several seeds, by the documented form."""
     return APIRequest("GET", "/mj/task//image-seed", form=tuple(task_ids))
 
 
 def authorization(scheme: Scheme, key: Secret) -> dict[str, str]:
-    """Give the one header that carries the key; two at once break the C# gateway."""
+    """Return the one header that carries the key; two at once break the C# gateway."""
     if scheme == "none":
         return {}
     if scheme == "raw":

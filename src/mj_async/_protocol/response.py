@@ -1,4 +1,4 @@
-"""An answer that has been read to its end, and what a gateway said in it. Pure."""
+"""A response: status, headers, body, and the text of a refusal in it. Pure."""
 
 from __future__ import annotations
 
@@ -23,15 +23,10 @@ _PIECE = 16 * 1024
 
 @attrs.frozen(kw_only=True)
 class APIResponse:
-    """An answer that has been read to its end.
+    """A response that has been read to its end.
 
-    Args:
-        body: The body.
-        status: The HTTP status; None for a webhook's body.
-        headers: The headers; their names are looked up in any case.
-        task_id: The task that was asked for; None where it was many.
-        key: What must not be quoted.
-        retry_after: Seconds, as read from the headers.
+    `status` is None for the body of a webhook, `task_id` if the request was about many tasks.
+    `key` must not be quoted; `retry_after` is in seconds.
     """
 
     body: bytes = attrs.field(repr=False)  # it may quote the key, and tracebacks show locals
@@ -43,22 +38,22 @@ class APIResponse:
 
     @property
     def is_html(self) -> bool:
-        """Whether the body is a page for people."""
+        """True if the body is a page for people."""
         return self.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
 
     def decompressed(self, limit: int) -> APIResponse:
-        """Give the reply with its body unpacked, never past so many bytes.
+        """Return the response with its body decompressed, but never past the limit in bytes.
 
         Raises:
-            UnexpectedAnswerError: It is larger than the limit, or has no end: half a gzip body
-                may unpack to nothing, which would read as "unknown id".
+            UnexpectedAnswerError: The body is above the limit, or was cut: half a gzip body may
+                decompress to nothing, which would mean "unknown id".
         """
         encoding = self.headers.get("content-encoding", "").strip().lower()
-        if not self.body or encoding in ("", "identity"):  # a 204 may name an encoding, too
+        if not self.body or encoding in ("", "identity"):  # a 204 may name an encoding
             if len(self.body) > limit:
                 raise self.unexpected("too large")
             return self
-        if encoding not in ("gzip", "x-gzip"):  # we ask for gzip and nothing else
+        if encoding not in ("gzip", "x-gzip"):  # only gzip is asked for
             raise attrs.evolve(self, body=b"").unexpected("json")
         response, reason = self._gunzipped(limit)
         if reason is not None:
@@ -66,17 +61,17 @@ class APIResponse:
         return response
 
     def _gunzipped(self, limit: int) -> tuple[APIResponse, errors.UnexpectedReason | None]:
-        # In a frame of its own, for a traceback shows the locals of the one that raises.
+        # It does not raise itself: a traceback shows the locals of the frame that does.
         body, reason = _gunzip(self.body, limit)
         return attrs.evolve(self, body=body), reason
 
     def with_key_redacted(self) -> APIResponse:
-        """Give the reply without the key, which a gateway may quote: tracebacks show locals."""
+        """Return the response without the key, which a gateway may quote."""
         body = self.key.conceal_in(self.body)
         return self if body is self.body else attrs.evolve(self, body=body)
 
     def unexpected(self, reason: errors.UnexpectedReason) -> errors.UnexpectedAnswerError:
-        """Make the error for an answer that is not this API."""
+        """Return the error for a response that is not of this API."""
         text = self._text(4 * _LONGEST_SNIPPET)
         return errors.UnexpectedAnswerError(
             reason,
@@ -87,29 +82,24 @@ class APIResponse:
         )
 
     def refusal(self, kind: type[errors.APIError], raw: Any = None) -> errors.APIError:
-        """Make the error for an answer in which the gateway said no."""
-        description = printable(refusal_text(raw) or self._plain_text(raw), self.key)
+        """Return the error for a response that refuses the request."""
+        is_text = raw is None and not self.is_html
+        text = refusal_text(raw) or (self._text(4 * _LONGEST_TEXT) if is_text else "")
+        description = printable(text, self.key)
         match = _REQUEST_ID.search(description)
+        code = refusal_code(raw)
         return kind(
             status_code=self.status,
-            code=self._code(raw),
+            code=printable(code, self.key)[:_LONGEST_CODE] if isinstance(code, str) else code,
             description=description[:_LONGEST_TEXT],
             request_id=match[1] if match else self._header_request_id(),
             retry_after=self.retry_after,
             task_id=self.task_id,
         )
 
-    def _plain_text(self, raw: Any) -> str:
-        is_text = raw is None and not self.is_html
-        return self._text(4 * _LONGEST_TEXT) if is_text else ""
-
     def _text(self, longest: int) -> str:
-        # Without the key before it is cut: half a key would not be found any more.
+        # The key is redacted before the text is cut: half a key would not be found any more.
         return self.key.conceal_in(self.body)[:longest].decode(errors="replace")
-
-    def _code(self, raw: Any) -> int | str | None:
-        code = refusal_code(raw)
-        return printable(code, self.key)[:_LONGEST_CODE] if isinstance(code, str) else code
 
     def _header_request_id(self) -> str | None:
         for name in ("x-oneapi-request-id", "x-request-id"):
@@ -119,7 +109,7 @@ class APIResponse:
 
 
 def printable(text: str, key: Secret) -> str:
-    """Take control characters and the key out of what a gateway said."""
+    """Return the text of a gateway on one line, without control characters and the key."""
     printable = "".join(
         character if unicodedata.category(character)[0] != "C" else " " for character in text
     )
@@ -127,7 +117,7 @@ def printable(text: str, key: Secret) -> str:
 
 
 def refusal_text(raw: Any) -> str:
-    """Find the text of a refusal, "" where there is none: gateways keep it in six places."""
+    """Return the text of a refusal, or "": gateways put it in six places."""
     if isinstance(raw, str):
         return raw
     texts = (envelope.get(key) for envelope in _envelopes(raw) for key in _TEXT_KEYS)
@@ -135,7 +125,7 @@ def refusal_text(raw: Any) -> str:
 
 
 def refusal_code(raw: Any) -> int | str | None:
-    """Find the gateway's own code in an envelope, or in the `error` inside it."""
+    """Return the gateway's own code from an envelope, or from the `error` inside it."""
     codes = (envelope.get("code") for envelope in _envelopes(raw))
     return next((code for code in codes if type(code) in (int, str) and code != ""), None)
 
