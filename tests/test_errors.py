@@ -166,7 +166,7 @@ MESSAGES: list[Any] = [
     (
         "RateLimitError",
         (
-            f"the gateway asks to slow down ({FACTS}): 'no'; ask again later, or with a smaller"
+            f"the gateway asks to slow down ({FACTS}): 'no'; try again later, or with a smaller"
             " max_connections"
         ),
     ),
@@ -177,18 +177,18 @@ MESSAGES: list[Any] = [
     (
         "ServerError",
         (
-            f"the gateway has failed ({FACTS}): 'no'; ask again later, and tell its operator if it"
+            f"the gateway has failed ({FACTS}): 'no'; try again later, and tell its operator if it"
             " stays so"
         ),
     ),
     (
         "UnexpectedAnswerError",
         (
-            "unexpected answer (HTTP 200): a web page came back; check base_url, its path included:"
+            "unexpected answer (HTTP 200): a web page came back; check base_url and its path:"
             " '<html>'"
         ),
     ),
-    ("SeedUnavailableError", "task 1 has no seed to give (code 9): 'no'; its status is 'FAILURE'"),
+    ("SeedUnavailableError", "task 1 has no seed (code 9): 'no'; its status is 'FAILURE'"),
     (
         "TaskFailedError",
         (
@@ -225,19 +225,19 @@ def test_messages(name: str, message: str) -> None:
             errors.UnexpectedAnswerError("json", snippet="hello"),
             "unexpected answer: the body is not the JSON of this API: 'hello'",
         ),
-        (errors.SeedUnavailableError(task_id="1"), "task 1 has no seed to give"),
+        (errors.SeedUnavailableError(task_id="1"), "task 1 has no seed"),
         (
             errors.SeedUnavailableError(task_id="1", task=Task("1", status="SUCCESS"), code=""),
-            "task 1 has no seed to give",
+            "task 1 has no seed",
         ),
         (
             errors.WaitTimeoutError(task_id="1", task=None),
-            "task 1: it was not done in time; it was never seen",
+            "task 1: it was not done in time; no poll found it",
         ),
         (
             errors.TaskStalledError(task_id="1", task=WORKING, elapsed=60, polls=20),
             (
-                "task 1: it does not move any more (after 60.0 s and 20 polls); status"
+                "task 1: its status and progress stand still (after 60.0 s and 20 polls); status"
                 " 'IN_PROGRESS', progress '40%'"
             ),
         ),
@@ -250,7 +250,7 @@ def test_messages(name: str, message: str) -> None:
                 last_error=errors.TransportError("connection refused"),
             ),
             (
-                "task 1: it was not done in time (after 60.0 s and 1 poll); it was never seen;"
+                "task 1: it was not done in time (after 60.0 s and 1 poll); no poll found it;"
                 " the last poll failed: connection refused"
             ),
         ),

@@ -121,13 +121,9 @@ def _id_problem(task_id: str) -> str | None:
         return "is a step in a path"
     if "/" in task_id or "\\" in task_id:
         return "has a slash"
-    if not task_id.isprintable() and _has_control(task_id):
+    if not _UNPRINTABLE.isdisjoint(map(unicodedata.category, task_id)):
         return "has a control character; was a line break read with it?"
     return "has white space around it" if task_id != task_id.strip() else None
-
-
-def _has_control(text: str) -> bool:
-    return not _UNPRINTABLE.isdisjoint(map(unicodedata.category, text))
 
 
 def check_ids(task_ids: Iterable[str]) -> list[str]:
@@ -136,15 +132,10 @@ def check_ids(task_ids: Iterable[str]) -> list[str]:
     Raises:
         ConfigurationError: They are a single str, cannot be iterated, or an id is bad.
     """
-    if isinstance(task_ids, str | bytes | Mapping):
+    if isinstance(task_ids, str | bytes | Mapping) or not isinstance(task_ids, Iterable):
         kind = type(task_ids).__name__
-        raise ConfigurationError(f"task_ids must be a list of ids, not one {kind}: wrap it in [ ]")
-    try:
-        given = list(task_ids)
-    except TypeError:
-        kind = type(task_ids).__name__
-        raise ConfigurationError(f"task_ids must be a list of ids, not {kind}") from None
-    return list(dict.fromkeys(map(check_id, given)))
+        raise ConfigurationError(f"task_ids must be a list of ids, not {kind}: wrap it in [ ]")
+    return list(dict.fromkeys(map(check_id, task_ids)))
 
 
 # --- options ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a task is: plain data without wire or I/O, and it raises nothing of ours."""
+"""What a task is, and how far it has got: plain data, without I/O and without own errors."""
 
 from __future__ import annotations
 
@@ -42,14 +42,9 @@ WIRE_NAMES = {
     "video_url": "videoUrl",
     "video_urls": "videoUrls",
 }
-# Keys whose empty value reads as if they were absent, so that only `Task.empty_keys` tells.
-EMPTY_VALUES: dict[str, Any] = {
-    "status": "",
-    "buttons": [],
-    "seed": "",
-    "imageUrls": [],
-    "videoUrls": [],
-}
+# An empty value of these keys reads as an absent one; `Task.empty_keys` has the difference.
+_LIST: list[Any] = []
+EMPTY_VALUES = {"status": "", "buttons": _LIST, "seed": "", "imageUrls": _LIST, "videoUrls": _LIST}
 BUTTON_WIRE_NAMES = {
     "custom_id": "customId",
     "emoji": "emoji",
@@ -80,11 +75,11 @@ FINAL_STATUSES = frozenset({TaskStatus.SUCCESS, TaskStatus.FAILURE, TaskStatus.C
 
 @attrs.define(frozen=True, weakref_slot=False)
 class Button:
-    """A button under the picture; every part may be missing.
+    """A button under the picture; every part may be absent.
 
     Args:
-        custom_id: What to send back to press it.
-        emoji: The face of an icon button.
+        custom_id: The value to send back in order to press it.
+        emoji: The picture of an icon button.
         label: The text, such as `U1`.
         type: Discord's component type; 2 is a button.
         style: Discord's button style; 2 is grey, 3 is green.
@@ -97,7 +92,7 @@ class Button:
     style: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the button back under its wire names, without what is None."""
+        """Return the button under its wire names, without parts that are None."""
         return _by_wire_name(self, BUTTON_WIRE_NAMES)
 
 
@@ -107,38 +102,38 @@ def _hidden(default: Any = None) -> Any:
 
 @attrs.define(frozen=True, weakref_slot=False)
 class Task:
-    """One Midjourney task as a gateway tells it.
+    """One Midjourney task, as a gateway describes it.
 
-    Every key of an answer may be absent or null, so nearly everything may be None.
-    A value that cannot be read stays in `extra` under its wire name. See the gateways
-    page, "The task", for what each gateway fills in.
+    Every key of an answer may be absent or null, so nearly every attribute may be None.
+    A value of a wrong type is kept in `extra` under its wire name. The gateways page, "The
+    task", shows which keys each gateway sends.
 
     Args:
-        id: The task's id; a string, for ids may begin with a zero.
-        status: One of `TaskStatus`, another word, or "" where the gateway gave none.
-        action: Such as `IMAGINE` or `UPSCALE`; open, too.
-        progress_text: As it came: `"40%"`, but also `"Waiting to start"` or `""`.
-        prompt: What was asked for.
-        prompt_en: The same in English.
+        id: The task's id; a string, because ids may begin with a zero.
+        status: One of `TaskStatus`, another word, or "" if the gateway sent none.
+        action: Such as `IMAGINE` or `UPSCALE`; other words are possible.
+        progress_text: As the gateway sent it: `"40%"`, but also `"Waiting to start"` or `""`.
+        prompt: The prompt as it was submitted.
+        prompt_en: The prompt in English.
         description: The answer to the submission, such as "Submit success".
-        state: What the submitter wished to have back.
+        state: The text that was submitted as `state`.
         bot_type: Such as `MID_JOURNEY` or `NIJI_JOURNEY`.
-        custom_id: The button that made this task.
-        fail_reason: Why it failed; may be empty on a failure.
+        custom_id: The button that started this task.
+        fail_reason: The reason of a failure; may be empty.
         image_url: The picture; a preview while the task is in progress.
-            Links to Discord's CDN die after about a day, see `image_expires_at`.
-        image_urls: The single pictures, where a gateway lists them.
-        video_url: The video, where there is one.
-        video_urls: The single videos, where a gateway lists them.
+            Links to Discord's CDN expire after about a day, see `image_expires_at`.
+        image_urls: The single pictures, if the gateway lists them.
+        video_url: The video, if there is one.
+        video_urls: The single videos, if the gateway lists them.
         mask_base64: The mask of an inpainting.
         submit_time: An aware UTC datetime; None means not reached, here and below.
         start_time: When Midjourney began.
         finish_time: When it ended.
-        buttons: What may be pressed next.
-        properties: Whatever else the gateway tells, as JSON.
-        seed: The image's seed in decimal digits, where the task carries it.
-        extra: Keys that are not known, and values that cannot be read, as JSON.
-        empty_keys: Wire names that came with an empty value, for `to_dict`.
+        buttons: The buttons for the next steps.
+        properties: Further values of the gateway, as JSON.
+        seed: The image's seed in decimal digits, if the task carries it.
+        extra: Unknown keys, and values of a wrong type, as JSON.
+        empty_keys: Wire names whose value was empty, for `to_dict`.
     """
 
     id: str
@@ -167,42 +162,42 @@ class Task:
     empty_keys: tuple[str, ...] = attrs.field(default=(), repr=False, eq=False, kw_only=True)
 
     if TYPE_CHECKING:
-        # attrs writes it; said here, mypy lets users write `"id" in tasks`.
+        # attrs generates it; with this line mypy accepts `"id" in tasks`.
         def __eq__(self, other: object) -> bool: ...
 
     def __hash__(self) -> int:
-        """By id, since `properties` and `extra` hold JSON."""
+        """The hash of the id, because `properties` and `extra` hold JSON."""
         return hash(self.id)
 
     @property
     def progress(self) -> int | None:
-        """Progress in per cent, or None where the text says none.
+        """The progress in per cent, or None if the text has none: 45 of "45%".
 
-        100 does not mean success: new-api sets it on failures, too.
+        100 does not mean success: new-api sends it for failures, too.
         """
         match = _PER_CENT.match(self.progress_text or "")
         return int(match[1]) if match else None
 
     @property
     def is_final(self) -> bool:
-        """Whether the task has ended, with SUCCESS, FAILURE or CANCEL."""
+        """True if the task has ended, with SUCCESS, FAILURE or CANCEL."""
         return self.status in FINAL_STATUSES
 
     @property
     def succeeded(self) -> bool:
-        """Whether the task has ended with SUCCESS."""
+        """True if the task has ended with SUCCESS."""
         return self.status == TaskStatus.SUCCESS
 
     @property
     def duration(self) -> float | None:
-        """Seconds from submission to the end, or None before that."""
+        """The seconds from submission to the end, or None before the end."""
         if self.submit_time is None or self.finish_time is None:
             return None
         return (self.finish_time - self.submit_time).total_seconds()
 
     @property
     def image_expires_at(self) -> datetime | None:
-        """When `image_url` stops working, from the CDN's `ex` (hexadecimal Unix seconds)."""
+        """The time at which `image_url` expires: the CDN's `ex`, in hexadecimal Unix seconds."""
         try:
             query = parse_qs(urlsplit(self.image_url or "").query)
         except ValueError:  # such as an unclosed bracket in the host
@@ -213,9 +208,9 @@ class Task:
         return datetime.fromtimestamp(int(expiry, 16), UTC)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the task back under its wire names, without what is None.
+        """Return the task under its wire names, without values that are None.
 
-        Equal to the gateway's JSON for a complete task.
+        It is equal to the gateway's JSON for a complete task.
         """
         wire = _by_wire_name(self, WIRE_NAMES)
         for key, empty in EMPTY_VALUES.items():
@@ -244,11 +239,10 @@ class ImageSeed:
 
     Args:
         task_id: The task's id.
-        seed: Decimal digits, "0" among them, or None where the documented answer was a
-            task without one.
-        source: "list" where the task carried it, "image-seed" or "documented" by which
-            form of the endpoint answered.
-        task: The task, where one was seen on the way.
+        seed: Decimal digits (also "0"), or None if the documented answer was a task without one.
+        source: "list" if the task carried it, else the form of the endpoint: "image-seed" or
+            "documented".
+        task: The task, if the gateway sent one.
     """
 
     task_id: str
@@ -258,13 +252,13 @@ class ImageSeed:
 
 
 class TaskList(Sequence[Task]):
-    """Tasks in the order they were asked for, each id once.
+    """Tasks in the order of the ids that were given, each id once.
 
     `tasks[0]`, `tasks["id"]`, `"id" in tasks` and iteration over the tasks all work.
 
     Args:
         tasks: The tasks that the gateway knows.
-        missing: The ids that it does not know, in the order asked.
+        missing: The ids that it does not know, in the order given.
     """
 
     __slots__ = ("_by_id", "_tasks", "missing")
@@ -313,22 +307,22 @@ _STATUS_ORDER: dict[str, int] = {
     TaskStatus.FAILURE: 4,
     TaskStatus.SUCCESS: 5,
 }
-# They answer with text, so that a missing picture says nothing.
+# Their result is text, so a missing picture means nothing.
 _TEXT_ACTIONS = frozenset({"DESCRIBE", "SHORTEN", "PIC_READER"})
 
 
 def is_further(task: Task, other: Task | None) -> bool:
-    """Whether the task is further on than the other; one is further than none."""
+    """Return True if the task is further than the other; any task is further than None."""
     return other is None or _how_far(task) > _how_far(other)
 
 
 def _how_far(task: Task) -> tuple[int, int]:
-    # By status first: new-api says 100 % for failures, too.
+    # By status first: new-api sends 100 % for failures, too.
     return _STATUS_ORDER.get(task.status, 0), task.progress or 0
 
 
 def is_change(task: Task, other: Task | None) -> bool:
-    """Whether status or progress differ."""
+    """Return True if status or progress differ."""
     # Not the picture's URL: new-api changes its `?rand=` at every poll.
     if other is None or task.status != other.status:
         return True
@@ -336,7 +330,7 @@ def is_change(task: Task, other: Task | None) -> bool:
 
 
 def lacks_picture(task: Task) -> bool:
-    """Whether it has succeeded and yet has nothing to show: gateways say so a moment early."""
+    """Return True for a success without picture or video: gateways send it a moment too early."""
     if not task.succeeded or task.action in _TEXT_ACTIONS:
         return False
     return not (task.image_url or task.image_urls or task.video_url or task.video_urls)

@@ -1,14 +1,14 @@
-"""Everything that mj_async raises.
+"""The errors of mj_async.
 
 ::
 
     MJError
     ├── ConfigurationError            (also ValueError) before any I/O
     ├── ClientStateError              (also RuntimeError)
-    ├── TransportError                nothing usable came back
+    ├── TransportError                no usable answer came back
     │   └── RequestTimeoutError       (also TimeoutError)
-    ├── UnexpectedAnswerError         something came back that is not this API
-    ├── APIError                      the gateway said no
+    ├── UnexpectedAnswerError         an answer came back that is not of this API
+    ├── APIError                      the gateway refused the request
     │   ├── AuthenticationError
     │   ├── PermissionDeniedError
     │   ├── TaskNotFoundError
@@ -72,8 +72,8 @@ class MJError(Exception):
     """Base of all errors of this library.
 
     Attributes:
-        task_id: The task it is about, or None where it is about none or many.
-        partial: What `list_tasks` had received before it failed, else None.
+        task_id: The id of the task, or None if the error is about no task or many.
+        partial: The tasks that `list_tasks` had received before it failed, else None.
     """
 
     task_id: str | None = None
@@ -89,14 +89,14 @@ class ConfigurationError(MJError, ValueError):
 
 
 class ClientStateError(MJError, RuntimeError):
-    """Raised when a client is used in a way that its state forbids, as after `aclose()`."""
+    """Raised when the state of a client forbids a call, such as after `aclose()`."""
 
 
 class TransportError(MJError):
     """Raised when no usable answer came back: refused, reset, cut off, untrusted.
 
     Attributes:
-        temporary: Whether another try may help; it does not for a bad certificate.
+        temporary: True if another try may help; it does not for a bad certificate.
     """
 
     def __init__(self, message: str, *, task_id: str | None = None, temporary: bool = True) -> None:
@@ -106,25 +106,25 @@ class TransportError(MJError):
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
-    """Raised when one attempt, or a whole call, took longer than it may."""
+    """Raised when a request, or a whole call, took longer than its timeout."""
 
 
 class UnexpectedAnswerError(MJError):
-    """Raised when something came back that is not this API.
+    """Raised when an answer came back that is not of this API.
 
     Attributes:
         reason: "html", "json", "too large", "cut short", "redirect" or "other task".
         status_code: The HTTP status, or None for a webhook body.
-        content_type: The answer's Content-Type, "" where there was none.
+        content_type: The answer's Content-Type, or "".
         snippet: The first 200 characters of the body, without control characters.
     """
 
     _advice: ClassVar[dict[str, str]] = {
-        "html": "a web page came back; check base_url, its path included",
+        "html": "a web page came back; check base_url and its path",
         "json": "the body is not the JSON of this API; check base_url",
         "too large": "the body is larger than such an answer can be",
         "cut short": "the body ends in the middle; a proxy may have cut it",
-        "redirect": "redirects are not followed, lest the key travel; correct base_url",
+        "redirect": "redirects are not followed, to keep the key at base_url; correct base_url",
         "other task": "the answer is about another task and was refused",
     }
 
@@ -140,7 +140,7 @@ class UnexpectedAnswerError(MJError):
         status = "" if status_code is None else f" (HTTP {status_code})"
         quoted = f": {snippet!r}" if snippet else ""
         advice = self._advice[reason]
-        if status_code is None:  # a webhook's body, which no base_url has to do with
+        if status_code is None:  # the body of a webhook, which does not come from base_url
             advice = advice.partition(";")[0]
         super().__init__(f"unexpected answer{status}: {advice}{quoted}")
         self.reason: UnexpectedReason = reason
@@ -151,19 +151,19 @@ class UnexpectedAnswerError(MJError):
 
 
 class APIError(MJError):
-    """Raised when the gateway said no, and no class below says it better.
+    """Raised when the gateway refused the request for a reason without a class below.
 
     Attributes:
-        status_code: The HTTP status, or None where a list left the id out.
-        code: The gateway's own code, where it sent one.
-        description: What the gateway said, without control characters.
+        status_code: The HTTP status, or None if a list left the id out.
+        code: The gateway's own code, if it sent one.
+        description: The text of the gateway, without control characters.
         request_id: The gateway's id of the request, for its operator.
-        retry_after: Seconds that the gateway asks to wait, where it said so.
+        retry_after: The seconds that the gateway asks to wait, if it sent them.
     """
 
     _summary = "the gateway refused the request"
     _advice = ""
-    # What it says where nobody else has said it, and so without a status.
+    # The summary of an error that the client raises without a request.
     _unsent = ""
 
     def __init__(  # noqa: PLR0913  # data, all by keyword
@@ -222,10 +222,10 @@ class TaskNotFoundError(APIError):
 
 
 class RateLimitError(APIError):
-    """Raised on a 429 that outlasts the retries."""
+    """Raised on a 429 after the last retry."""
 
     _summary = "the gateway asks to slow down"
-    _advice = "; ask again later, or with a smaller max_connections"
+    _advice = "; try again later, or with a smaller max_connections"
     _unsent = "held back by the client's gate, nothing was sent"
 
 
@@ -237,19 +237,19 @@ class UnsupportedError(APIError):
 
 
 class ServerError(APIError):
-    """Raised when the gateway, or a proxy before it, has failed."""
+    """Raised when the gateway, or a proxy in front of it, has failed."""
 
     _summary = "the gateway has failed"
-    _advice = "; ask again later, and tell its operator if it stays so"
+    _advice = "; try again later, and tell its operator if it stays so"
 
 
 class SeedUnavailableError(MJError):
-    """Raised when the gateway answered and there is no seed in the answer.
+    """Raised when the answer of the gateway has no seed.
 
     Attributes:
-        task: The task, where one was seen.
-        code: The gateway's own code, where it sent one.
-        description: What the gateway said, without control characters.
+        task: The task, if the gateway sent one.
+        code: The gateway's own code, if it sent one.
+        description: The text of the gateway, without control characters.
     """
 
     def __init__(
@@ -263,7 +263,7 @@ class SeedUnavailableError(MJError):
         quoted = f": {description!r}" if description else ""
         about = "" if code in (None, "") else f" (code {code})"
         state = "" if task is None or task.succeeded else f"; its status is {task.status!r}"
-        super().__init__(f"task {task_id} has no seed to give{about}{quoted}{state}")
+        super().__init__(f"task {task_id} has no seed{about}{quoted}{state}")
         self.task_id: str = task_id
         self.task = task
         self.code = code
@@ -271,12 +271,12 @@ class SeedUnavailableError(MJError):
 
 
 class TaskError(MJError):
-    """Base of what ends a wait, other than success.
+    """Base of the errors that end a wait.
 
     Attributes:
-        task: The task as last seen; None only where no poll had shown it.
+        task: The last state of the task; None only if no poll had found it.
         elapsed: Seconds since the wait began.
-        polls: Requests made for it.
+        polls: The number of requests for it.
     """
 
     _summary = "the task did not succeed"
@@ -299,7 +299,7 @@ class TaskError(MJError):
     @staticmethod
     def _last_seen(task: Task | None) -> str:
         if task is None:
-            return "; it was never seen"
+            return "; no poll found it"
         reason = f", reason {task.fail_reason!r}" if task.fail_reason else ""
         return f"; status {task.status!r}, progress {task.progress_text!r}{reason}"
 
@@ -317,7 +317,7 @@ class TaskCancelledError(TaskError):
 
 
 class TaskNeedsInputError(TaskError):
-    """Raised when the task is MODAL: it stands still until somebody answers its dialogue."""
+    """Raised when the task is MODAL: it stands still until its dialogue is answered."""
 
     _summary = "it waits for input (submit/modal), which this library does not send"
 
@@ -325,14 +325,14 @@ class TaskNeedsInputError(TaskError):
 class TaskStalledError(TaskError):
     """Raised when status and progress stood still for `Polling.stall_timeout`."""
 
-    _summary = "it does not move any more"
+    _summary = "its status and progress stand still"
 
 
 class WaitTimeoutError(TaskError, TimeoutError):
-    """Raised when the wait's timeout is over before the task is; it may still succeed.
+    """Raised when the timeout of the wait ends before the task; the task may still succeed.
 
     Attributes:
-        last_error: What the last poll failed with, or None where it did not fail.
+        last_error: The error of the last poll, or None if it did not fail.
     """
 
     _summary = "it was not done in time"

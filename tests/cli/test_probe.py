@@ -190,8 +190,8 @@ def test_where_there_is_no_gateway_it_ends_with_3(
     ("status", "said"),
     [
         (403, "next: ask the gateway's operator what this key may do"),
-        (429, "ask again later"),
-        (500, "ask again later, and tell its operator if it stays so"),
+        (429, "try again later"),
+        (500, "try again later, and tell its operator if it stays so"),
         (302, "next: check --base-url (MJ_BASE_URL)"),
         (400, "next: try again, and tell the gateway's operator if it stays so"),
     ],

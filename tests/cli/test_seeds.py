@@ -85,7 +85,7 @@ def test_lines_go_to_standard_output(call: Call, ids: str) -> None:
     assert not {"\x1b", "\x9b"} & set(ended.out)
     assert "found 2" in ended.err
     assert "mj-async: no final answer yet, and so no line, for 1 of them\n" in ended.err
-    assert "mj-async: the last of these: task 3 has no seed to give; its status is" in ended.err
+    assert "mj-async: the last of these: task 3 has no seed; its status is" in ended.err
     assert "mj-async: with --output FILE a run can be resumed\n" in ended.err
 
 

@@ -166,7 +166,7 @@ def test_a_documented_answer_without_a_seed_is_none(serve: Serve, call: Call) ->
     ended = call("seed", "1")
 
     assert (1, "") == (ended.code, ended.out)
-    assert "task 1 has no seed to give" in ended.err
+    assert "task 1 has no seed" in ended.err
 
 
 # --- list -------------------------------------------------------------------------------------
