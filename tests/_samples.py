@@ -20,7 +20,7 @@ PAGE = {"content-type": "text/html; charset=utf-8"}
 
 
 def sample(path: str) -> bytes:
-    """Give one recorded answer, byte for byte."""
+    """Return one recorded answer, byte for byte."""
     return (FOLDER / path).read_bytes()
 
 
@@ -33,7 +33,7 @@ def response_to(
     key: str = "",
     retry_after: float | None = None,
 ) -> APIResponse:
-    """Give an answer; a str names the sample that is its body."""
+    """Return a response; a str names the sample that is its body."""
     return APIResponse(
         body=sample(body) if isinstance(body, str) else body,
         status=status,
@@ -45,5 +45,5 @@ def response_to(
 
 
 def attributes_of(subject: object, expected: Mapping[str, Any]) -> dict[str, Any]:
-    """Give those attributes of a task or an error that a row expects something of."""
+    """Return the attributes of a task or an error that a row has expectations for."""
     return {name: getattr(subject, name) for name in expected}

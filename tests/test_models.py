@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 from datetime import UTC, datetime, timedelta, timezone
+from types import MemberDescriptorType
 from typing import Any
 
 import attrs
@@ -18,26 +19,26 @@ DOCUMENTED = parse_task(sample("documented/fetch_winfull.json"))
 CDN = "https://cdn.discordapp.com/attachments/1/2/cat.png"
 
 
-@pytest.mark.parametrize(
-    ("status", "final", "succeeded"),
-    [
-        ("", False, False),
-        ("NOT_START", False, False),
-        ("SUBMITTED", False, False),
-        ("MODAL", False, False),
-        ("IN_PROGRESS", False, False),
-        ("SUCCESS", True, True),
-        ("FAILURE", True, False),
-        ("CANCEL", True, False),
-        ("FINISHED", False, False),
-        ("success", False, False),
-    ],
-)
-def test_the_end_of_a_task(status: str, final: bool, succeeded: bool) -> None:  # noqa: FBT001
-    """SUCCESS, FAILURE and CANCEL are final; unknown words are kept and are not."""
-    task = Task("1", status=status)
+STATUSES: list[tuple[str, bool, bool]] = [
+    ("", False, False),
+    ("NOT_START", False, False),
+    ("SUBMITTED", False, False),
+    ("MODAL", False, False),
+    ("IN_PROGRESS", False, False),
+    ("SUCCESS", True, True),
+    ("FAILURE", True, False),
+    ("CANCEL", True, False),
+    ("FINISHED", False, False),
+    ("success", False, False),
+]
 
-    assert (status, final, succeeded) == (task.status, task.is_final, task.succeeded)
+
+def test_the_end_of_a_task() -> None:
+    """SUCCESS, FAILURE and CANCEL are final; unknown words are kept and are not final."""
+    for row in STATUSES:
+        task = Task("1", status=row[0])
+
+        assert row == (task.status, task.is_final, task.succeeded)
 
 
 def test_progress_does_not_end_a_task() -> None:
@@ -69,33 +70,32 @@ def test_the_known_words_of_a_status() -> None:
     assert ["unknown", "unknown"] == seen[7:]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (None, None),
-        ("", None),
-        (" ", None),
-        ("0%", 0),
-        ("40%", 40),
-        ("100%", 100),
-        (" 40.5 %", 40),
-        ("99.99%", 99),
-        ("93% (fast)", 93),
-        ("Waiting to start", None),
-        ("fast", None),
-        ("relaxed", None),
-        ("paused", None),
-        ("40", None),
-        ("-1%", None),
-        ("1000%", None),
-        ("%", None),
-        (".5%", None),
-        ("about 40%", None),
-    ],
-)
-def test_progress(text: str | None, expected: int | None) -> None:
-    """Progress is a whole number of per cent, or None where the text says none."""
-    assert expected == Task("1", progress_text=text).progress
+PROGRESS: list[tuple[str | None, int | None]] = [
+    (None, None),
+    ("", None),
+    (" ", None),
+    ("0%", 0),
+    ("40%", 40),
+    ("100%", 100),
+    (" 40.5 %", 40),
+    ("99.99%", 99),
+    ("93% (fast)", 93),
+    ("Waiting to start", None),
+    ("fast", None),
+    ("relaxed", None),
+    ("paused", None),
+    ("40", None),
+    ("-1%", None),
+    ("1000%", None),
+    ("%", None),
+    (".5%", None),
+    ("about 40%", None),
+]
+
+
+def test_progress() -> None:
+    """Progress is a whole number of per cent, or None if the text has none."""
+    assert PROGRESS == [(text, Task("1", progress_text=text).progress) for text, _ in PROGRESS]
 
 
 def test_duration() -> None:
@@ -109,38 +109,37 @@ def test_duration() -> None:
     assert Task("1", finish_time=end).duration is None
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        (f"{CDN}?ex=6728831f&is=6727319f&hm=f6d7&", datetime(2024, 11, 4, 8, 17, 35, tzinfo=UTC)),
-        (f"{CDN}?hm=f6d7&ex=6728831F", datetime(2024, 11, 4, 8, 17, 35, tzinfo=UTC)),
-        (f"{CDN}?ex=0", datetime(1970, 1, 1, tzinfo=UTC)),
-        (f"{CDN}?ex=ffffffff", datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)),
-        (f"{CDN}?ex=1ffffffff", None),
-        (f"{CDN}?ex=", None),
-        (f"{CDN}?ex=soon", None),
-        (f"{CDN}?ex=-1", None),
-        (f"{CDN}?ex=0x1", None),
-        (f"{CDN}?is=6727319f", None),
-        (f"{CDN}#ex=6728831f", None),
-        (CDN, None),
-        ("http://[half?ex=6728831f", None),
-        ("not an address", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_when_a_picture_expires(url: str | None, expected: datetime | None) -> None:
-    """The CDN's `ex` tells when a link dies; without a good one nobody knows."""
-    assert expected == Task("1", image_url=url).image_expires_at
+EXPIRIES: list[tuple[str | None, datetime | None]] = [
+    (f"{CDN}?ex=6728831f&is=6727319f&hm=f6d7&", datetime(2024, 11, 4, 8, 17, 35, tzinfo=UTC)),
+    (f"{CDN}?hm=f6d7&ex=6728831F", datetime(2024, 11, 4, 8, 17, 35, tzinfo=UTC)),
+    (f"{CDN}?ex=0", datetime(1970, 1, 1, tzinfo=UTC)),
+    (f"{CDN}?ex=ffffffff", datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)),
+    (f"{CDN}?ex=1ffffffff", None),
+    (f"{CDN}?ex=", None),
+    (f"{CDN}?ex=soon", None),
+    (f"{CDN}?ex=-1", None),
+    (f"{CDN}?ex=0x1", None),
+    (f"{CDN}?is=6727319f", None),
+    (f"{CDN}#ex=6728831f", None),
+    (CDN, None),
+    ("http://[half?ex=6728831f", None),
+    ("not an address", None),
+    ("", None),
+    (None, None),
+]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_when_the_documents_picture_expired(document: str) -> None:
+def test_when_a_picture_expires() -> None:
+    """The CDN's `ex` is the time at which a link expires; otherwise it is unknown."""
+    assert EXPIRIES == [(url, Task("1", image_url=url).image_expires_at) for url, _ in EXPIRIES]
+
+
+def test_when_the_documents_picture_expired() -> None:
     """The picture of the documents lived for a day."""
-    task = parse_task(sample(f"documented/{document}.json"))
+    for document in DOCUMENTS:
+        task = parse_task(sample(f"documented/{document}.json"))
 
-    assert datetime(2024, 11, 4, 8, 17, 35, tzinfo=UTC) == task.image_expires_at
+        assert datetime(2024, 11, 4, 8, 17, 35, tzinfo=UTC) == task.image_expires_at
 
 
 def test_a_task_is_hashed_by_its_id() -> None:
@@ -185,7 +184,7 @@ def test_the_repr_of_a_task_is_short() -> None:
 
 
 def test_a_task_made_by_hand() -> None:
-    """All but the id is by keyword, and what is None is not written."""
+    """All but the id is by keyword, and None is not written."""
     ahead = timezone(timedelta(hours=8))
     start = datetime(2024, 11, 3, 16, 17, 6, 53_000, tzinfo=ahead)
     task = Task("1", status="SUBMITTED", submit_time=start, video_urls=("https://a",))
@@ -199,8 +198,20 @@ def test_a_task_made_by_hand() -> None:
     assert {"id": "1"} == Task("1").to_dict()
 
 
+def test_the_buttons_of_a_task() -> None:
+    """A task that was read has its buttons in a plain, frozen slot."""
+    task = parse_task(sample("documented/fetch_winfull.json"))
+    written = json.loads(sample("documented/fetch_winfull.json"))["buttons"]
+
+    assert written == [button.to_dict() for button in task.buttons]
+    assert all(type(button) is Button for button in task.buttons)
+    assert isinstance(vars(Task)["buttons"], MemberDescriptorType)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        task.buttons = ()  # type: ignore[misc]
+
+
 def test_buttons() -> None:
-    """A button gives its parts back under their wire names, without what is None."""
+    """`to_dict` returns the parts under their wire names, without those that are None."""
     button = Button("MJ::1", emoji="", label="U1", type=2, style=0)
     raw: dict[str, Any] = {"customId": "MJ::1", "emoji": "", "label": "U1", "type": 2, "style": 0}
 

@@ -25,7 +25,7 @@ def test_a_list_is_a_sequence() -> None:
 
 
 def test_places_and_slices() -> None:
-    """Numbers give tasks, slices give tuples of them."""
+    """Numbers return tasks, slices return tuples of them."""
     assert (ONE, THREE, TWO) == (TASKS[0], TASKS[-1], TASKS[1])
     assert (TWO, THREE) == TASKS[1:]
     assert (THREE, TWO, ONE) == TASKS[::-1]
@@ -35,7 +35,7 @@ def test_places_and_slices() -> None:
 
 
 def test_ids() -> None:
-    """Ids give tasks; one that is missing is a KeyError that names it."""
+    """Ids return tasks; a missing id is a KeyError that names it."""
     assert TWO is TASKS["2"]
     with pytest.raises(KeyError, match="4"):
         TASKS["4"]
@@ -56,12 +56,12 @@ def test_ids() -> None:
     ids=repr,
 )
 def test_what_is_in_a_list(item: object, expected: bool) -> None:  # noqa: FBT001
-    """Ids and tasks are found, what is missing is not."""
+    """Ids and tasks are found, missing ids are not."""
     assert expected == (item in TASKS)
 
 
 def test_equal_lists() -> None:
-    """Lists are equal where tasks, order and what is missing are; then their hashes are, too."""
+    """Lists are equal if tasks, order and missing ids are; then their hashes are equal, too."""
     same = TaskList((Task("1"), TWO, Task("3")), ("4", "5"))
 
     assert same == TASKS

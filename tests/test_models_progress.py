@@ -1,4 +1,4 @@
-"""How far a task is: what is further on, what is a change, what is still missing. Pure."""
+"""How far a task has got: what is further, what is a change, what is still missing."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def test_status_counts_first_and_then_progress(
 
 @pytest.mark.parametrize("same", ORDER, ids=str)
 def test_as_far_is_not_further(same: list[tuple[str, str | None]]) -> None:
-    """What is as far as what is known says nothing new."""
+    """A task that is as far as the other is not further."""
     for one, other in product(same, same):
         assert not is_further(task(*one), task(*other))
 
 
 def test_any_task_is_further_than_none() -> None:
-    """The first word about a task is always news."""
+    """The first state of a task is always a change."""
     assert is_further(task(""), None)
     assert is_change(task(""), None)
 
@@ -80,7 +80,7 @@ def test_further_is_an_order(one: Task, other: Task, third: Task) -> None:
     ids=str,
 )
 def test_a_change_is_one_of_status_or_progress(one: Task, other: Task, expected: bool) -> None:  # noqa: FBT001
-    """Also backwards; previews and prompts are no change."""
+    """A step backwards is a change; previews and prompts are not."""
     assert expected == is_change(one, other)
 
 

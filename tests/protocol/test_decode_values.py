@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -19,30 +19,29 @@ BUTTON: dict[str, Any] = {"customId": "MJ::1", "emoji": "", "label": "U1", "type
 
 
 def wire(key: str, value: object) -> dict[str, Any]:
-    """Give a task as JSON with that key."""
+    """Return a task as JSON with that key."""
     return {"id": "1", key: value}
 
 
 SECOND = datetime(2024, 11, 3, 8, 17, 6, 53_000, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("key", TIMES)
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (1730621826053, SECOND),
-        ("1730621826053", SECOND),
-        (0, None),
-        ("0", None),
-        (None, None),
-    ],
-)
-def test_times(key: str, value: object, expected: datetime | None) -> None:
-    """Times are milliseconds, as a number or in digits; 0 means not reached."""
-    task = structure_task(wire(key, value))
+READABLE_TIMES: list[tuple[Any, datetime | None]] = [
+    (1730621826053, SECOND),
+    ("1730621826053", SECOND),
+    (0, None),
+    ("0", None),
+    (None, None),
+]
 
-    assert expected == getattr(task, ATTRIBUTES[key])
-    assert {} == task.extra
+
+def test_times() -> None:
+    """Times are milliseconds, as a number or in digits; 0 means not reached."""
+    for key, (value, expected) in product(TIMES, READABLE_TIMES):
+        task = structure_task(wire(key, value))
+
+        assert expected == getattr(task, ATTRIBUTES[key])
+        assert {} == task.extra
 
 
 @given(st.integers(1, 253402300799999))
@@ -56,19 +55,19 @@ def test_times_are_exact(milliseconds: int) -> None:
     assert EPOCH + timedelta(milliseconds=milliseconds) == task.submit_time
 
 
-@pytest.mark.parametrize("key", TIMES)
-@pytest.mark.parametrize(
-    "value",
-    [-1, 253402300800000, 2**64, 1e12, "", "-1", "1e12", "1 ", "１２", "2024-11-03", "9" * 16],
-    ids=repr,
-)
-def test_times_out_of_range(key: str, value: object) -> None:
-    """A time that no datetime can hold, or in other words, is kept as it came."""
-    task = structure_task(wire(key, value))
+ODD_TIMES = [
+    -1, 253402300800000, 2**64, 1e12, "", "-1", "1e12", "1 ", "１２", "2024-11-03", "9" * 16,
+]  # fmt: skip
 
-    assert getattr(task, ATTRIBUTES[key]) is None
-    assert {key: value} == task.extra
-    assert wire(key, value) == task.to_dict()
+
+def test_times_out_of_range() -> None:
+    """A time beyond the years of datetime, or in other words, is kept as it came."""
+    for key, value in product(TIMES, ODD_TIMES):
+        task = structure_task(wire(key, value))
+
+        assert getattr(task, ATTRIBUTES[key]) is None
+        assert {key: value} == task.extra
+        assert wire(key, value) == task.to_dict()
 
 
 BUTTONS: list[Any] = [
@@ -89,88 +88,92 @@ BUTTONS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("button", "expected", "readable"), [pytest.param(*row[1:], id=row[0]) for row in BUTTONS]
-)
-def test_odd_buttons(button: dict[str, Any], expected: Button, readable: bool) -> None:  # noqa: FBT001
-    """What can be read of a button is read; odd ones come back as they came."""
-    raw = wire("buttons", [BUTTON, button])
-    task = structure_task(raw)
+def test_odd_buttons() -> None:
+    """The readable parts of a button are read; odd buttons are written back as they came."""
+    for name, button, expected, readable in BUTTONS:
+        raw = wire("buttons", [BUTTON, button])
+        task = structure_task(raw)
 
-    assert (Button("MJ::1", "", "U1", 2, 2), expected) == task.buttons
-    assert readable == ("buttons" not in task.extra)
-    assert raw == task.to_dict()
+        assert (Button("MJ::1", "", "U1", 2, 2), expected) == task.buttons, name
+        assert readable == ("buttons" not in task.extra), name
+        assert raw == task.to_dict(), name
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ([{"url": "https://a", "thumbnail": "https://t"}], ("https://a",)),
-        ([{"url": "https://a"}, {"thumbnail": "https://t"}, {"url": None}], ("https://a",)),
-        (["https://a", {"url": "https://b"}, 5, None], ("https://a", "https://b")),
-        ([None], ()),
-        ("https://a", ()),
-        ({"url": "https://a"}, ()),
-        ({}, ()),
-        ("", ()),
-    ],
-    ids=repr,
-)
-@pytest.mark.parametrize("key", ["imageUrls", "videoUrls"])
-def test_addresses_in_objects(key: str, value: object, expected: tuple[str, ...]) -> None:
-    """Addresses are read out of objects, too; the objects come back."""
-    task = structure_task(wire(key, value))
+def test_items_that_are_no_buttons() -> None:
+    """An item of another type is left out, and the list is written back as it came."""
+    for item in (5, "label", ["type"], [], None):
+        raw = wire("buttons", [item, BUTTON])
+        task = structure_task(raw)
 
-    assert expected == getattr(task, ATTRIBUTES[key])
-    assert wire(key, value) == task.to_dict()
+        assert (Button("MJ::1", "", "U1", 2, 2),) == task.buttons
+        assert raw == task.to_dict()
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("636646138", "636646138"),
-        (636646138, "636646138"),
-        (" 12\n", "12"),
-        ("007", "007"),
-        ("0", "0"),
-        (0, "0"),
-        (2**64 - 1, str(2**64 - 1)),
-        ("9" * 20, "9" * 20),
-        ("9" * 21, None),
-        (2**64, None),
-        (-1, None),
-        ("-1", None),
-        ("1.0", None),
-        (1.0, None),
-        (True, None),
-        (False, None),
-        ("", None),
-        (" ", None),
-        ("１２", None),
-        ("²", None),
-        ("seed", None),
-        (None, None),
-        (["5"], None),
-        ({"seed": 5}, None),
-    ],
-    ids=repr,
-)
-def test_seeds(value: object, expected: str | None) -> None:
+URLS: list[Any] = [
+    ([{"url": "https://a", "thumbnail": "https://t"}], ("https://a",)),
+    ([{"url": "https://a"}, {"thumbnail": "https://t"}, {"url": None}], ("https://a",)),
+    (["https://a", {"url": "https://b"}, 5, None], ("https://a", "https://b")),
+    ([None], ()),
+    ("https://a", ()),
+    ({"url": "https://a"}, ()),
+    ({}, ()),
+    ("", ()),
+]
+
+
+def test_addresses_in_objects() -> None:
+    """Addresses are read out of objects, too; the objects are written back."""
+    for key, (value, expected) in product(("imageUrls", "videoUrls"), URLS):
+        task = structure_task(wire(key, value))
+
+        assert expected == getattr(task, ATTRIBUTES[key])
+        assert wire(key, value) == task.to_dict()
+
+
+SEEDS: list[Any] = [
+    ("636646138", "636646138"),
+    (636646138, "636646138"),
+    (" 12\n", "12"),
+    ("007", "007"),
+    ("0", "0"),
+    (0, "0"),
+    (2**64 - 1, str(2**64 - 1)),
+    ("9" * 20, "9" * 20),
+    ("9" * 21, None),
+    (2**64, None),
+    (-1, None),
+    ("-1", None),
+    ("1.0", None),
+    (1.0, None),
+    (True, None),
+    (False, None),
+    ("", None),
+    (" ", None),
+    ("１２", None),
+    ("²", None),
+    ("seed", None),
+    (None, None),
+    (["5"], None),
+    ({"seed": 5}, None),
+]
+
+
+def test_seeds() -> None:
     """Digits and whole numbers are seeds, 0 among them; nothing else is."""
-    assert expected == parse_seed(value)
+    assert SEEDS == [(value, parse_seed(value)) for value, _ in SEEDS]
 
 
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        ({"seed": "5", "properties": {"seed": "6"}}, "5"),
-        ({"seed": None, "properties": {"seed": "6"}}, "6"),
-        ({"seed": "", "properties": {"seed": 6}}, "6"),
-        ({"seed": "soon", "properties": {"seed": 6}}, "6"),
-        ({"properties": {"seed": "soon"}}, None),
-        ({"properties": {}}, None),
-    ],
-)
-def test_the_seed_of_a_task(raw: dict[str, Any], expected: str | None) -> None:
+SEEDS_OF_TASKS: list[tuple[dict[str, Any], str | None]] = [
+    ({"seed": "5", "properties": {"seed": "6"}}, "5"),
+    ({"seed": None, "properties": {"seed": "6"}}, "6"),
+    ({"seed": "", "properties": {"seed": 6}}, "6"),
+    ({"seed": "soon", "properties": {"seed": 6}}, "6"),
+    ({"properties": {"seed": "soon"}}, None),
+    ({"properties": {}}, None),
+]
+
+
+def test_the_seed_of_a_task() -> None:
     """A task carries its seed itself or in its properties."""
-    assert expected == structure_task({"id": "1", **raw}).seed
+    for raw, expected in SEEDS_OF_TASKS:
+        assert expected == structure_task({"id": "1", **raw}).seed, raw

@@ -1,10 +1,11 @@
-"""What an answer means that is not this API, whichever call it is the answer to."""
+"""Answers that are not of this API: the same for every call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from itertools import product
+from typing import Any
 
 import pytest
 
@@ -13,20 +14,18 @@ from mj_async import errors
 from mj_async._protocol.parse import parse_list_response, parse_seed_response, parse_task_response
 from mj_async._protocol.response import APIResponse
 
-Reader: TypeAlias = Callable[[APIResponse], Any]
-
-READERS = [
-    pytest.param(parse_task_response, id="fetch"),
-    pytest.param(parse_list_response, id="list"),
-    pytest.param(partial(parse_seed_response, source="image-seed"), id="image-seed"),
-    pytest.param(partial(parse_seed_response, source="documented"), id="documented image-seed"),
+PARSERS: list[Callable[[APIResponse], Any]] = [
+    parse_task_response,
+    parse_list_response,
+    partial(parse_seed_response, source="image-seed"),
+    partial(parse_seed_response, source="documented"),
 ]
 TASK = sample("newapi/fetch_success.json")
 LEVELS = 100_000
 
 
 def task_with(value: bytes) -> bytes:
-    """Give a task with one more key."""
+    """Return a task with one more key."""
     return b'{"id":"1730621826053455","status":"SUCCESS","more":' + value + b"}"
 
 
@@ -65,6 +64,7 @@ NOT_THIS_API: list[Any] = [
     ("cut short", "a task cut in a character", TASK[: TASK.index("🔄".encode()) + 2], 200),
     ("cut short", "a task without its last bracket", TASK.rstrip(b"}"), 200),
     ("cut short", "a list cut in the middle", b"[" + TASK[:-3], 200),
+    ("cut short", "a list cut behind a task", b"[" + TASK, 200),
     ("cut short", "nested deeply and cut", b"[" * LEVELS, 200),
     ("cut short", "cut behind a byte order mark", b"\xef\xbb\xbf{", 200),
 ]
@@ -74,18 +74,15 @@ NOT_THIS_API: list[Any] = [
     ("reason", "body", "status"),
     [pytest.param(row[0], *row[2:], id=row[1]) for row in NOT_THIS_API],
 )
-@pytest.mark.parametrize("read", READERS)
-@pytest.mark.parametrize("headers", [{}, PLAIN, PAGE], ids=["as JSON", "as text", "as a page"])
-def test_what_is_not_this_api(
-    read: Reader, reason: str, body: bytes | str, status: int, headers: dict[str, str]
-) -> None:
-    """Pages, redirects and what is no JSON are told apart by the body, not by its type."""
-    with pytest.raises(errors.UnexpectedAnswerError) as caught:
-        read(response_to(body, status, headers))
+def test_what_is_not_this_api(reason: str, body: bytes | str, status: int) -> None:
+    """Pages, redirects and bodies without JSON are told apart by the body, not by its type."""
+    for parse, headers in product(PARSERS, ({}, PLAIN, PAGE)):
+        with pytest.raises(errors.UnexpectedAnswerError) as caught:
+            parse(response_to(body, status, headers))
 
-    assert (reason, status) == (caught.value.reason, caught.value.status_code)
-    assert TASK_ID == caught.value.task_id
-    assert headers.get("content-type", "application/json") == caught.value.content_type
+        assert (reason, status) == (caught.value.reason, caught.value.status_code)
+        assert TASK_ID == caught.value.task_id
+        assert headers.get("content-type", "application/json") == caught.value.content_type
 
 
 REFUSED_BY_STATUS: list[Any] = [
@@ -123,20 +120,20 @@ REFUSED_BY_STATUS: list[Any] = [
         for row in REFUSED_BY_STATUS
     ],
 )
-@pytest.mark.parametrize("read", READERS)
 def test_a_status_means_the_same_for_every_call(
-    read: Reader, body: bytes | str, status: int, kind: type[errors.APIError]
+    body: bytes | str, status: int, kind: type[errors.APIError]
 ) -> None:
-    """What the status says holds for every call, also where the body is a page or empty."""
-    with pytest.raises(errors.APIError) as caught:
-        read(response_to(body, status, retry_after=7.0))
+    """The status counts for every call, also if the body is a page or empty."""
+    for parse in PARSERS:
+        with pytest.raises(errors.APIError) as caught:
+            parse(response_to(body, status, retry_after=7.0))
 
-    assert kind is type(caught.value)
-    assert (status, 7.0) == (caught.value.status_code, caught.value.retry_after)
+        assert kind is type(caught.value)
+        assert (status, 7.0) == (caught.value.status_code, caught.value.retry_after)
 
 
 def test_a_page_is_not_quoted_as_what_the_gateway_said() -> None:
-    """A page's source says nothing to people."""
+    """The source of a page is no text for people."""
     with pytest.raises(errors.ServerError) as caught:
         parse_task_response(response_to("nginx/bad_gateway_502.html", 502, PAGE))
 
@@ -144,14 +141,14 @@ def test_a_page_is_not_quoted_as_what_the_gateway_said() -> None:
     assert "<" not in str(caught.value)
 
 
-@pytest.mark.parametrize("read", READERS)
-def test_a_proxy_that_asks_for_a_password(read: Reader) -> None:
-    """A 407 comes from the proxy and not from the gateway; trying again does not help."""
-    with pytest.raises(errors.TransportError, match="user and password") as caught:
-        read(response_to("newapi/refused_key_401.json", 407))
+def test_a_proxy_that_asks_for_a_password() -> None:
+    """A 407 comes from the proxy and not from the gateway; another try does not help."""
+    for parse in PARSERS:
+        with pytest.raises(errors.TransportError, match="user and password") as caught:
+            parse(response_to("newapi/refused_key_401.json", 407))
 
-    assert not caught.value.temporary
-    assert TASK_ID == caught.value.task_id
+        assert not caught.value.temporary
+        assert TASK_ID == caught.value.task_id
 
 
 def test_the_snippet_of_a_page() -> None:
@@ -166,7 +163,7 @@ def test_the_snippet_of_a_page() -> None:
 
 
 def test_the_snippet_of_what_is_no_text() -> None:
-    """What cannot be decoded is quoted with marks in its place."""
+    """Bytes that cannot be decoded are replaced by marks."""
     with pytest.raises(errors.UnexpectedAnswerError) as caught:
         parse_task_response(response_to(b"\x89PNG\r\n\x1a\n\x00\xff"))
 

@@ -1,4 +1,4 @@
-"""What the body of a webhook means."""
+"""The bodies of webhooks."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def test_a_webhook_in_an_envelope() -> None:
 
     assert TASK_ID == parse_task(body).id
     assert TASK_ID == parse_task(json.loads(body)).id
+    assert TASK_ID == parse_task(MappingProxyType(json.loads(body))).id
 
 
 JUNK: list[Any] = [
@@ -52,6 +53,7 @@ JUNK: list[Any] = [
     ("half a surrogate pair", '{"id":"1","status":"\ud83d"}'),
     ("cut short", TASK[:-1]),
     ("nested too deeply", {"id": "1", "status": "x", "more": json.loads("[" * 99 + "]" * 99)}),
+    ("nested very deeply", {"id": "1", "more": json.loads("[" * 900 + "]" * 900)}),
     ("nothing at all", None),
     ("a number", 5),
 ]

@@ -1,11 +1,11 @@
-"""What is asked: method, path, headers and body of each call in each dialect."""
+"""The requests: method, path, headers and body of each call in each dialect."""
 
 from __future__ import annotations
 
 import json
 from urllib.parse import unquote
 
-import pytest
+import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,62 +31,46 @@ SEGMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("task_id", "segment"), SEGMENTS)
-def test_fetch(task_id: str, segment: str) -> None:
-    """One task is asked for by a GET, its id one segment of the path."""
-    expected = APIRequest(
-        "GET", f"/mj/task/{segment}/fetch", json_body=None, form=(), task_id=task_id
-    )
+def test_the_requests_for_one_task() -> None:
+    """An id is one segment of the path; in the documented form it is sent as it is."""
+    for task_id, segment in SEGMENTS:
+        path = f"/mj/task/{segment}"
+        by_path = APIRequest("GET", f"{path}/image-seed", task_id=task_id)
+        documented = APIRequest("GET", "/mj/task//image-seed", form=(task_id,), task_id=task_id)
 
-    assert expected == requests.fetch(task_id)
-
-
-@pytest.mark.parametrize(("task_id", "segment"), SEGMENTS)
-def test_image_seed_by_path(task_id: str, segment: str) -> None:
-    """Gateways read the id of a seed's task from the path."""
-    expected = APIRequest("GET", f"/mj/task/{segment}/image-seed", task_id=task_id)
-
-    assert expected == requests.image_seed(task_id, "path")
+        assert APIRequest("GET", f"{path}/fetch", task_id=task_id) == requests.fetch(task_id)
+        assert by_path == requests.image_seed(task_id, "path")
+        assert documented == requests.image_seed(task_id, "multipart")
 
 
-@pytest.mark.parametrize("task_id", [task_id for task_id, _ in SEGMENTS])
-def test_image_seed_as_documented(task_id: str) -> None:
-    """The documents leave the segment empty and put the id, as it is, into a form."""
-    expected = APIRequest("GET", "/mj/task//image-seed", form=(task_id,), task_id=task_id)
+LISTS: list[tuple[Encoding, list[str], APIRequest]] = [
+    (
+        "json",
+        ["1231234123", "0741"],
+        APIRequest("POST", "", json_body=b'{"ids": ["1231234123", "0741"]}'),
+    ),
+    ("json", ["0741"], APIRequest("POST", "", json_body=b'{"ids": ["0741"]}', task_id="0741")),
+    (
+        "json",
+        ["猫"],
+        APIRequest("POST", "", json_body='{"ids": ["猫"]}'.encode(), task_id="猫"),
+    ),
+    ("json", ['a"b'], APIRequest("POST", "", json_body=b'{"ids": ["a\\"b"]}', task_id='a"b')),
+    ("multipart", ["1231234123", "0741"], APIRequest("POST", "", form=("1231234123", "0741"))),
+    ("multipart", ["0741"], APIRequest("POST", "", form=("0741",), task_id="0741")),
+]
 
-    assert expected == requests.image_seed(task_id, "multipart")
 
+def test_lists() -> None:
+    """Ids are sent as JSON texts or as a form; errors name the id of a list of one."""
+    for encoding, task_ids, row in LISTS:
+        expected = attrs.evolve(row, path="/mj/task/list-by-condition")
 
-@pytest.mark.parametrize(
-    ("encoding", "task_ids", "expected"),
-    [
-        (
-            "json",
-            ["1231234123", "0741"],
-            APIRequest("POST", "", json_body=b'{"ids": ["1231234123", "0741"]}'),
-        ),
-        ("json", ["0741"], APIRequest("POST", "", json_body=b'{"ids": ["0741"]}', task_id="0741")),
-        (
-            "json",
-            ["猫"],
-            APIRequest("POST", "", json_body='{"ids": ["猫"]}'.encode(), task_id="猫"),
-        ),
-        ("json", ['a"b'], APIRequest("POST", "", json_body=b'{"ids": ["a\\"b"]}', task_id='a"b')),
-        ("multipart", ["1231234123", "0741"], APIRequest("POST", "", form=("1231234123", "0741"))),
-        ("multipart", ["0741"], APIRequest("POST", "", form=("0741",), task_id="0741")),
-    ],
-)
-def test_list(encoding: Encoding, task_ids: list[str], expected: APIRequest) -> None:
-    """Ids are sent as JSON texts or as a form; one alone is named in errors."""
-    asked = requests.list_tasks(task_ids, encoding)
-
-    assert ("POST", "/mj/task/list-by-condition") == (asked.method, asked.path)
-    assert (expected.json_body, expected.form) == (asked.json_body, asked.form)
-    assert expected.task_id == asked.task_id
+        assert expected == requests.list_tasks(task_ids, encoding)
 
 
 def usable(task_id: str) -> bool:
-    """Tell whether the client lets such an id pass."""
+    """Return True if the client accepts the id."""
     try:
         check_id(task_id)
     except ConfigurationError:
@@ -99,7 +83,7 @@ IDS = st.text(min_size=1, max_size=40).filter(usable)
 
 @given(IDS)
 def test_any_id_is_one_segment(task_id: str) -> None:
-    """Whatever its letters, an id stays one segment of ASCII, and decoding gives it back."""
+    """Any id is one segment of ASCII, and decoding returns the id."""
     routes: list[SeedRoute] = ["path", "multipart"]
     seed = requests.image_seed(task_id, routes[0])
     (_, mj, task, segment, call) = requests.fetch(task_id).path.split("/")
@@ -134,10 +118,10 @@ HEADERS: list[tuple[Scheme, str, dict[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("scheme", "key", "expected"), HEADERS)
-def test_the_key_is_in_one_header(scheme: Scheme, key: str, expected: dict[str, str]) -> None:
+def test_the_key_is_in_one_header() -> None:
     """Each scheme sends the key once; a "Bearer " that came with it is not doubled."""
-    assert expected == requests.authorization(scheme, Secret(key))
+    for scheme, key, expected in HEADERS:
+        assert expected == requests.authorization(scheme, Secret(key))
 
 
 def test_the_order_in_which_schemes_are_tried() -> None:
