@@ -183,6 +183,11 @@ def test_one_wrong_value_does_not_spoil_the_others() -> None:
     assert ("IMAGINE", "7", {"prompt": 5, "state": []}) == (task.action, task.seed, task.extra)
 
 
+def test_an_id_may_be_a_number() -> None:
+    """An id that came as a whole number is read as its digits."""
+    assert "1730621826053455" == structure_task({"id": 1730621826053455}).id
+
+
 def test_unknown_keys_are_kept() -> None:
     """Keys that are not known stay under their names, whatever they hold."""
     extra = {"jobId": "3785", "isCompleted": True, "displays": {"a": [None]}, "nothing": None}

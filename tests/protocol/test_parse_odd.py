@@ -168,3 +168,11 @@ def test_the_snippet_of_what_is_no_text() -> None:
         parse_task_response(response_to(b"\x89PNG\r\n\x1a\n\x00\xff"))
 
     assert "\N{REPLACEMENT CHARACTER}PNG \N{REPLACEMENT CHARACTER}" == caught.value.snippet
+
+
+def test_an_error_of_spring_is_not_a_task() -> None:
+    """Spring's error has the key `status`, as a task has; under a 200 it is still an error."""
+    body = b'{"timestamp":1730621826053,"status":500,"error":"Internal Server Error","path":"/mj"}'
+
+    with pytest.raises(errors.APIError, match="Internal Server Error"):
+        parse_task_response(response_to(body))
