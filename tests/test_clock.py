@@ -21,18 +21,18 @@ def virtual_clock() -> GatewayClock:
 async def test_it_wakes_all_who_wait() -> None:
     """Those without a time, and those whose time has not come."""
     clock = virtual_clock()
-    bell = Wakeup(clock)
+    wakeup = Wakeup(clock)
     woken: list[float | None] = []
 
     async def wait(until: float | None) -> None:
-        await bell.wait(until)
+        await wakeup.wait(until)
         woken.append(until)
 
     async with anyio.create_task_group() as group:
         for until in (None, 100.0, None):
             group.start_soon(wait, until)
         await clock.sleep(7.0)
-        bell.set()
+        wakeup.set()
 
     assert (3, 7.0) == (len(woken), clock.now())
 
@@ -41,9 +41,9 @@ async def test_it_wakes_all_who_wait() -> None:
 async def test_a_time_wakes_as_well(until: float) -> None:
     """At that time, or at once where it is over."""
     clock = virtual_clock()
-    bell = Wakeup(clock)
-    await bell.wait(until)
-    bell.set()
+    wakeup = Wakeup(clock)
+    await wakeup.wait(until)
+    wakeup.set()
 
     assert max(0.0, until) == clock.now()
 
@@ -51,9 +51,9 @@ async def test_a_time_wakes_as_well(until: float) -> None:
 async def test_who_waits_may_be_cancelled() -> None:
     """A cancellation is not taken for a ring."""
     clock = virtual_clock()
-    bell = Wakeup(clock)
+    wakeup = Wakeup(clock)
     with clock.move_on_at(3.0) as scope:
-        await bell.wait(10.0)
-    bell.set()
+        await wakeup.wait(10.0)
+    wakeup.set()
 
     assert (True, 3.0) == (scope.cancelled_caught, clock.now())

@@ -45,15 +45,15 @@ class Wakeup:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._rung = anyio.Event()
-        self._naps: set[anyio.CancelScope] = set()
+        self._event = anyio.Event()
+        self._sleepers: set[anyio.CancelScope] = set()
 
     def set(self) -> None:
         """Wake everybody."""
-        self._rung.set()
-        self._rung = anyio.Event()
-        for nap in self._naps:
-            nap.cancel()
+        self._event.set()
+        self._event = anyio.Event()
+        for sleeper in self._sleepers:
+            sleeper.cancel()
 
     async def wait(self, until: float | None, deadline: float | None = None) -> None:
         """Wait until it rings, or until a time of the clock; None: until it rings.
@@ -64,11 +64,11 @@ class Wakeup:
         An event with a deadline would not do: a clock that jumps moves while somebody sleeps.
         """
         if until is None:
-            await self._rung.wait()
+            await self._event.wait()
             return
-        with self._clock.move_on_at(deadline) as nap:
-            self._naps.add(nap)
+        with self._clock.move_on_at(deadline) as sleeper:
+            self._sleepers.add(sleeper)
             try:
                 await self._clock.sleep(max(0.0, until - self._clock.now()))
             finally:
-                self._naps.discard(nap)
+                self._sleepers.discard(sleeper)

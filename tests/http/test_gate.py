@@ -10,7 +10,8 @@ from trio.testing import MockClock
 
 from mj_async import RetryPolicy, errors
 from mj_async._clock import Clock
-from mj_async._http.gate import BackoffGate, RetryBudget
+from mj_async._http.gate import BackoffGate
+from mj_async._http.retry import RetryBudget
 from mj_async.testing import FakeGateway
 
 pytestmark = pytest.mark.anyio
@@ -95,19 +96,19 @@ def test_the_budget_is_spent_and_earned() -> None:
     """A retry takes one, a success gives a fifth back, and below one there is none."""
     budget = RetryBudget(2)
 
-    assert [True, True, False] == [budget.take() for _ in range(3)]
+    assert [True, True, False] == [budget.withdraw() for _ in range(3)]
     for _ in range(5):
-        budget.give_back()
-    assert [True, False] == [budget.take() for _ in range(2)]
+        budget.deposit()
+    assert [True, False] == [budget.withdraw() for _ in range(2)]
 
 
 def test_the_budget_has_a_maximum() -> None:
     """Successes do not make it larger than it began."""
     budget = RetryBudget(1)
     for _ in range(100):
-        budget.give_back()
+        budget.deposit()
 
-    assert [True, False] == [budget.take() for _ in range(2)]
+    assert [True, False] == [budget.withdraw() for _ in range(2)]
 
 
 async def test_a_spent_budget_ends_retries() -> None:

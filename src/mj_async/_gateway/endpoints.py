@@ -79,7 +79,7 @@ class Gateway:
         """Ask once for a task; a wait's schedule is its retry, and its deadline cuts it."""
         options = RequestOptions(limit=_TASK_LIMIT, patient=True, attempt=Attempt(is_poll=True))
         task = await self._fetch(task_id, options)
-        self.lists.gateway_lives()
+        self.lists.confirm_refusal()
         return task
 
     async def _fetch(self, task_id: str, options: RequestOptions) -> Task:
@@ -185,7 +185,7 @@ class Gateway:
     async def fetch_once(self, task_id: str) -> Task:
         """Ask for a task."""
         task = await self._fetch(task_id, RequestOptions(limit=_TASK_LIMIT, patient=True))
-        self.lists.gateway_lives()
+        self.lists.confirm_refusal()
         return task
 
     @property

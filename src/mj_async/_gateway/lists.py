@@ -146,7 +146,7 @@ class Lists:
 
     # --- for polls --------------------------------------------------------------------------
 
-    def gateway_lives(self) -> None:
+    def confirm_refusal(self) -> None:
         """Believe a refusal, now that `/fetch` has worked: before, it may have been maintenance."""
         if self._pause is not None and not self._works:
             self._asked_from = self._clock.now() + self._pause

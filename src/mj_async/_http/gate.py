@@ -1,4 +1,4 @@
-"""What spares a gateway: the gate before every request, and the budget of retries."""
+"""What spares a gateway: the gate before every request."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ LONGEST_HOLD = 60.0
 # Where retries have no delay at all: doubling needs something to double.
 SHORTEST_HOLD = 0.5
 MEMORY = 60.0
-
-_GIVEN_BACK = 0.2
 
 
 @runtime_checkable
@@ -123,26 +121,3 @@ class BackoffGate:
             self._until = now + with_jitter(self._next_hold)
             self._next_hold = min(LONGEST_HOLD, 2 * self._next_hold)
             self._forget_at = self._until + MEMORY
-
-
-class RetryBudget:
-    """Retries that a client has left, so that a dead gateway is not asked thrice by everybody.
-
-    Args:
-        tokens: What it begins with, and its maximum.
-    """
-
-    def __init__(self, tokens: float) -> None:
-        self._most = tokens
-        self._left = float(tokens)
-
-    def take(self) -> bool:
-        """Take one for a retry; False where there is none."""
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-    def give_back(self) -> None:
-        """Give a fifth back for a success."""
-        self._left = min(self._most, self._left + _GIVEN_BACK)

@@ -130,7 +130,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             extensions=response.extensions,
         )
 
-    async def take_back(self, transport: httpx.AsyncBaseTransport, *, usable: bool) -> None:
+    async def put_back(self, transport: httpx.AsyncBaseTransport, *, usable: bool) -> None:
         """Keep a transport for the next request, if it can be used and we are not closed."""
         is_over = isinstance(transport, SingleConnectionTransport) and transport.is_closed
         if usable and not is_over and not self._closed:
@@ -228,9 +228,9 @@ class _PooledStream(httpx.AsyncByteStream):
             with anyio.move_on_after(_CLOSING_SECONDS, shield=self._ended):
                 await self._stream.aclose()
         except BaseException:
-            await self._pool.take_back(self._transport, usable=False)
+            await self._pool.put_back(self._transport, usable=False)
             raise
-        await self._pool.take_back(self._transport, usable=self._ended)
+        await self._pool.put_back(self._transport, usable=self._ended)
 
 
 async def _close(transport: Any) -> None:

@@ -1,4 +1,4 @@
-"""What is worth another try, and how long to wait before it. Pure, but for chance."""
+"""What is worth another try, how long to wait before it, and the budget of retries."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _GATEWAY_TIMEOUT = "5"
 
 _TIMEOUT_STATUSES = frozenset({408, 504, 524})
 _TEMPORARY_REASONS = frozenset({"json", "cut short"})
+_GIVEN_BACK = 0.2
 _SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 
 
@@ -113,3 +114,26 @@ def _read_date(value: str) -> datetime | None:
         return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
+
+
+class RetryBudget:
+    """Retries that a client has left, so that a dead gateway is not asked thrice by everybody.
+
+    Args:
+        tokens: What it begins with, and its maximum.
+    """
+
+    def __init__(self, tokens: float) -> None:
+        self._most = tokens
+        self._left = float(tokens)
+
+    def withdraw(self) -> bool:
+        """Take one for a retry; False where there is none."""
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def deposit(self) -> None:
+        """Give a fifth back for a success."""
+        self._left = min(self._most, self._left + _GIVEN_BACK)

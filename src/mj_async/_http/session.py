@@ -14,10 +14,9 @@ import httpx
 
 from .. import errors
 from .adapter import HTTP_ERRORS, label, map_http_error, read_response, request_kwargs
-from .gate import RetryBudget
 from .instrumentation import Attempt, Counts, Log
 from .pool import count_connections
-from .retry import delay_before_retry
+from .retry import RetryBudget, delay_before_retry
 
 if TYPE_CHECKING:
     from .._clock import Clock
@@ -172,7 +171,7 @@ class Session:
         except errors.RateLimitError as error:
             await self._gate.hold(error.retry_after)
             raise
-        self._budget.give_back()
+        self._budget.deposit()
         return result
 
     async def _acquire(self) -> None:
@@ -293,7 +292,7 @@ class Session:
                     raise failures[-1] if failures else error from None
                 failures.append(error)
             delay = delay_before_retry(policy, failures[-1], len(failures), pause=pause)
-            if delay is None or self._clock.now() + delay > deadline or not self._budget.take():
+            if delay is None or self._clock.now() + delay > deadline or not self._budget.withdraw():
                 raise failures[-1]
             self._log.retry(name, len(failures), policy.attempts, delay, failures[-1])
             await self._clock.sleep(delay)
