@@ -1,4 +1,4 @@
-"""Time: the one seam that the testing kit replaces."""
+"""Time: the only part that the testing kit replaces."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ class Clock:
     """Monotonic seconds of the event loop, as a client sees time."""
 
     def now(self) -> float:
-        """Give the current monotonic time in seconds."""
+        """Return the monotonic time in seconds."""
         return anyio.current_time()
 
     def wall_time(self) -> float:
-        """Give the time of day in Unix seconds; only dates in headers need it."""
+        """Return the time of day in Unix seconds; only dates in headers need it."""
         return time.time()
 
     def note_activity(self) -> None:
-        """Say that something goes on; only a clock that jumps to the next sleeper needs it."""
+        """Do nothing; a clock that jumps to the next sleeper waits while there is activity."""
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for so many seconds."""
         await anyio.sleep(seconds)
 
     def move_on_at(self, at: float | None) -> AbstractContextManager[anyio.CancelScope]:
-        """Give a scope that is cancelled at a time of `now()`; None: never."""
+        """Return a scope that is cancelled at a time of `now()`; None: never."""
         return anyio.CancelScope(deadline=math.inf if at is None else at)
 
     def deadline_in(self, seconds: float | None) -> float | None:
-        """Give the time of `now()` in so many seconds; None stays None."""
+        """Return the time of `now()` in so many seconds; None stays None."""
         return None if seconds is None else self.now() + seconds
 
 
 class Wakeup:
-    """Wakes all who wait for it.
+    """Wakes all tasks that wait for it.
 
     Args:
         clock: The client's time.
@@ -49,23 +49,18 @@ class Wakeup:
         self._sleepers: set[anyio.CancelScope] = set()
 
     def set(self) -> None:
-        """Wake everybody."""
+        """Wake all tasks that wait."""
         self._event.set()
         self._event = anyio.Event()
         for sleeper in self._sleepers:
             sleeper.cancel()
 
     async def wait(self, until: float | None, deadline: float | None = None) -> None:
-        """Wait until it rings, or until a time of the clock; None: until it rings.
-
-        Where there is a time, a deadline ends it as well, and comes before all else of its
-        instant.
-
-        An event with a deadline would not do: a clock that jumps moves while somebody sleeps.
-        """
+        """Wait for `set`, or until a time of the clock; with a time, at most until a deadline."""
         if until is None:
             await self._event.wait()
             return
+        # Not an event with a deadline: a clock that jumps moves only while a task sleeps.
         with self._clock.move_on_at(deadline) as sleeper:
             self._sleepers.add(sleeper)
             try:

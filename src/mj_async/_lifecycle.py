@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -12,25 +13,22 @@ from anyio.lowlevel import current_token
 from .errors import ClientStateError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ._clock import Clock
 
 
 class Cancellable(Protocol):
-    """What can be ended: a cancel scope, or what stands for many."""
+    """A cancel scope, or an object that stands for many."""
 
-    def cancel(self) -> None:
-        """End it."""
+    def cancel(self) -> None: ...
 
 
 class Lifecycle:
-    """The life of one client: one process, one event loop, until it is closed.
+    """The time in which a client may be used: one process, one event loop, until it is closed.
 
     Args:
         clock: The client's time.
-        name: What lives, for messages.
-        parent: The life that this one ends with.
+        name: The name of its owner, for messages.
+        parent: The lifecycle that this one ends with.
     """
 
     def __init__(self, clock: Clock, name: str = "client", parent: Lifecycle | None = None) -> None:
@@ -43,11 +41,7 @@ class Lifecycle:
         self._scopes: set[Cancellable] = set()
 
     def check(self) -> None:
-        """Refuse a use that cannot work.
-
-        Raises:
-            ClientStateError: The client is closed, or is another event loop's or process's.
-        """
+        """Raise `ClientStateError` if it is closed, or belongs to another event loop or process."""
         self.check_open()
         try:
             loop = current_token().native_token
@@ -62,11 +56,7 @@ class Lifecycle:
             )
 
     def check_open(self) -> None:
-        """Do the same without asking for the event loop, which takes some microseconds.
-
-        Raises:
-            ClientStateError: The client is closed, or is another process's.
-        """
+        """Check the same except for the event loop, which takes some microseconds to find."""
         if self._parent is not None:
             self._parent.check_open()
         if self._closed:
@@ -78,11 +68,7 @@ class Lifecycle:
             )
 
     def close(self) -> bool:
-        """End what is under way.
-
-        Returns:
-            Whether its connections can be closed here: only the loop that opened them can.
-        """
+        """Cancel the scopes; return True in the event loop that can close the connections."""
         self._closed = True
         is_here = self._process == os.getpid()
         is_here = is_here and self._loop in (None, current_token().native_token)
@@ -90,12 +76,18 @@ class Lifecycle:
             scope.cancel()
         return is_here
 
-    def move_on_at(self, at: float | None) -> AbstractContextManager[anyio.CancelScope]:
-        """Give a scope that is cancelled at a time of the clock, and when the client is closed."""
-        return _Cut(self, self._clock.move_on_at(at))
+    @contextmanager
+    def move_on_at(self, deadline: float | None) -> Iterator[anyio.CancelScope]:
+        """Return a scope that ends at a time of the clock, and when the client is closed."""
+        with self._clock.move_on_at(deadline) as scope:
+            self.enter(scope)
+            try:
+                yield scope
+            finally:
+                self.leave(scope)
 
     def enter(self, scope: Cancellable) -> None:
-        """End the scope when the client is closed."""
+        """Cancel the scope when the client is closed."""
         self._scopes.add(scope)
         if self._parent is not None:
             self._parent.enter(scope)
@@ -105,25 +97,3 @@ class Lifecycle:
         self._scopes.discard(scope)
         if self._parent is not None:
             self._parent.leave(scope)
-
-
-class _Cut:
-    def __init__(
-        self, lifecycle: Lifecycle, scope: AbstractContextManager[anyio.CancelScope]
-    ) -> None:
-        self._lifecycle = lifecycle
-        self._manager = scope
-
-    def __enter__(self) -> anyio.CancelScope:
-        self._scope = self._manager.__enter__()
-        self._lifecycle.enter(self._scope)
-        return self._scope
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        self._lifecycle.leave(self._scope)
-        return self._manager.__exit__(kind, error, traceback)
