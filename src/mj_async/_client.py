@@ -20,7 +20,7 @@ from ._credentials import find_proxy
 from ._gateway.endpoints import BATCH_SIZE, Gateway
 from ._http.gate import BackoffGate, Gate, check_gate
 from ._http.instrumentation import Statistics
-from ._http.pool import make_http_client
+from ._http.pool import make_pool
 from ._http.session import Session
 from ._lifecycle import Lifecycle
 from ._models import ImageSeed, Task, TaskList
@@ -115,23 +115,29 @@ class AsyncMJClient:
         if secret.reveal() and _credentials.exposes_key(self._settings.base_url):
             host = httpx.URL(self._settings.base_url).host
             warnings.warn(f"plain http: the key travels unencrypted to {host}", stacklevel=2)
-        owned = http_client is None
         if http_client is not None and proxy is not None:
             raise errors.ConfigurationError("give the proxy to your http_client instead")
+        transport = None
         if http_client is None:
             found = find_proxy(proxy, self._settings.base_url, trust_env=trust_env)
-            http_client = make_http_client(self._settings.base_url, found, verify)
+            transport = make_pool(self._settings.base_url, found, verify)
+            http_client = httpx.AsyncClient(transport=transport, trust_env=False)
         _config.check_instance("http_client", http_client, httpx.AsyncClient)
-        self._assemble(Clock(), http_client, owned=owned)
+        self._assemble(Clock(), http_client, transport)
 
-    def _assemble(self, clock: Clock, http_client: httpx.AsyncClient, *, owned: bool) -> None:
+    def _assemble(
+        self,
+        clock: Clock,
+        http_client: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
         self._clock = clock
         self._lifecycle = Lifecycle(clock)
         gate = self._given_gate
         if gate is None:
             gate = BackoffGate(clock, self._settings.retry.first_delay)
         self._session = Session(
-            self._settings, clock, self._lifecycle, gate, http_client, owned=owned
+            self._settings, clock, self._lifecycle, gate, http_client, transport
         )
         self._gateway = Gateway(self._settings, self._session, clock)
         self._waits = WaitContext(
@@ -146,7 +152,7 @@ class AsyncMJClient:
         """Make a client for the testing kit, whose time is that of a fake gateway."""
         http_client = httpx.AsyncClient(transport=transport)
         client = cls(http_client=http_client, **options)
-        client._assemble(clock, http_client, owned=True)
+        client._assemble(clock, http_client, transport)
         return client
 
     def __repr__(self) -> str:

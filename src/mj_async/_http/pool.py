@@ -11,7 +11,7 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 import httpx
@@ -28,7 +28,7 @@ IDLE_SECONDS = 60.0
 _CLOSING_SECONDS = 1.0
 
 # A kept connection that the server has just closed shows itself by one of these.
-_CLOSED_UNDER_US = (
+_CLOSED_BY_SERVER = (
     httpx.RemoteProtocolError,
     httpx.ReadError,
     httpx.WriteError,
@@ -37,7 +37,7 @@ _CLOSED_UNDER_US = (
 
 
 class SingleConnectionTransport(httpx.AsyncHTTPTransport):
-    """A stock transport with a connection in place of its pool.
+    """A stock transport with one connection in place of its pool.
 
     A pool of one takes a quarter of a request's time, to find out which connection is free. httpx
     has no option for that, so this puts another one into its place; only 0.28 is allowed, as long
@@ -53,18 +53,18 @@ class SingleConnectionTransport(httpx.AsyncHTTPTransport):
 
     @property
     def is_closed(self) -> bool:
-        """Whether the server has closed it with its last answer."""
+        """True if the server has closed it with its last answer."""
         return self._connection.is_closed()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send, unless there is something to read: an end, or what nobody has asked for."""
+        """Send, unless the connection has an end or an unwanted answer to read."""
         if self._connection.has_expired():
             raise httpx.ReadError("the connection was closed")
         return await super().handle_async_request(request)
 
 
 class ConnectionPool(httpx.AsyncBaseTransport):
-    """As many connections as there are requests at once; whoever sends bounds that number.
+    """As many connections as there are requests at once; the slots of the session bound them.
 
     The transport that was used last is taken first, so that the others grow idle, and are closed by
     a later request.
@@ -85,34 +85,27 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send on an idle transport, else on a new one.
 
-        A kept connection may have been closed by the server in the meantime: then the request
-        is sent once more on a new transport, for the other idle ones may be dead as well.
+        The server may have closed a kept connection in the meantime: then the request is sent
+        once more on a new transport, for the other idle ones may be dead as well.
         """
         request.stream = _Body(await request.aread())
-        if self._idle:
-            await self._close_idle(older_than=IDLE_SECONDS)
+        while self._idle and self._idle[0][0] + IDLE_SECONDS <= anyio.current_time():
+            await self._close(self._idle.popleft()[1])
         if self._idle:
             _, transport = self._idle.pop()
             try:
                 return await self._send(transport, request)
-            except _CLOSED_UNDER_US:
+            except _CLOSED_BY_SERVER:
                 pass
         connecting = _Connecting()
         request.extensions = {**request.extensions, "trace": connecting}
+        transport = self._make_transport()
+        self.count += 1
         try:
-            return await self._send(self._open(), request)
+            return await self._send(transport, request)
         except BaseException:
             await connecting.close()
             raise
-
-    def _open(self) -> httpx.AsyncBaseTransport:
-        transport = self._make_transport()
-        self.count += 1
-        return transport
-
-    async def _close(self, transport: httpx.AsyncBaseTransport) -> None:
-        self.count -= 1
-        await _close(transport)
 
     async def _send(
         self, transport: httpx.AsyncBaseTransport, request: httpx.Request
@@ -122,28 +115,23 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         except BaseException:
             await self._close(transport)
             raise
+        if response.is_redirect:
+            # It is not followed, but httpx builds its request, and fails on odd addresses.
+            response.headers.pop("location", None)
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101
-        return httpx.Response(
-            response.status_code,
-            headers=_without_location(response),
-            stream=_PooledStream(response.stream, transport, self),
-            extensions=response.extensions,
-        )
+        response.stream = _PooledStream(response.stream, transport, self)
+        return response
 
     async def put_back(self, transport: httpx.AsyncBaseTransport, *, usable: bool) -> None:
-        """Keep a transport for the next request, if it can be used and we are not closed."""
+        """Keep a transport for the next request, if it can be used and the pool is open."""
         is_over = isinstance(transport, SingleConnectionTransport) and transport.is_closed
         if usable and not is_over and not self._closed:
             self._idle.append((anyio.current_time(), transport))
         else:
             await self._close(transport)
 
-    async def _close_idle(self, older_than: float) -> None:
-        while self._idle and self._idle[0][0] + older_than <= anyio.current_time():
-            await self._close(self._idle.popleft()[1])
-
     async def aclose(self) -> None:
-        """Close the idle pool; the others are closed when they are given back."""
+        """Close the idle transports; the others are closed when they are put back."""
         self._closed = True
         try:
             while self._idle:
@@ -152,12 +140,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             if self._idle:
                 await self.aclose()
 
-
-def _without_location(response: httpx.Response) -> httpx.Headers:
-    """Redirects are not followed, but httpx builds their request, and fails on odd addresses."""
-    if response.is_redirect:
-        response.headers.pop("location", None)
-    return response.headers
+    async def _close(self, transport: httpx.AsyncBaseTransport) -> None:
+        self.count -= 1
+        await _close(transport)
 
 
 class _Connecting:
@@ -179,19 +164,15 @@ class _Connecting:
             await _close(self._stream)
 
 
-class _Body(httpx.AsyncByteStream):
+class _Body(httpx.AsyncByteStream, AsyncIterator[bytes]):
     """A request's body without a generator: one that is cut off in the middle makes trio warn."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Once(self._content)
-
-
-class _Once(AsyncIterator[bytes]):
-    def __init__(self, content: bytes) -> None:
-        self._left = [content] if content else []
+    def __aiter__(self) -> Self:
+        self._left = [self._content] if self._content else []
+        return self
 
     async def __anext__(self) -> bytes:
         if not self._left:
@@ -200,7 +181,7 @@ class _Once(AsyncIterator[bytes]):
 
 
 class _PooledStream(httpx.AsyncByteStream):
-    """A body that gives its transport back when it has been read to its end."""
+    """A body that puts its transport back when it has been read to its end."""
 
     def __init__(
         self,
@@ -239,34 +220,12 @@ async def _close(transport: Any) -> None:
         await transport.aclose()
 
 
-class _NoCookies(httpx.Cookies):
-    """A gateway has no business with cookies, and to look for them costs 20 us a request."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Keep none."""
-
-
-class _HTTPClient(httpx.AsyncClient):
-    """Stock, but for cookies."""
-
-    cookies = _NoCookies()  # type: ignore[override]  # in place of a property
-
-    def __init__(self, pool: ConnectionPool) -> None:
-        super().__init__(transport=pool, trust_env=False)
-        self.pool = pool
-
-
-def count_connections(http_client: httpx.AsyncClient) -> int:
-    """Tell how many pool a client has; one that we have not made has none."""
-    return http_client.pool.count if isinstance(http_client, _HTTPClient) else 0
-
-
-def make_http_client(
+def make_pool(
     base_url: str,
     proxy: httpx.Proxy | None,
     verify: bool | ssl.SSLContext,  # noqa: FBT001
-) -> httpx.AsyncClient:
-    """Make the client's own `httpx.AsyncClient`.
+) -> ConnectionPool:
+    """Return a pool of connections to one gateway, over one TLS context.
 
     Raises:
         ConfigurationError: httpx cannot work with the proxy, or with `verify`.
@@ -275,46 +234,27 @@ def make_http_client(
         # No TLS: spare the 20 ms for reading certificates; this context trusts none.
         verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return _HTTPClient(_make_pool(base_url, proxy, verify))
+        context = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify)
+        make_transport = _transport_factory(httpx.URL(base_url), proxy, context)
+        make_transport()  # what cannot work is found out now
+        return ConnectionPool(make_transport)
     except (ImportError, ValueError, OSError, TypeError) as error:
         problem = f"{type(error).__name__} of httpx"
-    # Outside the except block: the error may show a proxy's password.
+    # Outside of the except block: the error may show a proxy's password.
     raise ConfigurationError(f"proxy or verify cannot be used ({problem})")
 
 
-def _make_pool(
-    base_url: str,
-    proxy: httpx.Proxy | None,
-    verify: bool | ssl.SSLContext,  # noqa: FBT001
-) -> ConnectionPool:
-    """Make pool over one TLS context, which takes 20 ms to make.
-
-    Args:
-        base_url: Where all requests go.
-        proxy: What every transport goes through.
-        verify: False to trust any certificate, or a context.
-
-    Returns:
-        The pool.
-
-    Raises:
-        OSError: A certificate file of the environment cannot be read.
-        ImportError: The proxy needs a package that is not installed, as SOCKS does.
-        ValueError: The proxy's scheme is not known.
-    """
+def _transport_factory(
+    url: httpx.URL, proxy: httpx.Proxy | None, context: ssl.SSLContext
+) -> Callable[[], httpx.AsyncBaseTransport]:
+    if proxy is not None:
+        limits = httpx.Limits(max_connections=1, keepalive_expiry=IDLE_SECONDS)
+        return lambda: httpx.AsyncHTTPTransport(
+            verify=context, proxy=proxy, limits=limits, trust_env=False
+        )
     import httpcore  # noqa: PLC0415  # as httpx does: it takes as long as all the rest
 
-    context = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify)
-    limits = httpx.Limits(max_connections=1, keepalive_expiry=IDLE_SECONDS)
-    url = httpx.URL(base_url)
-    where = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/")
-
-    def make_transport() -> httpx.AsyncHTTPTransport:
-        if proxy is None:
-            return SingleConnectionTransport(
-                httpcore.AsyncHTTPConnection(where.origin, ssl_context=context)
-            )
-        return httpx.AsyncHTTPTransport(verify=context, proxy=proxy, limits=limits, trust_env=False)
-
-    make_transport()  # what cannot work is found out now
-    return ConnectionPool(make_transport)
+    place = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/")
+    return lambda: SingleConnectionTransport(
+        httpcore.AsyncHTTPConnection(place.origin, ssl_context=context)
+    )

@@ -15,7 +15,7 @@ import httpx
 from .. import errors
 from .adapter import HTTP_ERRORS, label, map_http_error, read_response, request_kwargs
 from .instrumentation import Attempt, Counts, Log
-from .pool import count_connections
+from .pool import ConnectionPool
 from .retry import RetryBudget, delay_before_retry
 
 if TYPE_CHECKING:
@@ -59,30 +59,30 @@ class Session:
         clock: Its time.
         lifecycle: Whether it may be used, and until when.
         gate: Asked before every request, and told of every 429.
-        http_client: What sends; closed by `aclose()` only if `owned`.
-        owned: Whether we made it.
+        http_client: What sends.
+        transport: Its transport, if both are to be closed by `aclose()`; None: they are the
+            caller's.
 
     Attributes:
         counts: What has been sent.
     """
 
-    def __init__(  # noqa: PLR0913  # its parts
+    def __init__(  # noqa: PLR0913, PLR0917  # its parts
         self,
         settings: Settings,
         clock: Clock,
         lifecycle: Lifecycle,
         gate: Gate,
         http_client: httpx.AsyncClient,
-        *,
-        owned: bool,
+        transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._lifecycle = lifecycle
         self._http_client = http_client
-        self._owned = owned
+        self._transport = transport
         # A caller's client names itself; ours has to, for some firewalls refuse the nameless.
-        agent = {"User-Agent": _agent()} if owned else {}
+        agent = {"User-Agent": _agent()} if transport else {}
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **agent}
         most = settings.max_connections
         self._slots = anyio.Semaphore(most, fast_acquire=True)
@@ -95,12 +95,12 @@ class Session:
     @property
     def connections(self) -> int:
         """How many connections are open now; 0 where they are the caller's."""
-        return count_connections(self._http_client)
+        return self._transport.count if isinstance(self._transport, ConnectionPool) else 0
 
     async def aclose(self) -> None:
         """End what is under way and close the connections; a caller's http_client stays open."""
         connections_are_ours = self._lifecycle.close()
-        if self._owned and connections_are_ours:
+        if self._transport and connections_are_ours:
             await self._http_client.aclose()
 
     async def attempt(
@@ -193,19 +193,15 @@ class Session:
             f"no answer within {option}={seconds:g} s", task_id=request.task_id
         )
 
-    def _request(self, request: APIRequest, scheme: Scheme) -> httpx.Request:
-        # A caller's client has headers, cookies and parameters to add; ours has none, and to
-        # merge nothing takes a tenth of a request's time.
-        build = httpx.Request if self._owned else self._http_client.build_request
-        # The key has no name here, so that no traceback with locals can show it.
-        return build(**request_kwargs(request, scheme, self._settings, self._headers))
-
     async def _send(
         self, request: APIRequest, scheme: Scheme, options: RequestOptions
     ) -> APIResponse:
         if self._http_client.is_closed:  # by its owner
             raise errors.ClientStateError("the http_client of this client has been closed")
-        http_request = self._request(request, scheme)
+        # The key has no name here, so that no traceback with locals can show it.
+        http_request = self._http_client.build_request(
+            **request_kwargs(request, scheme, self._settings, self._headers)
+        )
         self.counts.add(request, options.attempt)
         if not self._log.wants_requests:
             return await self._swap(http_request, request, options.limit)
