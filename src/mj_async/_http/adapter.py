@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import httpx
 
 from .. import errors
-from .._protocol.requests import authorization
+from .._protocol.requests import label
 from .._protocol.response import APIResponse, printable
 from .retry import read_retry_after
 
 if TYPE_CHECKING:
-    from .._config import Settings
     from .._credentials import Secret
-    from .._protocol.requests import APIRequest, Scheme
+    from .._protocol.requests import APIRequest
 
 # What httpx and the layers below it raise for an exchange that failed.
 HTTP_ERRORS = (
@@ -31,52 +29,20 @@ HTTP_ERRORS = (
 )
 
 # httpx counts the time of each read, by which a drip never ends; the attempt's deadline does.
-_NO_TIMEOUTS = {"timeout": httpx.Timeout(None).as_dict()}
-
-
-def request_kwargs(
-    request: APIRequest, scheme: Scheme, settings: Settings, headers: Mapping[str, str]
-) -> dict[str, Any]:
-    """Give what `httpx.Request` is made of.
-
-    Args:
-        request: What to ask.
-        scheme: How the key is sent.
-        settings: The client's.
-        headers: Those that all requests have.
-    """
-    return {
-        "method": request.method,
-        "url": settings.base_url + request.path,
-        "headers": {
-            **headers,
-            **authorization(scheme, settings.key),
-            **({} if request.json_body is None else {"Content-Type": "application/json"}),
-        },
-        "content": request.json_body,
-        # httpx makes the boundary, and the Content-Type that names it.
-        "files": [("ids", (None, task_id)) for task_id in request.form] or None,
-        "extensions": _NO_TIMEOUTS,
-    }
-
-
-def label(request: APIRequest, settings: Settings) -> str:
-    """Name a request, without the key: somebody may have taken it for an id."""
-    host = httpx.URL(settings.base_url).netloc.decode()
-    return printable(f"{request.method} {request.path} of {host}", settings.key)
+NO_TIMEOUTS = {"timeout": httpx.Timeout(None).as_dict()}
 
 
 def map_http_error(
-    error: Exception, request: APIRequest, settings: Settings
+    error: Exception, request: APIRequest, base_url: str, key: Secret
 ) -> errors.TransportError:
     """Make our error of one of httpx's; those hold the request with its key."""
     untrusted = _is_untrusted(error)
     refused_by_proxy = isinstance(error, httpx.ProxyError) and "407" in str(error)
-    text = printable(str(error), settings.key)
+    text = printable(str(error), key)
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     advice = "; the gateway's certificate is not trusted" if untrusted else ""
     return errors.TransportError(
-        f"{label(request, settings)} failed ({said}){advice}",
+        f"{label(request, base_url, key)} failed ({said}){advice}",
         task_id=request.task_id,
         temporary=not (untrusted or refused_by_proxy),
     )

@@ -13,7 +13,8 @@ import attrs
 import httpx
 
 from .. import errors
-from .adapter import HTTP_ERRORS, label, map_http_error, read_response, request_kwargs
+from .._protocol.requests import label, request_kwargs
+from .adapter import HTTP_ERRORS, NO_TIMEOUTS, map_http_error, read_response
 from .instrumentation import Attempt, Counts, Log
 from .pool import ConnectionPool
 from .retry import RetryBudget, delay_before_retry
@@ -200,12 +201,17 @@ class Session:
             raise errors.ClientStateError("the http_client of this client has been closed")
         # The key has no name here, so that no traceback with locals can show it.
         http_request = self._http_client.build_request(
-            **request_kwargs(request, scheme, self._settings, self._headers)
+            **request_kwargs(
+                request, self._settings.base_url, scheme, self._settings.key, self._headers
+            ),
+            extensions=NO_TIMEOUTS,
         )
         self.counts.add(request, options.attempt)
         if not self._log.wants_requests:
             return await self._swap(http_request, request, options.limit)
-        with self._log.request(label(request, self._settings), options.attempt.number) as line:
+        with self._log.request(
+            label(request, self._settings.base_url, self._settings.key), options.attempt.number
+        ) as line:
             response = await self._swap(http_request, request, options.limit)
             line.status = response.status
         return response
@@ -224,7 +230,7 @@ class Session:
             finally:
                 await http_response.aclose()
         except HTTP_ERRORS as error:
-            fault = map_http_error(error, request, self._settings)
+            fault = map_http_error(error, request, self._settings.base_url, self._settings.key)
         else:
             if len(response.body) > limit:  # it was cut there, packed or not
                 raise response.with_key_redacted().unexpected("too large")

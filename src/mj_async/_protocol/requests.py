@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import quote
 
 import attrs
+import httpx
+
+from .response import printable
 
 if TYPE_CHECKING:
     from .._credentials import Secret
@@ -76,3 +79,32 @@ def authorization(scheme: Scheme, key: Secret) -> dict[str, str]:
     if scheme == "bearer":
         return {"Authorization": f"Bearer {key.reveal_bare()}"}
     return {"mj-api-secret": key.reveal_bare()}
+
+
+def request_kwargs(
+    request: APIRequest, base_url: str, scheme: Scheme, key: Secret, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the arguments of `httpx.Request`.
+
+    Args:
+        request: The request.
+        base_url: The gateway's address.
+        scheme: How the key is sent.
+        key: The key.
+        headers: The headers that all requests have.
+    """
+    content_type = {} if request.json_body is None else {"Content-Type": "application/json"}
+    return {
+        "method": request.method,
+        "url": base_url + request.path,
+        "headers": {**headers, **authorization(scheme, key), **content_type},
+        "content": request.json_body,
+        # httpx makes the boundary, and the Content-Type that names it.
+        "files": [("ids", (None, task_id)) for task_id in request.form] or None,
+    }
+
+
+def label(request: APIRequest, base_url: str, key: Secret) -> str:
+    """Return the name of a request, without the key, which may have been taken for an id."""
+    host = httpx.URL(base_url).netloc.decode()
+    return printable(f"{request.method} {request.path} of {host}", key)
