@@ -17,6 +17,7 @@ from . import _config, _credentials, errors
 from ._clock import Clock
 from ._config import Dialect, Polling, RetryPolicy, Settings
 from ._credentials import find_proxy
+from ._gateway.auth import Authenticator
 from ._gateway.endpoints import BATCH_SIZE, Gateway
 from ._http.gate import BackoffGate, Gate, check_gate
 from ._http.instrumentation import Statistics
@@ -136,10 +137,18 @@ class AsyncMJClient:
         gate = self._given_gate
         if gate is None:
             gate = BackoffGate(clock, self._settings.retry.first_delay)
+        auth = self._settings.dialect.auth
+        authenticator = Authenticator(None if auth == "auto" else auth, clock)
         self._session = Session(
-            self._settings, clock, self._lifecycle, gate, http_client, transport
+            settings=self._settings,
+            clock=clock,
+            lifecycle=self._lifecycle,
+            gate=gate,
+            authenticator=authenticator,
+            http_client=http_client,
+            transport=transport,
         )
-        self._gateway = Gateway(self._settings, self._session, clock)
+        self._gateway = Gateway(self._settings.dialect, self._session, authenticator, clock)
         self._waits = WaitContext(
             clock=clock,
             lifecycle=self._lifecycle,

@@ -196,13 +196,15 @@ class Polling:
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """How often a call is tried, and how long it waits in between. Times are in seconds.
+    """How often a request is tried, and how long it waits in between. Times are in seconds.
 
     The delay before try `n + 1` is drawn evenly from 0 to `first_delay * 2 ** (n - 1)`, at most
     `max_delay`; a `Retry-After` wins over it.
 
     Args:
-        attempts: How many tries a call has, the first one counted.
+        attempts: How many tries each request of a call has, the first one counted. A call may
+            need several requests, such as the second form of `image-seed`; its timeout ends
+            them all.
         first_delay: The longest delay before the second try.
         max_delay: The longest delay before any try.
         max_retry_after: A `Retry-After` above this is raised at once, not waited for.

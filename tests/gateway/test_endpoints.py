@@ -616,3 +616,41 @@ class TestTaskIds:
                 await client.fetch_task("1", timeout=0.01)
 
         assert "1" == caught.value.task_id
+
+
+class TestAttempts:
+    """`RetryPolicy.attempts` counts for each request of a call."""
+
+    async def test_a_fallback_has_attempts_of_its_own(self) -> None:
+        """The documented form is no retry of the path, and is retried like any request."""
+        wire = Wire(lambda request: httpx.Response(503) if request.content else SPRING_404)
+        retry = RetryPolicy(attempts=2, first_delay=0.0)
+        async with client_on(wire, retry=retry) as client:
+            with pytest.raises(errors.ServerError):
+                await client.image_seed("1")
+
+            assert 1 == client.statistics().retries
+        assert [b"/mj/task/1/image-seed"] + [b"/mj/task//image-seed"] * 2 == [
+            request.url.raw_path for request in wire.requests
+        ]
+
+    async def test_a_request_that_worked_is_not_sent_again(self) -> None:
+        """A failure of the check behind a list repeats the check, and not the list."""
+        answers = iter([httpx.Response(503), NOT_FOUND])
+        wire = Wire(by_path(list=httpx.Response(200, json=[]), fetch=lambda _: next(answers)))
+        retry = RetryPolicy(attempts=2, first_delay=0.0)
+        async with client_on(wire, dialect=Dialect(ids="json"), retry=retry) as client:
+            assert ("1", "2") == (await client.list_tasks(["1", "2"])).missing
+
+        assert ["POST", "GET", "GET"] == [request.method for request in wire.requests]
+
+    async def test_a_list_that_lies_uses_up_its_attempts(self) -> None:
+        """Each round is one more attempt of the list."""
+        wire = Wire(by_path(list=httpx.Response(200, json=[]), fetch=found("1")))
+        retry = RetryPolicy(attempts=3, first_delay=0.0)
+        async with client_on(wire, dialect=Dialect(ids="json"), retry=retry) as client:
+            with pytest.raises(errors.ServerError, match="knows 1"):
+                await client.list_tasks(["1", "2"])
+
+            assert 2 == client.statistics().retries
+        assert ["POST", "GET"] * 3 == [request.method for request in wire.requests]

@@ -10,7 +10,7 @@ import anyio
 import attrs
 import pytest
 
-from mj_async import AsyncMJClient, Dialect, Gate, Polling, RetryPolicy, errors
+from mj_async import AsyncMJClient, Dialect, Polling, RetryPolicy, errors
 from mj_async.testing import FakeGateway
 
 pytestmark = pytest.mark.anyio
@@ -26,15 +26,14 @@ class Paced:
     every: float
     free_at: float = -math.inf
     passed: int = 0
-    refused: int = 0
     holds: list[float | None] = attrs.field(factory=list)
 
     async def acquire(self, *, deadline: float | None) -> None:
-        """Let one pass, or say when to come again."""
-        left = self.free_at - self.gateway.now
-        if left > 1e-9:
-            self.refused += 1
-            raise errors.RateLimitError(retry_after=left)
+        """Sleep until one request may pass, unless that would pass the deadline."""
+        while (left := self.free_at - self.gateway.now) > 1e-9:
+            if deadline is not None and self.gateway.now + left > deadline:
+                raise errors.RateLimitError(retry_after=left)
+            await self.gateway._clock.sleep(left)
         self.free_at = self.gateway.now + self.every
         self.passed += 1
 
@@ -45,17 +44,33 @@ class Paced:
 
 
 @attrs.define
-class Refusing:
-    """A gate that refuses so often, with an error of its own making, before it lets all pass."""
+class Open:
+    """A gate that lets all pass, and records their deadlines."""
 
-    times: int
+    gateway: FakeGateway
+    deadlines: list[float | None] = attrs.field(factory=list)
+
+    async def acquire(self, *, deadline: float | None) -> None:
+        """Let pass."""
+        self.deadlines.append(deadline)
+
+    async def hold(self, seconds: float | None) -> None:
+        """Hear of a 429."""
+
+
+@attrs.define
+class Refusing:
+    """A gate that refuses so often, from the `first` request on, with an error of its own."""
+
+    times: float
     make: Callable[[], Exception]
+    first: int = 1
     asked: int = 0
 
     async def acquire(self, *, deadline: float | None) -> None:
         """Refuse, or let pass."""
         self.asked += 1
-        if self.asked <= self.times:
+        if self.first <= self.asked < self.first + self.times:
             raise self.make()
 
     async def hold(self, seconds: float | None) -> None:
@@ -169,49 +184,81 @@ async def test_a_poller_and_feeds_pass_the_gate() -> None:
     assert spaced(gateway, 1.0)
 
 
-@pytest.mark.parametrize("retry_after", [None, 0.0, -1.0, math.nan])
-async def test_a_gate_that_does_not_say_when_is_not_asked_without_a_pause(
-    retry_after: float | None,
-) -> None:
-    """It is asked again after a tenth of a second."""
+async def test_a_refusal_ends_a_call_before_it_is_sent() -> None:
+    """The gate's error is raised with the task's id, and takes neither attempts nor budget."""
     gateway = made(1)
-    gate = Refusing(20, lambda: errors.RateLimitError(retry_after=retry_after))
-    async with gateway.client(gate=gate) as client:
-        await client.fetch_task("s0")
-
-    assert 21 == gate.asked
-    assert 2.0 == pytest.approx(gateway.requests[0].at)
-
-
-async def test_a_refusal_is_no_attempt_whatever_it_looks_like() -> None:
-    """Nothing was sent, although the gate says 429; neither retries nor the budget are touched."""
-    gateway = made(1)
-    gate = Refusing(20, lambda: errors.RateLimitError(status_code=429, retry_after=1.0))
-    async with gateway.client(gate=gate, retry=RetryPolicy(attempts=1, budget=0)) as client:
-        await client.fetch_task("s0")
-
-        assert (1, 0) == (client.statistics().requests, client.statistics().retries)
-
-
-async def test_a_call_does_not_sleep_past_its_timeout() -> None:
-    """Then the gate's error is raised at once, with the task's id, and nothing was sent."""
-    gateway = made(1)
-    gate = Refusing(9, lambda: errors.RateLimitError(retry_after=20.0, description="busy"))
-    async with gateway.client(gate=gate) as client:
+    refusal = errors.RateLimitError(status_code=429, retry_after=20.0, description="busy")
+    gate = Refusing(1, lambda: refusal)
+    async with gateway.client(gate=gate, retry=RetryPolicy(attempts=2, budget=1)) as client:
         with pytest.raises(errors.RateLimitError, match="busy") as caught:
-            await client.fetch_task("s0", timeout=50.0)
+            await client.fetch_task("s0")
+        gateway.fail_next(1, status=503)
+        await client.fetch_task("s0")  # by the one retry of the budget
+
+        assert (2, 1) == (client.statistics().requests, client.statistics().retries)
 
     assert (None, "s0", 20.0) == (
         caught.value.status_code,
         caught.value.task_id,
         caught.value.retry_after,
     )
-    assert 3 == gate.asked
-    assert () == tuple(gateway.requests)
 
 
-async def test_a_wait_sleeps_out_any_refusal() -> None:
-    """Refusals are no failed polls, and do not use up the grace of an unknown id."""
+async def test_a_refusal_of_a_retry_raises_what_the_gateway_said() -> None:
+    """The gate's error says less than the failure before it."""
+    gateway = made(1)
+    gateway.fail_next(1, status=503)
+    gate = Refusing(1, lambda: errors.RateLimitError(retry_after=20.0), first=2)
+    async with gateway.client(gate=gate) as client:
+        with pytest.raises(errors.ServerError):
+            await client.fetch_task("s0")
+
+        assert (1, 0) == (client.statistics().requests, client.statistics().retries)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "expected"), [(50.0, 50.0), (None, 1.1 * 120.0), (600.0, 1.1 * 120.0)]
+)
+async def test_a_call_is_held_until_its_deadline_and_max_retry_after(
+    timeout: float | None, expected: float
+) -> None:
+    """That is the deadline of the gate, for the first attempt and for each other."""
+    gateway = made(1)
+    gateway.fail_next(1, status=503, headers={"retry-after": "10"})
+    gate = Open(gateway)
+    async with gateway.client(gate=gate) as client:
+        await client.fetch_task("s0", timeout=timeout)
+    first, second = gate.deadlines
+
+    assert expected == first
+    assert second == pytest.approx(50.0 if timeout == 50.0 else expected + 10.5, abs=0.5)
+
+
+async def test_a_wait_and_a_bulk_lookup_are_held_for_any_time() -> None:
+    """Their requests have no deadline of their own at the gate."""
+    gateway = made(1)
+    gate = Open(gateway)
+    async with gateway.client(gate=gate) as client:
+        await client.wait_for_task("w0", timeout=900.0)
+        async with client.image_seeds(["s0"]) as outcomes:
+            assert ["0"] == [str(outcome.unwrap().seed) async for outcome in outcomes]
+
+    assert {None} == set(gate.deadlines)
+
+
+async def test_time_at_the_gate_is_no_time_of_the_request() -> None:
+    """A gate that holds for longer than request_timeout cuts no request."""
+    gateway = made(2)
+    gate = Paced(gateway, every=30.0)
+    async with gateway.client(gate=gate, request_timeout=5.0) as client:
+        await client.fetch_task("s0")
+        await client.fetch_task("s1")
+
+    assert [0.0, 30.0] == [request.at for request in gateway.requests]
+
+
+async def test_a_wait_asks_again_when_a_refusal_says() -> None:
+    """A refusal is no failed poll, and does not use up the grace of an unknown id."""
     gateway = FakeGateway()
     gate = Refusing(20, lambda: errors.RateLimitError(retry_after=200.0))
     schedule = Polling(max_consecutive_errors=1, missing_grace=10.0, jitter=0)
@@ -219,16 +266,15 @@ async def test_a_wait_sleeps_out_any_refusal() -> None:
         with pytest.raises(errors.TaskNotFoundError):
             await client.wait_for_task("1", timeout=None)
 
-    assert [4000.0, 4010.0] == [
-        pytest.approx(gateway.requests[0].at, abs=0.1),
-        pytest.approx(gateway.requests[-1].at, abs=0.1),
-    ]
+    first, *_, last = [request.at for request in gateway.requests]
+    assert 20 * 200.0 <= first <= 20 * 220.0
+    assert 10.0 == pytest.approx(last - first)
 
 
-async def test_a_wait_ends_in_a_refusal_at_its_deadline() -> None:
+async def test_a_wait_ends_at_its_deadline_at_the_gate() -> None:
     """A sleep at the gate is cut by the wait's own timeout."""
     gateway = made(1)
-    gate = Refusing(99, lambda: errors.RateLimitError(retry_after=200.0))
+    gate = Paced(gateway, every=0.0, free_at=200.0)
     async with gateway.client(gate=gate) as client:
         with pytest.raises(errors.WaitTimeoutError):
             await client.wait_for_task("w0", timeout=30.0)
@@ -277,31 +323,13 @@ class Broken(Exception):  # noqa: N818  # a user's
 async def test_what_else_a_gate_raises_reaches_the_caller(calls: Calls) -> None:
     """It is neither swallowed nor tried again, in waits and runs either."""
     gateway = made(30)
-    gate = Refusing(math.inf, lambda: Broken("no"))  # type: ignore[arg-type]  # for ever
+    gate = Refusing(math.inf, lambda: Broken("no"))  # for ever
     async with gateway.client(gate=gate) as client:
         with pytest.raises((Broken, ExceptionGroup)) as caught:
             await calls(client)
 
     assert isinstance(caught.value, Broken) or caught.group_contains(Broken)
     assert () == tuple(gateway.requests)
-
-
-async def test_a_gate_that_sleeps_in_spite_of_the_deadline_works() -> None:
-    """It costs a connection meanwhile, and nothing else."""
-    gateway = made(30)
-
-    class Sleeping:
-        async def acquire(self, *, deadline: float | None) -> None:
-            assert -math.inf == deadline
-            await anyio.sleep(0.001)
-
-        async def hold(self, seconds: float | None) -> None:
-            raise AssertionError
-
-    gate: Gate = Sleeping()
-    async with gateway.client(gate=gate) as client:
-        for calls in CALLS:
-            await calls(client)
 
 
 async def test_clients_share_a_gate() -> None:

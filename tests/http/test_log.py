@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 KEY = "sk-canary/0123456789+"
 TASK = b'{"id": "1", "status": "SUCCESS", "progress": "100%"}'
+FETCH = "/mj/task/1/fetch of fake-gateway.test"
 KNOWN = Dialect(auth="bearer", ids="json", seed="path")
 ONCE = RetryPolicy(attempts=1)
 PLAIN = RetryPolicy(first_delay=0.0)
@@ -44,7 +45,7 @@ async def test_a_request_is_one_line_at_debug(caplog: pytest.LogCaptureFixture) 
 
 
 async def test_a_retry_is_one_line_at_info(caplog: pytest.LogCaptureFixture) -> None:
-    """It says which call, why, and how long it waits; its requests tell the attempt."""
+    """It says which request, why, and how long it waits; each request's line has the attempt."""
     caplog.set_level(logging.DEBUG, "mj_async")
     gateway = FakeGateway()
     gateway.add_task("1", [(0, "SUCCESS", "100%")])
@@ -55,7 +56,7 @@ async def test_a_retry_is_one_line_at_info(caplog: pytest.LogCaptureFixture) -> 
 
     assert [
         ("DEBUG", "GET /mj/task/1/fetch of fake-gateway.test: 502, in 0 ms, attempt 1"),
-        ("INFO", f"fetch_task 1: attempt 1 of 3 failed, again in 0.0 s: {failure}"),
+        ("INFO", f"GET {FETCH}: attempt 1 of 3 failed, again in 0.0 s: {failure}"),
         ("DEBUG", "GET /mj/task/1/fetch of fake-gateway.test: 200, in 0 ms, attempt 2"),
     ] == lines(caplog)
 
@@ -74,7 +75,11 @@ async def test_each_level_has_its_lines(level: int, caplog: pytest.LogCaptureFix
         await client.list_tasks(["1"])
     calls = [text.partition(":")[0] for _, text in lines(caplog)]
 
-    expected = ["fetch_task 1", "image_seed 1", "list_tasks of 1"]
+    expected = [
+        f"GET {FETCH}",
+        "GET /mj/task/1/image-seed of fake-gateway.test",
+        "POST /mj/task/list-by-condition of fake-gateway.test",
+    ]
     assert (expected if level == logging.INFO else []) == calls
 
 
@@ -88,7 +93,7 @@ async def test_a_retry_after_a_429_waits_for_the_gate(caplog: pytest.LogCaptureF
         await client.fetch_task("1")
     ((_, text),) = lines(caplog)
 
-    assert text.startswith("fetch_task 1: attempt 1 of 3 failed, again once the gate opens: ")
+    assert text.startswith(f"GET {FETCH}: attempt 1 of 3 failed, again once the gate opens: ")
     assert "retry after 5 s" in text
 
 
@@ -180,7 +185,7 @@ async def test_the_key_is_never_told(caplog: pytest.LogCaptureFixture) -> None:
             assert "no task ***, that is /mj/task/***/fetch" in caught.value.description
 
     told = " ".join(text for _, text in lines(caplog))
-    assert "fetch_task ***: attempt 2 of 3 failed" in told
+    assert "GET /mj/task/***/fetch of gateway.test: attempt 2 of 3 failed" in told
     assert "GET /mj/task/***/image-seed of gateway.test: 502" in told
     assert key not in told
     assert quote(key, safe="") not in told

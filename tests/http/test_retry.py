@@ -101,9 +101,9 @@ def test_a_time_out_leaves_the_gateway_its_time() -> None:
         errors.SeedUnavailableError(task_id="1", code=5),
     ]
     slow += [errors.ServerError(status_code=status) for status in (408, 504, 524)]
-    reset = delay_before_retry(RetryPolicy(), errors.TransportError("reset"), 1, pause=20.0)
+    reset = delay_before_retry(RetryPolicy(), errors.TransportError("reset"), 1, is_seed=True)
 
-    assert all(delay_before_retry(RetryPolicy(), error, 1, pause=20.0) == 20.0 for error in slow)
+    assert all(delay_before_retry(RetryPolicy(), error, 1, is_seed=True) == 20.0 for error in slow)
     assert reset is not None
     assert reset <= 0.5
 

@@ -1,153 +1,118 @@
-"""How a gateway takes the key: found out by one call while the others wait, and remembered."""
+"""In which header a gateway takes the key: one call finds that out while the others wait."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from copy import copy
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio
 import attrs
 
 from .. import errors
-from .._http.session import is_held
-from .._protocol import requests
+from .._protocol.requests import SCHEMES
 
 if TYPE_CHECKING:
-    from .._http.session import RequestOptions, Session
-    from .._protocol.requests import APIRequest, Scheme
-    from .._protocol.response import APIResponse
+    from .._clock import Clock
+    from .._protocol.requests import Scheme
 
-T = TypeVar("T")
-
-# How long calls wait for the one that finds out: longer than most answers take. A seed may take
-# a minute, and others must not wait for that.
+# How long a call waits for the one that tries a header: longer than most answers take. A seed may
+# take a minute, and others must not wait for that. So long a refused key is not tried again, too.
 _PATIENCE = 2.0
-# Any of these proves that the gateway took the key.
+# Each of these proves that the gateway took the key.
 _PROOF = (errors.TaskNotFoundError, errors.SeedUnavailableError)
-
-
-class _UnsettledError(Exception):
-    """The search that was waited for has ended without a result; somebody has to search on."""
-
-
-@attrs.define(eq=False)
-class _Search:
-    """One call's search, for the others to wait on."""
-
-    ended: anyio.Event = attrs.field(factory=anyio.Event)
-    cut_off: bool = True
-    refusal: errors.AuthenticationError | None = None
-
-    def check(self, task_id: str | None) -> None:
-        """Raise its refusal for another task: the key is bad, in every scheme."""
-        if self.refusal is not None and self.ended.is_set():
-            refusal = copy(self.refusal)
-            refusal.task_id = task_id
-            raise refusal
 
 
 @attrs.define(eq=False)
 class Authenticator:
-    """Sends each request with the key as the gateway takes it.
+    """The header that carries the key; "auto" is found out by the first requests.
+
+    A thousand calls must not try three headers each. So one call sends its request with the first
+    header, and the others wait; after a refusal the call that comes first tries the next header.
+    No call waits at the gate meanwhile: the others could not say that it is held.
 
     Args:
-        session: Sends.
-        scheme: How, or None to find out.
+        scheme: The header, or None to find it out.
+        clock: The client's time.
+
+    Attributes:
+        had_good_answer: True once an answer has proved that base_url and the key are right.
     """
 
-    _session: Session
     scheme: Scheme | None
+    _clock: Clock
     had_good_answer: bool = attrs.field(default=False, init=False)
-    _search: _Search | None = attrs.field(default=None, init=False)
-    # Those of a search that the gate has stopped, which goes on behind them.
     _refusals: list[errors.AuthenticationError] = attrs.field(factory=list, init=False)
+    _trying: anyio.Event | None = attrs.field(default=None, init=False)
+    _refusal: errors.AuthenticationError | None = attrs.field(default=None, init=False)
+    _refused_until: float = attrs.field(default=-math.inf, init=False)
 
-    async def attempt(
-        self, request: APIRequest, read: Callable[[APIResponse], T], options: RequestOptions
-    ) -> T:
-        """Send a request once, but for the search on a 401 before anything has succeeded.
+    @asynccontextmanager
+    async def authenticate(self, task_id: str | None) -> AsyncIterator[Scheme]:
+        """Return the context in which one request is sent with the key in the header it names.
+
+        It swallows a refusal if there is another header to try.
 
         Raises:
-            AuthenticationError: No scheme is taken, and this is the first one's refusal; or
-                the one that was taken no longer is.
-            MJError: As `Exchange.attempt`.
+            AuthenticationError: The gateway refuses the key in every header, or no longer takes
+                it in the one that it took before.
         """
-        while self.scheme is None:
-            try:
-                return await self._find_or_wait(request, read, options)
-            except _UnsettledError:
-                pass
-            except errors.RateLimitError as held:
-                if not is_held(held):  # but the gateway's own word
-                    raise
-                await self._session.wait_out(held, options)
-        return await self._send(self.scheme, request, read, options)
-
-    async def _find_or_wait(
-        self, request: APIRequest, read: Callable[[APIResponse], T], options: RequestOptions
-    ) -> T:
-        """Find out, or wait a moment for the call that does.
-
-        A thousand calls must not try three keys each; but where the one that finds out is slow
-        or has failed, the others go on with the usual scheme.
-        """
-        # Nobody sleeps at the gate meanwhile, for the others could not say that it is held.
-        # A search that is refused there ends, and whoever comes first goes on with it.
-        at_once = attrs.evolve(options, held_until=-math.inf)
-        search = self._search
-        if search is None:
-            return await self._find(request, read, at_once)
-        await self._session.wait_for(search.ended, _PATIENCE)
-        search.check(request.task_id)
-        if search.ended.is_set() and search.cut_off and self.scheme is None:
-            raise _UnsettledError  # and one of the others finds out
+        turn = None if self.scheme else await self._wait_for_turn(task_id)
+        scheme = self.scheme or SCHEMES[len(self._refusals)]
+        refusal_before = self._refusal
         try:
-            return await self._send(self.scheme or requests.SCHEMES[0], request, read, at_once)
-        except errors.AuthenticationError:
-            if self.scheme is not None:  # found meanwhile; a 401 is final then
-                raise
-        await self._session.wait_for(search.ended, None)
-        search.check(request.task_id)
-        raise _UnsettledError
-
-    async def _find(
-        self, request: APIRequest, read: Callable[[APIResponse], T], options: RequestOptions
-    ) -> T:
-        search = self._search = _Search()
-        refusals, self._refusals = self._refusals, []
-        try:
-            for scheme in requests.SCHEMES[len(refusals) :]:
-                try:
-                    return await self._send(scheme, request, read, options)
-                except errors.AuthenticationError as error:
-                    refusals.append(error)
-            search.refusal = refusals[0]
-            raise search.refusal  # noqa: TRY301
-        except Exception as error:
-            search.cut_off = is_held(error)
-            self._refusals = refusals if search.cut_off else []
-            raise
-        finally:
-            self._search = None
-            search.ended.set()
-
-    async def _send(
-        self,
-        scheme: Scheme,
-        request: APIRequest,
-        read: Callable[[APIResponse], T],
-        options: RequestOptions,
-    ) -> T:
-        try:
-            result = await self._session.attempt(request, scheme, read, options)
+            yield scheme
         except _PROOF:
             self._learn(scheme)
             raise
-        self._learn(scheme)
-        return result
+        except errors.AuthenticationError as error:
+            if self.scheme == scheme:
+                raise
+            if self._refusal is refusal_before:
+                self._note_refusal(scheme, error)
+            if self._refusal is not None and self._refusal is not refusal_before:
+                raise _refusal_for(self._refusal, task_id) from None
+        else:
+            self._learn(scheme)
+        finally:
+            if turn is not None:
+                turn.set()
+
+    async def _wait_for_turn(self, task_id: str | None) -> anyio.Event | None:
+        """Wait while another call tries a header; return an event to be set after this one's try.
+
+        Return None if the header has been found meanwhile.
+        """
+        while self.scheme is None and (trying := self._trying) and not trying.is_set():
+            with self._clock.move_on_at(self._clock.now() + _PATIENCE):
+                await trying.wait()
+            if self._trying is trying:
+                break  # it has ended, or is slow, and no other call has taken its turn yet
+        if self.scheme is not None:
+            return None
+        if self._refusal is not None and self._clock.now() < self._refused_until:
+            raise _refusal_for(self._refusal, task_id)
+        self._trying = anyio.Event()
+        return self._trying
+
+    def _note_refusal(self, scheme: Scheme, error: errors.AuthenticationError) -> None:
+        """Go on to the next header; after the last one, the first one's refusal counts."""
+        if scheme == SCHEMES[len(self._refusals)]:  # else a faster call has gone on
+            self._refusals.append(error)
+        if len(self._refusals) == len(SCHEMES):
+            self._refusal, self._refusals = copy(self._refusals[0]), []
+            self._refused_until = self._clock.now() + _PATIENCE
 
     def _learn(self, scheme: Scheme) -> None:
         self.had_good_answer = True
         self.scheme = scheme
+
+
+def _refusal_for(
+    refusal: errors.AuthenticationError, task_id: str | None
+) -> errors.AuthenticationError:
+    refusal = copy(refusal)
+    refusal.task_id = task_id
+    return refusal

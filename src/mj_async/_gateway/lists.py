@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .. import errors
-from .._http.instrumentation import Attempt
 from .._http.session import RequestOptions
 from .._models import Task, is_further
 from .._protocol import parse, requests
 
 if TYPE_CHECKING:
     from .._clock import Clock
+    from .._http.session import Session
     from .._protocol.parse import TaskPage
     from .._protocol.requests import Encoding
-    from .auth import Authenticator
 
 # A list of 100 has some 200 kB; masks and previews may be in it.
 LIST_LIMIT = 16 * 2**20
@@ -36,12 +35,12 @@ class Lists:
     """The list of one gateway, as a client has come to know it.
 
     Args:
-        authenticator: Sends.
+        session: Sends.
         clock: The client's time.
         encoding: That of the ids; None: it is found out.
     """
 
-    _authenticator: Authenticator
+    _session: Session
     _clock: Clock
     encoding: Encoding | None
     lists_one: bool = attrs.field(default=False, init=False)
@@ -51,86 +50,83 @@ class Lists:
     _failures: int = attrs.field(default=0, init=False)
 
     async def list_batch(self, task_ids: list[str], options: RequestOptions) -> list[Task]:
-        """List one batch, also where a gateway answers one id a call."""
-        if self.lists_one and len(task_ids) > 1:
-            return await self._list_singly(task_ids, options)
-        page = await self._list_part(task_ids, options)
-        if not page.is_single_task:
-            await self._check_answer(task_ids, page.tasks, options)
-            return list(page.tasks)
-        return [*page.tasks, *await self._list_rest(task_ids, page.tasks[0].id, options)]
+        """Return the tasks of one batch, from one list or, where it has one task, from many."""
+        while True:
+            if self.lists_one and len(task_ids) > 1:
+                tasks = await self._list_singly(task_ids, options)
+            else:
+                page = await self._list_part(task_ids, options)
+                if page.is_single_task:
+                    return [*page.tasks, *await self._list_rest(task_ids, page.tasks[0], options)]
+                tasks = list(page.tasks)
+            if not await self._leaves_out_known_task(task_ids, tasks, options):
+                return tasks
+            error = errors.ServerError(
+                description=f"the list has none of the ids, and yet the gateway knows {task_ids[0]}"
+            )
+            request = requests.list_tasks(task_ids, self.encoding or "json")
+            options = await self._session.sleep_before_retry(error, request, options)
+
+    async def _leaves_out_known_task(
+        self, task_ids: list[str], tasks: list[Task], options: RequestOptions
+    ) -> bool:
+        """Check a list that leaves out all of several ids: new-api's database may have failed."""
+        if len(task_ids) == 1 or any(task.id in task_ids for task in tasks):
+            return False
+        try:
+            await self._fetch(task_ids[0], attrs.evolve(options, attempt=1))
+        except errors.TaskNotFoundError:
+            return False
+        return True
+
+    async def _list_singly(self, task_ids: list[str], options: RequestOptions) -> list[Task]:
+        return [task for one in task_ids for task in await self.list_batch([one], options)]
+
+    async def _list_rest(
+        self, task_ids: list[str], answered: Task, options: RequestOptions
+    ) -> list[Task]:
+        """Ask singly for the others where a gateway answers one task, as is documented."""
+        others = [task_id for task_id in task_ids if task_id != answered.id]
+        if len(others) in (0, len(task_ids)):
+            return []
+        self.lists_one = True
+        return await self._list_singly(others, options)
 
     async def _list_part(self, task_ids: list[str], options: RequestOptions) -> TaskPage:
-        """List some; where the answer is too large, in halves."""
+        """List some ids, in halves if the answer is too large."""
         try:
             return await self._list_in_known_encoding(task_ids, options)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             if not _is_too_large(error) or len(task_ids) == 1:
                 raise
         middle = len(task_ids) // 2
-        halves = task_ids[:middle], task_ids[middle:]
-        parts = [await self._list_part(half, options) for half in halves]
+        parts = [await self._list_part(h, options) for h in (task_ids[:middle], task_ids[middle:])]
         return parse.TaskPage(tuple(task for part in parts for task in part.tasks))
-
-    async def _list_rest(
-        self, task_ids: list[str], answered: str, options: RequestOptions
-    ) -> list[Task]:
-        """Ask singly for the others where a gateway answers one task, as is documented."""
-        others = [task_id for task_id in task_ids if task_id != answered]
-        if len(others) in (0, len(task_ids)):
-            return []
-        self.lists_one = True
-        return [task for one in others for task in await self.list_batch([one], options)]
-
-    async def _list_singly(self, task_ids: list[str], options: RequestOptions) -> list[Task]:
-        tasks = [task for one in task_ids for task in await self.list_batch([one], options)]
-        await self._check_answer(task_ids, tasks, options)
-        return tasks
-
-    async def _check_answer(
-        self, task_ids: list[str], tasks: Sequence[Task], options: RequestOptions
-    ) -> None:
-        """Refuse an answer that lies: new-api gives an empty one when its database fails."""
-        answered = any(task.id in task_ids for task in tasks)
-        if answered or len(task_ids) == 1:
-            return
-        try:
-            await self._authenticator.attempt(
-                requests.fetch(task_ids[0]), parse.parse_task_response, options
-            )
-        except errors.TaskNotFoundError:
-            return
-        raise errors.ServerError(
-            description=f"the list has none of the ids, and yet the gateway knows {task_ids[0]}"
-        )
 
     async def _list_in_known_encoding(
         self, task_ids: list[str], options: RequestOptions
     ) -> TaskPage:
+        """List some ids as JSON; as multipart, once, if the answer does not understand that."""
         if self.encoding is not None:
             return await self._list_as(self.encoding, task_ids, options)
         refusal: errors.MJError | None = None
+        page = parse.TaskPage()
         try:
             page = await self._list_as("json", task_ids, options)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             if not _not_understood(error):
                 raise
-            page, refusal = parse.TaskPage(), error
+            refusal = error
+        if page.tasks:
+            self.encoding = "json"
         if page.tasks or (refusal is None and len(task_ids) == 1):
-            self.encoding = "json" if page.tasks else None
             return page
-        return await self._list_as_multipart(task_ids, refusal, options)
-
-    async def _list_as_multipart(
-        self, task_ids: list[str], refusal: errors.MJError | None, options: RequestOptions
-    ) -> TaskPage:
-        """Try the documented encoding once; if it fares no better, the first answer holds."""
         try:
             page = await self._list_as("multipart", task_ids, options)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             if not _not_understood(error):
                 raise
-            if refusal is not None:
+            if refusal is not None:  # multipart fares no better: the first answer holds
                 raise refusal from None
             self.encoding = "json"
             return parse.TaskPage()
@@ -142,7 +138,11 @@ class Lists:
         self, encoding: Encoding, task_ids: list[str], options: RequestOptions
     ) -> TaskPage:
         request = requests.list_tasks(task_ids, encoding)
-        return await self._authenticator.attempt(request, parse.parse_list_response, options)
+        return await self._session.request(request, parse.parse_list_response, options)
+
+    async def _fetch(self, task_id: str, options: RequestOptions) -> Task:
+        request = requests.fetch(task_id)
+        return await self._session.request(request, parse.parse_task_response, options)
 
     # --- for polls --------------------------------------------------------------------------
 
@@ -167,7 +167,8 @@ class Lists:
         Raises:
             MJError: The list has failed, and may work the next time.
         """
-        options = RequestOptions(limit=LIST_LIMIT, patient=True, attempt=Attempt(is_poll=True))
+        self._session.counts.polls += 1
+        options = RequestOptions(limit=LIST_LIMIT)
         try:
             page = await self._list_part(task_ids, options)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
@@ -197,9 +198,7 @@ class Lists:
 
     async def _knows(self, task_id: str, options: RequestOptions) -> bool:
         try:
-            await self._authenticator.attempt(
-                requests.fetch(task_id), parse.parse_task_response, options
-            )
+            await self._session.request(requests.fetch(task_id), parse.parse_task_response, options)
         except errors.MJError as error:
             return isinstance(error, errors.TaskNotFoundError)
         return True

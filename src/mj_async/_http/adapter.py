@@ -1,24 +1,27 @@
-"""What httpx is given for a request, how its answer is read, and what its failures mean."""
+"""One request over an `httpx.AsyncClient`: sent, read under a cap, and its errors made ours."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 import httpx
 
 from .. import errors
-from .._protocol.requests import label
+from .._protocol.requests import label, request_kwargs
 from .._protocol.response import APIResponse, printable
 from .retry import read_retry_after
 
 if TYPE_CHECKING:
+    from .._clock import Clock
     from .._credentials import Secret
-    from .._protocol.requests import APIRequest
+    from .._protocol.requests import APIRequest, Scheme
 
-# What httpx and the layers below it raise for an exchange that failed.
-HTTP_ERRORS = (
+# What httpx and the layers below it raise for a request that failed.
+_HTTP_ERRORS = (
     httpx.HTTPError,
     httpx.InvalidURL,
     httpx.StreamError,
@@ -29,27 +32,95 @@ HTTP_ERRORS = (
 )
 
 # httpx counts the time of each read, by which a drip never ends; the attempt's deadline does.
-NO_TIMEOUTS = {"timeout": httpx.Timeout(None).as_dict()}
+_NO_TIMEOUTS = {"timeout": httpx.Timeout(None).as_dict()}
 
 
-def map_http_error(
-    error: Exception, request: APIRequest, base_url: str, key: Secret
-) -> errors.TransportError:
-    """Make our error of one of httpx's; those hold the request with its key."""
-    untrusted = _is_untrusted(error)
-    refused_by_proxy = isinstance(error, httpx.ProxyError) and "407" in str(error)
-    text = printable(str(error), key)
-    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    advice = "; the gateway's certificate is not trusted" if untrusted else ""
-    return errors.TransportError(
-        f"{label(request, base_url, key)} failed ({said}){advice}",
-        task_id=request.task_id,
-        temporary=not (untrusted or refused_by_proxy),
-    )
+@attrs.frozen(kw_only=True, eq=False)
+class HTTPXAdapter:
+    """Sends requests with httpx.
+
+    Args:
+        http_client: Ours or the caller's.
+        base_url: The gateway's address.
+        key: The key.
+        headers: The headers of all requests.
+        clock: The client's time.
+    """
+
+    http_client: httpx.AsyncClient
+    base_url: str
+    key: Secret
+    headers: Mapping[str, str]
+    clock: Clock
+
+    async def send(self, request: APIRequest, scheme: Scheme, limit: int) -> APIResponse:
+        """Send a request and read the answer to its end.
+
+        Args:
+            request: The request.
+            scheme: How the key is sent.
+            limit: The most bytes that the body may have, packed and unpacked.
+
+        Raises:
+            TransportError: No answer came back.
+            UnexpectedAnswerError: The body is too large, or cannot be unpacked.
+        """
+        # The headers have no name in this frame, because tracebacks may show locals.
+        http_request = self.http_client.build_request(
+            **request_kwargs(request, self.base_url, scheme, self.key, self.headers),
+            extensions=_NO_TIMEOUTS,
+        )
+        try:
+            http_response = await self.http_client.send(
+                http_request, stream=True, auth=None, follow_redirects=False
+            )
+            try:
+                response = await self._read(http_response, request, limit)
+            finally:
+                await http_response.aclose()
+        except _HTTP_ERRORS as error:
+            failure = self._map_error(error, request)
+        else:
+            if len(response.body) > limit:  # it was cut there, packed or not
+                raise response.with_key_redacted().unexpected("too large")
+            return response.decompressed(limit).with_key_redacted()
+        # Outside of the except block: the error of httpx holds the request with its key.
+        raise failure
+
+    async def _read(
+        self, http_response: httpx.Response, request: APIRequest, limit: int
+    ) -> APIResponse:
+        headers = http_response.headers
+        if http_response.is_stream_consumed:  # by respx, MockTransport or a hook of the caller's
+            body = http_response.content
+            headers = httpx.Headers({**headers, "content-encoding": "identity"})
+        else:
+            body = await _read_capped(http_response, limit)
+        refused = not http_response.is_success
+        return APIResponse(
+            body=body,
+            status=http_response.status_code,
+            headers=headers,
+            task_id=request.task_id,
+            key=self.key,
+            retry_after=read_retry_after(headers, self.clock.wall_time()) if refused else None,
+        )
+
+    def _map_error(self, error: Exception, request: APIRequest) -> errors.TransportError:
+        untrusted = _is_untrusted(error)
+        refused_by_proxy = isinstance(error, httpx.ProxyError) and "407" in str(error)
+        text = printable(str(error), self.key)
+        what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        advice = "; the gateway's certificate is not trusted" if untrusted else ""
+        return errors.TransportError(
+            f"{label(request, self.base_url, self.key)} failed ({what}){advice}",
+            task_id=request.task_id,
+            temporary=not (untrusted or refused_by_proxy),
+        )
 
 
 def _is_untrusted(error: BaseException | None) -> bool:
-    """Whether a bad certificate is behind it; under trio the error itself does not say so."""
+    """Return True if a bad certificate is behind it; under trio the error itself does not say."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return True
@@ -57,37 +128,8 @@ def _is_untrusted(error: BaseException | None) -> bool:
     return error is not None
 
 
-async def read_response(
-    http_response: httpx.Response, request: APIRequest, key: Secret, limit: int, wall_time: float
-) -> APIResponse:
-    """Read an answer to its end, and one byte more than the limit at most.
-
-    Args:
-        http_response: The answer.
-        request: What was asked.
-        key: What must not be quoted.
-        limit: The most bytes that the body may have.
-        wall_time: The time of day in Unix seconds, for a Retry-After.
-    """
-    headers = http_response.headers
-    if http_response.is_stream_consumed:  # by respx, MockTransport or a hook of the caller's
-        body = http_response.content
-        headers = httpx.Headers({**headers, "content-encoding": "identity"})
-    else:
-        body = await _read_capped(http_response, limit)
-    return APIResponse(
-        body=body,
-        status=http_response.status_code,
-        headers=headers,
-        task_id=request.task_id,
-        key=key,
-        retry_after=None
-        if http_response.is_success
-        else read_retry_after(http_response.headers, wall_time),
-    )
-
-
 async def _read_capped(http_response: httpx.Response, limit: int) -> bytes:
+    """Read one byte more than the limit at most."""
     body = bytearray()
     try:
         async for chunk in http_response.aiter_raw():

@@ -1,4 +1,4 @@
-"""What spares a gateway: the gate before every request."""
+"""The rate limiter: a gate that every request passes, and that a 429 closes for a while."""
 
 from __future__ import annotations
 
@@ -21,40 +21,36 @@ MEMORY = 60.0
 
 @runtime_checkable
 class Gate(Protocol):
-    """What is asked before every request, and told of every 429: `AsyncMJClient(gate=...)`.
+    """A rate limiter for `AsyncMJClient(gate=...)`: any object with these two methods.
 
-    A client has one of its own, which holds back all its calls after a 429. Write another one
-    to keep to a rate, or to share a limit; `mj_async.distributed.SharedGate` shares one among
-    processes. Any class with these two methods is a gate.
+    A client has a gate of its own, which holds back all its calls after a 429. Write another
+    one to keep to a rate, or to share a limit; `mj_async.distributed.SharedGate` shares one
+    among processes, and several clients of one process may share any gate.
 
-    There is one `acquire` that returns for each request that is sent: for each attempt of a
-    call, each poll of a wait, each list call of a poller. The client asks "now or never", by
-    `deadline=-math.inf`, since it holds a connection meanwhile; where it is refused, it gives
-    that up, sleeps for the error's `retry_after`, and asks again. Such a refusal is no failed
-    attempt and no failed poll: a call ends with it only where the sleep would pass the call's
-    timeout or `RetryPolicy.max_retry_after`, a wait by its timeout alone, and for a run of
-    seeds it does not count. A gate that sleeps in spite of the deadline works as well, and
-    keeps that connection from others.
-
-    Several clients of one process may share a gate. What else a gate raises reaches the caller
-    as it is.
+    `acquire` returns once for each request that is sent: for each attempt of a call, each poll
+    of a wait, each list of a poller. The request holds one of the client's `max_connections`
+    meanwhile, and its `request_timeout` begins when `acquire` returns. A single call is held
+    until its timeout, and for no longer than `RetryPolicy.max_retry_after` and a tenth of it;
+    waits and `image_seeds` are held for as long as they may take. If a gate refuses, nothing is
+    sent, and the refusal is no attempt and takes nothing from the retry budget. Another
+    exception of a gate reaches the caller as it is.
     """
 
     async def acquire(self, *, deadline: float | None) -> None:
-        """Wait until one request may be sent, and return.
+        """Wait until one request may be sent.
 
         Args:
             deadline: A time of `anyio.current_time()`; a sleep that would pass it is not
                 begun. None: any sleep is.
 
         Raises:
-            RateLimitError: It would be later than that. `retry_after` says in how many seconds
-                to ask again; where it is None or 0, the client asks again after 0.1 s.
+            RateLimitError: The sleep would pass the deadline; `retry_after` is its length in
+                seconds.
         """
         ...
 
     async def hold(self, seconds: float | None) -> None:
-        """Hear of a 429, so that the requests to come are held back.
+        """Hold back the requests to come, after a 429.
 
         Args:
             seconds: Its Retry-After, or None where it had none.
@@ -63,11 +59,7 @@ class Gate(Protocol):
 
 
 def check_gate(gate: object) -> None:
-    """Refuse what is no gate.
-
-    Raises:
-        ConfigurationError: It lacks one of the methods, or is a class and no instance of one.
-    """
+    """Raise `ConfigurationError` if a gate lacks a method, or is a class."""
     if isinstance(gate, type) or not isinstance(gate, Gate):
         given = gate.__name__ if isinstance(gate, type) else type(gate).__name__
         what = "the class" if isinstance(gate, type) else "an object of the class"
@@ -78,7 +70,7 @@ def check_gate(gate: object) -> None:
 
 
 class BackoffGate:
-    """Holds back every call of one client after a 429; what a client has without `gate=...`.
+    """The gate of a client without `gate=...`: it holds back every call after a 429.
 
     Args:
         clock: The client's time.
@@ -91,14 +83,6 @@ class BackoffGate:
         self._until = self._forget_at = -math.inf
 
     async def acquire(self, *, deadline: float | None) -> None:
-        """Wait until requests may be sent.
-
-        Args:
-            deadline: A time of the clock; a sleep that would pass it is not begun. None: any.
-
-        Raises:
-            RateLimitError: The gate is held beyond the deadline.
-        """
         if self._until < 0:  # never held
             return
         while (held := self._until - self._clock.now()) > 0:
@@ -107,11 +91,6 @@ class BackoffGate:
             await self._clock.sleep(held)
 
     async def hold(self, seconds: float | None) -> None:
-        """Hold back the requests to come.
-
-        Args:
-            seconds: The Retry-After of a 429, or None where it had none.
-        """
         now = self._clock.now()
         if seconds is not None:
             self._until = max(self._until, now + with_jitter(seconds))

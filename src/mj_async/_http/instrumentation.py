@@ -14,7 +14,6 @@ from .._protocol.response import printable
 if TYPE_CHECKING:
     from .._clock import Clock
     from .._credentials import Secret
-    from .._protocol.requests import APIRequest
 
 
 @attrs.frozen(kw_only=True)
@@ -46,26 +45,6 @@ class Statistics:
     dialect: Dialect
 
 
-@attrs.define(kw_only=True, eq=False)
-class Attempt:
-    """One try of a call, or one poll; it may take several requests, or none.
-
-    Args:
-        number: Which try of its call it is, from 1.
-        is_poll: Whether a wait asks.
-    """
-
-    number: int = 1
-    is_poll: bool = False
-    _has_sent: bool = attrs.field(default=False, init=False)
-
-    def begin_request(self) -> bool:
-        """Tell whether the request that now begins is its first."""
-        is_first = not self._has_sent
-        self._has_sent = True
-        return is_first
-
-
 @attrs.define(eq=False)
 class Counts:
     """The numbers that grow. One event loop counts, so that plain ones are exact."""
@@ -74,14 +53,6 @@ class Counts:
     retries: int = 0
     polls: int = 0
     batches: int = 0
-
-    def add(self, request: APIRequest, attempt: Attempt) -> None:
-        """Count a request that begins."""
-        self.requests += 1
-        self.batches += request.task_id is None
-        if attempt.begin_request():
-            self.retries += attempt.number > 1
-            self.polls += attempt.is_poll
 
 
 # Without a handler or a level, which are the application's to choose. What is told is below

@@ -52,18 +52,15 @@ def is_timeout(error: errors.MJError) -> bool:
 
 
 def delay_before_retry(
-    policy: RetryPolicy, error: errors.MJError, attempt: int, *, pause: float = 0.0
+    policy: RetryPolicy, error: errors.MJError, attempt: int, *, is_seed: bool = False
 ) -> float | None:
-    """Say how long to wait before the next attempt, or None where there is to be none.
+    """Return the seconds before the next attempt, or None if there is to be none.
 
     Args:
         policy: The client's.
-        error: What the last attempt ended with.
+        error: The last attempt's.
         attempt: Its number, from 1.
-        pause: The least delay in seconds after a time-out.
-
-    Returns:
-        Seconds, or None.
+        is_seed: True to leave the gateway `SEED_PAUSE` after a time-out.
     """
     if attempt >= policy.attempts or not is_temporary(error):
         return None
@@ -76,7 +73,7 @@ def delay_before_retry(
         return with_jitter(retry_after)
     longest = min(policy.max_delay, policy.first_delay * 2.0 ** min(attempt - 1, 64))
     delay = random.uniform(0.0, longest)
-    return max(delay, pause) if is_timeout(error) else delay
+    return max(delay, SEED_PAUSE) if is_seed and is_timeout(error) else delay
 
 
 def with_jitter(retry_after: float) -> float:

@@ -1,21 +1,21 @@
-"""Sending: the only holder of an `httpx.AsyncClient`. It is handed the reading function."""
+"""Requests of one client: retries, slots, the gate and deadlines."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 import attrs
 import httpx
 
 from .. import errors
-from .._protocol.requests import label, request_kwargs
-from .adapter import HTTP_ERRORS, NO_TIMEOUTS, map_http_error, read_response
-from .instrumentation import Attempt, Counts, Log
+from .._protocol.requests import label
+from .adapter import HTTPXAdapter
+from .instrumentation import Counts, Log
 from .pool import ConnectionPool
 from .retry import RetryBudget, delay_before_retry
 
@@ -29,38 +29,65 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Where a gate refuses, and does not say for how long: it must not be asked without a pause.
-_MOMENT = 0.1
+# What a Retry-After may become by `with_jitter`.
+_LONGEST_JITTER = 1.1
+
+
+class Authenticator(Protocol):
+    """Knows in which header the gateway takes the key."""
+
+    def authenticate(self, task_id: str | None) -> AbstractAsyncContextManager[Scheme, bool | None]:
+        """Return the context in which one request is sent.
+
+        It swallows a refusal of the key if there is another header to try.
+        """
+
+
+@attrs.define(eq=False)
+class Call:
+    """One call of the client: one deadline for its requests, each of which is retried.
+
+    Args:
+        timeout: Seconds; None: no limit.
+        deadline: The time of the clock at its end.
+
+    Attributes:
+        last_error: The last error after which a request was sent again.
+    """
+
+    timeout: float | None
+    deadline: float | None
+    last_error: errors.MJError | None = attrs.field(default=None, init=False)
 
 
 @attrs.frozen(kw_only=True)
 class RequestOptions:
-    """How one request is to be sent.
+    """How one request is sent.
 
     Args:
         limit: The most bytes that the body may have, packed and unpacked.
-        slow: Whether it is a seed: it may take a minute, and holds at most half the slots.
-        held_until: How long the gate may hold it back, as a time of the clock.
-        patient: Whether it may be held back for longer than `max_retry_after`, as waits are.
-        attempt: Which try it is a part of.
+        is_seed: It may take a minute, and holds at most half of the slots.
+        call: The call that it is a part of. None: it is sent once, and held at the gate for as
+            long as it takes, as waits and bulk seed lookups want it.
+        attempt: Its number, from 1.
     """
 
     limit: int
-    slow: bool = False
-    held_until: float = math.inf
-    patient: bool = False
-    attempt: Attempt = attrs.field(factory=Attempt)
+    is_seed: bool = False
+    call: Call | None = None
+    attempt: int = 1
 
 
 class Session:
-    """Requests of one client: slots, deadlines, the cap on bodies, retries.
+    """Sends the requests of one client.
 
     Args:
-        settings: The client's.
+        settings: The client's options.
         clock: Its time.
         lifecycle: Whether it may be used, and until when.
-        gate: Asked before every request, and told of every 429.
-        http_client: What sends.
+        gate: Passed before every request, and informed of every 429.
+        authenticator: Knows the key's header.
+        http_client: Sends.
         transport: Its transport, if both are to be closed by `aclose()`; None: they are the
             caller's.
 
@@ -68,243 +95,185 @@ class Session:
         counts: What has been sent.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  # its parts
+    def __init__(  # noqa: PLR0913  # its parts
         self,
+        *,
         settings: Settings,
         clock: Clock,
         lifecycle: Lifecycle,
         gate: Gate,
+        authenticator: Authenticator,
         http_client: httpx.AsyncClient,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._lifecycle = lifecycle
+        self._gate = gate
+        self._authenticator = authenticator
         self._http_client = http_client
         self._transport = transport
         # A caller's client names itself; ours has to, for some firewalls refuse the nameless.
-        agent = {"User-Agent": _agent()} if transport else {}
-        self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **agent}
+        agent = {} if transport is None else {"User-Agent": _agent()}
+        self._adapter = HTTPXAdapter(
+            http_client=http_client,
+            base_url=settings.base_url,
+            key=settings.key,
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip", **agent},
+            clock=clock,
+        )
         most = settings.max_connections
         self._slots = anyio.Semaphore(most, fast_acquire=True)
         self._seed_slots = anyio.Semaphore(max(1, most // 2), fast_acquire=True)
-        self._gate = gate
         self._budget = RetryBudget(settings.retry.budget)
         self._log = Log(settings.key, clock)
         self.counts = Counts()
 
     @property
     def connections(self) -> int:
-        """How many connections are open now; 0 where they are the caller's."""
+        """The number of open connections; 0 where they are the caller's."""
         return self._transport.count if isinstance(self._transport, ConnectionPool) else 0
 
     async def aclose(self) -> None:
-        """End what is under way and close the connections; a caller's http_client stays open."""
+        """Cancel what is under way and close the connections; a caller's http_client stays open."""
         connections_are_ours = self._lifecycle.close()
-        if self._transport and connections_are_ours:
+        if self._transport is not None and connections_are_ours:
             await self._http_client.aclose()
 
-    async def attempt(
-        self,
-        request: APIRequest,
-        scheme: Scheme,
-        read: Callable[[APIResponse], T],
-        options: RequestOptions,
+    @contextmanager
+    def call(self, timeout: float | None) -> Iterator[Call]:
+        """Return a call that is cut at its timeout; raise `error_of` it then."""
+        self._lifecycle.check_open()  # in a forked child no scope can be entered
+        call = Call(timeout, self._clock.deadline_in(timeout))
+        with self._lifecycle.move_on_at(call.deadline):
+            yield call
+
+    def error_of(self, call: Call, task_id: str | None = None) -> errors.MJError:
+        """Return the error of a call that was cut: its last real one, else a time-out.
+
+        Raises:
+            ClientStateError: The client was closed meanwhile.
+        """
+        self._lifecycle.check()
+        return call.last_error or errors.RequestTimeoutError(
+            f"no answer within timeout={call.timeout:g} s", task_id=task_id
+        )
+
+    async def request(
+        self, request: APIRequest, parse: Callable[[APIResponse], T], options: RequestOptions
     ) -> T:
-        """Send a request once and read its answer.
+        """Send a request, and send it again as long as that may help.
 
         Args:
-            request: What to ask.
-            scheme: How the key is sent.
-            read: Makes a model or an error of the answer.
+            request: The request.
+            parse: Makes a model or an error of the answer.
             options: How it is sent.
 
         Returns:
-            What `read` made of it.
+            The model.
 
         Raises:
             ClientStateError: The client cannot be used, or was closed meanwhile.
-            RateLimitError: The gate is held for longer than the turn allows.
+            RateLimitError: The gate is held for longer than the call allows.
             TransportError: No answer came back, or not in time.
-            MJError: What `read` raised.
+            MJError: The error that `parse` raised.
         """
         self._lifecycle.check()
         while True:
             try:
-                if options.slow:
-                    async with self._seed_slots, self._slots:
-                        return await self._pass_gate(request, scheme, read, options)
-                async with self._slots:
-                    return await self._pass_gate(request, scheme, read, options)
-            except errors.RateLimitError as held:
-                if not is_held(held):  # but the gateway's own word
-                    raise
-                held.task_id = request.task_id
-                # Outside of the slots, lest whoever is held back keeps them from others.
-                await self.wait_out(held, options)
+                return await self._attempt(request, parse, options)
+            except errors.MJError as error:
+                failure = error
+            options = await self.sleep_before_retry(failure, request, options)
 
-    async def wait_out(self, held: errors.RateLimitError, options: RequestOptions) -> None:
-        """Sleep until the gate opens.
+    async def sleep_before_retry(
+        self, error: errors.MJError, request: APIRequest, options: RequestOptions
+    ) -> RequestOptions:
+        """Sleep until the next attempt, and return its options.
 
         Raises:
-            RateLimitError: That would take longer than the turn allows.
+            MJError: There is no next attempt: the error, or what the gateway answered before
+                the gate was held for too long.
         """
-        asked = held.retry_after or 0.0
-        seconds = asked if asked > 0 else _MOMENT
-        # The gate stretches what it was told by up to a tenth.
-        longest = math.inf if options.patient else 1.1 * self._settings.retry.max_retry_after
-        if seconds > longest or self._clock.now() + seconds > options.held_until:
-            raise held
-        await self._clock.sleep(seconds)
+        call, policy = options.call, self._settings.retry
+        if call is None:
+            raise error
+        if isinstance(error, errors.RateLimitError) and error.status_code is None:  # the gate's
+            raise call.last_error or error
+        delay = delay_before_retry(policy, error, options.attempt, is_seed=options.is_seed)
+        is_late = delay is None or (
+            call.deadline is not None and self._clock.now() + delay > call.deadline
+        )
+        if delay is None or is_late or not self._budget.withdraw():
+            raise error
+        call.last_error = error
+        name = label(request, self._settings.base_url, self._settings.key)
+        self._log.retry(name, options.attempt, policy.attempts, delay, error)
+        await self._clock.sleep(delay)
+        return attrs.evolve(options, attempt=options.attempt + 1)
 
-    async def _pass_gate(
-        self,
-        request: APIRequest,
-        scheme: Scheme,
-        read: Callable[[APIResponse], T],
-        options: RequestOptions,
+    async def _attempt(
+        self, request: APIRequest, parse: Callable[[APIResponse], T], options: RequestOptions
     ) -> T:
-        self._lifecycle.check_open()  # it may have been closed in the queue
-        await self._acquire()
-        response = await self._send_in_time(request, scheme, options)
-        try:
-            result = read(response)
-        except errors.RateLimitError as error:
-            await self._gate.hold(error.retry_after)
-            raise
-        self._budget.deposit()
-        return result
+        """Send a request once, or once more for each header that may carry the key."""
+        async with self._seed_slots if options.is_seed else nullcontext(), self._slots:
+            await self._pass_gate(request, options.call)
+            self.counts.retries += options.attempt > 1
+            while True:
+                async with self._authenticator.authenticate(request.task_id) as scheme:
+                    response = await self._send(request, scheme, options)
+                    try:
+                        result = parse(response)
+                    except errors.RateLimitError as error:
+                        await self._gate.hold(error.retry_after)
+                        raise
+                    self._budget.deposit()
+                    return result
+                await self._pass_gate(request, options.call)
 
-    async def _acquire(self) -> None:
+    async def _pass_gate(self, request: APIRequest, call: Call | None) -> None:
+        """Wait at the gate: a call until its deadline, and not for more than `max_retry_after`.
+
+        Raises:
+            RateLimitError: That would take longer; its `status_code` is None.
+        """
+        deadline = None
+        if call is not None:
+            longest = self._settings.retry.max_retry_after * _LONGEST_JITTER
+            deadline = self._clock.now() + longest
+            deadline = deadline if call.deadline is None else min(deadline, call.deadline)
         try:
-            await self._gate.acquire(deadline=-math.inf)  # at once, or not at all
+            await self._gate.acquire(deadline=deadline)
         except errors.RateLimitError as refusal:
             refusal.status_code = None  # whatever a gate says, nothing was sent
+            refusal.task_id = request.task_id
             raise
+        self._lifecycle.check_open()  # the client may have been closed meanwhile
 
-    async def _send_in_time(
+    async def _send(
         self, request: APIRequest, scheme: Scheme, options: RequestOptions
     ) -> APIResponse:
-        option = "seed_timeout" if options.slow else "request_timeout"
+        """Send a request and read its answer, before the deadline of one attempt."""
+        if self._http_client.is_closed:  # by its owner
+            raise errors.ClientStateError("the http_client of this client has been closed")
+        self.counts.requests += 1
+        self.counts.batches += request.task_id is None
+        option = "seed_timeout" if options.is_seed else "request_timeout"
         seconds: float = getattr(self._settings, option)
         with self._lifecycle.move_on_at(self._clock.deadline_in(seconds)):
-            return await self._send(request, scheme, options)
+            if not self._log.wants_requests:
+                return await self._adapter.send(request, scheme, options.limit)
+            name = label(request, self._settings.base_url, self._settings.key)
+            with self._log.request(name, options.attempt) as line:
+                response = await self._adapter.send(request, scheme, options.limit)
+                line.status = response.status
+            return response
         self._lifecycle.check()
         raise errors.RequestTimeoutError(
             f"no answer within {option}={seconds:g} s", task_id=request.task_id
         )
 
-    async def _send(
-        self, request: APIRequest, scheme: Scheme, options: RequestOptions
-    ) -> APIResponse:
-        if self._http_client.is_closed:  # by its owner
-            raise errors.ClientStateError("the http_client of this client has been closed")
-        # The key has no name here, so that no traceback with locals can show it.
-        http_request = self._http_client.build_request(
-            **request_kwargs(
-                request, self._settings.base_url, scheme, self._settings.key, self._headers
-            ),
-            extensions=NO_TIMEOUTS,
-        )
-        self.counts.add(request, options.attempt)
-        if not self._log.wants_requests:
-            return await self._swap(http_request, request, options.limit)
-        with self._log.request(
-            label(request, self._settings.base_url, self._settings.key), options.attempt.number
-        ) as line:
-            response = await self._swap(http_request, request, options.limit)
-            line.status = response.status
-        return response
-
-    async def _swap(
-        self, http_request: httpx.Request, request: APIRequest, limit: int
-    ) -> APIResponse:
-        try:
-            http_response = await self._http_client.send(
-                http_request, stream=True, auth=None, follow_redirects=False
-            )
-            try:
-                response = await read_response(
-                    http_response, request, self._settings.key, limit, self._clock.wall_time()
-                )
-            finally:
-                await http_response.aclose()
-        except HTTP_ERRORS as error:
-            fault = map_http_error(error, request, self._settings.base_url, self._settings.key)
-        else:
-            if len(response.body) > limit:  # it was cut there, packed or not
-                raise response.with_key_redacted().unexpected("too large")
-            return response.decompressed(limit).with_key_redacted()
-        # Outside the except block, and without a cause: both hold the request with its key.
-        raise fault
-
-    async def wait_for(self, event: anyio.Event, seconds: float | None) -> None:
-        """Wait for an event, for so many seconds at most; None: until it comes."""
-        with self._clock.move_on_at(self._clock.deadline_in(seconds)):
-            await event.wait()
-
-    async def call(
-        self,
-        name: str,
-        attempt: Callable[[float, Attempt], Awaitable[T]],
-        *,
-        timeout: float | None,
-        pause: float = 0.0,
-    ) -> T:
-        """Try until it works, is not worth another try, or the time is over.
-
-        Args:
-            name: The call, for the log.
-            attempt: One try; it is given the time until which the gate may hold it back, and
-                what its requests are parts of.
-            timeout: Seconds for all tries and the sleeps between them; None: no limit.
-            pause: The least seconds between a time-out and the next try.
-
-        Returns:
-            What the attempt returned.
-
-        Raises:
-            MJError: The last attempt's error.
-            RequestTimeoutError: The time was over in the first attempt.
-        """
-        self._lifecycle.check_open()
-        failures: list[errors.MJError] = []
-        deadline = math.inf if timeout is None else self._clock.now() + timeout
-        with self._lifecycle.move_on_at(None if timeout is None else deadline):
-            return await self._try_until(name, attempt, failures, deadline, pause)
-        self._lifecycle.check()
-        if failures:
-            raise failures[-1]
-        raise errors.RequestTimeoutError(f"no answer within timeout={timeout:g} s")
-
-    async def _try_until(
-        self,
-        name: str,
-        attempt: Callable[[float, Attempt], Awaitable[T]],
-        failures: list[errors.MJError],
-        deadline: float,
-        pause: float,
-    ) -> T:
-        policy = self._settings.retry
-        while True:
-            try:
-                return await attempt(deadline, Attempt(number=len(failures) + 1))
-            except errors.MJError as error:
-                if is_held(error):  # for longer than this call can wait; nothing was sent
-                    raise failures[-1] if failures else error from None
-                failures.append(error)
-            delay = delay_before_retry(policy, failures[-1], len(failures), pause=pause)
-            if delay is None or self._clock.now() + delay > deadline or not self._budget.withdraw():
-                raise failures[-1]
-            self._log.retry(name, len(failures), policy.attempts, delay, failures[-1])
-            await self._clock.sleep(delay)
-
 
 @cache  # reading it takes as long as a request
 def _agent() -> str:
     return f"mj_async/{version('mj_async')}"
-
-
-def is_held(error: Exception) -> bool:
-    """Whether our own gate refused, so that nothing was sent."""
-    return isinstance(error, errors.RateLimitError) and error.status_code is None
