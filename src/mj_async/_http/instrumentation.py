@@ -1,9 +1,9 @@
-"""What a client has done so far, in numbers."""
+"""What a client has done: counters for `statistics()`, and lines for the logger `mj_async`."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -12,7 +12,6 @@ from .._config import Dialect
 from .._protocol.response import printable
 
 if TYPE_CHECKING:
-    from .._clock import Clock
     from .._credentials import Secret
 
 
@@ -47,7 +46,7 @@ class Statistics:
 
 @attrs.define(eq=False)
 class Counts:
-    """The numbers that grow. One event loop counts, so that plain ones are exact."""
+    """The numbers that only grow, counted in one event loop."""
 
     requests: int = 0
     retries: int = 0
@@ -55,88 +54,25 @@ class Counts:
     batches: int = 0
 
 
-# Without a handler or a level, which are the application's to choose. What is told is below
-# WARNING, so that nothing is printed where it has chosen none.
-_logger = logging.getLogger("mj_async")
+# Without a handler or a level, which are the application's to choose. Its lines are below WARNING,
+# so that nothing is printed where the application has chosen none.
+logger = logging.getLogger("mj_async")
 
 
-@attrs.frozen
-class Log:
-    """Tells of requests and retries, without the key and without control characters.
-
-    Args:
-        key: What must not be told; somebody may have taken it for an id.
-        clock: The client's time.
-    """
-
-    _key: Secret
-    _clock: Clock
-
-    @property
-    def wants_requests(self) -> bool:
-        """Whether somebody listens to each request."""
-        return _logger.isEnabledFor(logging.DEBUG)
-
-    def request(self, name: str, number: int) -> RequestLine:
-        """Tell of a request as it ends: `with` it.
-
-        Args:
-            name: The request.
-            number: Which try of its call it is a part of.
-        """
-        return RequestLine(name, number, self._key, self._clock)
-
-    def retry(
-        self, name: str, number: int, attempts: int, delay: float, error: errors.MJError
-    ) -> None:
-        """Tell that a call is tried again.
-
-        Args:
-            name: The call.
-            number: Of the try that failed.
-            attempts: How many there may be.
-            delay: Seconds until the next.
-            error: What the try ended with.
-        """
-        if not _logger.isEnabledFor(logging.INFO):
-            return
-        is_held = isinstance(error, errors.RateLimitError)  # by the gate, for as long as it says
-        when = "once the gate opens" if is_held else f"in {delay:.1f} s"
-        text = printable(f"attempt {number} of {attempts} failed, again {when}: {error}", self._key)
-        _logger.info("%s: %s", printable(name, self._key), text)
+def log_request(name: str, outcome: str, seconds: float, attempt: int, key: Secret) -> None:
+    """Write one line about a request that has ended, without the key, which it may quote."""
+    line = outcome if outcome.startswith(name) else f"{name}: {outcome}"
+    logger.debug("%s, in %.0f ms, attempt %d", printable(line, key), 1000 * seconds, attempt)
 
 
-@attrs.define(eq=False)
-class RequestLine:
-    """One line of one request, however it ends.
+def log_retry(name: str, error: errors.MJError, delay: float, attempt: str, key: Secret) -> None:
+    """Write one line about a request that will be sent again."""
+    is_held = isinstance(error, errors.RateLimitError)  # by the gate, for as long as it says
+    when = "once the gate opens" if is_held else f"in {delay:.1f} s"
+    line = f"{name}: attempt {attempt} failed, again {when}: {error}"
+    logger.info("%s", printable(line, key))
 
-    Attributes:
-        status: The HTTP status, once there is one.
-    """
 
-    _name: str
-    _number: int
-    _key: Secret
-    _clock: Clock
-    status: int | None = attrs.field(default=None, init=False)
-    _began: float = attrs.field(default=0.0, init=False)
-
-    def __enter__(self) -> Self:
-        self._began = self._clock.now()
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        milliseconds = 1000 * (self._clock.now() - self._began)
-        text = printable(self._told(error), self._key)
-        _logger.debug("%s, in %.0f ms, attempt %d", text, milliseconds, self._number)
-
-    def _told(self, error: BaseException | None) -> str:
-        if error is None:
-            return f"{self._name}: {self.status}"
-        if isinstance(error, errors.TransportError):
-            return str(error)  # it begins with the name
-        if isinstance(error, errors.MJError):
-            return f"{self._name}: {error}"
-        # A fault in a hook of the caller's may quote the request.
-        fault = type(error).__name__ if isinstance(error, Exception) else "cut off"
-        return f"{self._name}: {fault}"
+def outcome_of(error: Exception) -> str:
+    """Return the text of our error, and only the name of any other: it may quote the request."""
+    return str(error) if isinstance(error, errors.MJError) else type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import cache
@@ -15,7 +16,7 @@ import httpx
 from .. import errors
 from .._protocol.requests import label
 from .adapter import HTTPXAdapter
-from .instrumentation import Counts, Log
+from .instrumentation import Counts, log_request, log_retry, logger, outcome_of
 from .pool import ConnectionPool
 from .retry import RetryBudget, delay_before_retry
 
@@ -126,7 +127,6 @@ class Session:
         self._slots = anyio.Semaphore(most, fast_acquire=True)
         self._seed_slots = anyio.Semaphore(max(1, most // 2), fast_acquire=True)
         self._budget = RetryBudget(settings.retry.budget)
-        self._log = Log(settings.key, clock)
         self.counts = Counts()
 
     @property
@@ -207,8 +207,10 @@ class Session:
         if delay is None or is_late or not self._budget.withdraw():
             raise error
         call.last_error = error
-        name = label(request, self._settings.base_url, self._settings.key)
-        self._log.retry(name, options.attempt, policy.attempts, delay, error)
+        if logger.isEnabledFor(logging.INFO):
+            name = label(request, self._settings.base_url, self._settings.key)
+            attempt = f"{options.attempt} of {policy.attempts}"
+            log_retry(name, error, delay, attempt, self._settings.key)
         await self._clock.sleep(delay)
         return attrs.evolve(options, attempt=options.attempt + 1)
 
@@ -260,14 +262,21 @@ class Session:
         self.counts.batches += request.task_id is None
         option = "seed_timeout" if options.is_seed else "request_timeout"
         seconds: float = getattr(self._settings, option)
-        with self._lifecycle.move_on_at(self._clock.deadline_in(seconds)):
-            if not self._log.wants_requests:
-                return await self._adapter.send(request, scheme, options.limit)
-            name = label(request, self._settings.base_url, self._settings.key)
-            with self._log.request(name, options.attempt) as line:
+        began, outcome = self._clock.now(), "cut off"
+        with self._lifecycle.move_on_at(began + seconds):
+            try:
                 response = await self._adapter.send(request, scheme, options.limit)
-                line.status = response.status
-            return response
+            except Exception as error:
+                outcome = outcome_of(error)
+                raise
+            else:
+                outcome = str(response.status)
+                return response
+            finally:
+                if logger.isEnabledFor(logging.DEBUG):
+                    name = label(request, self._settings.base_url, self._settings.key)
+                    lasted = self._clock.now() - began
+                    log_request(name, outcome, lasted, options.attempt, self._settings.key)
         self._lifecycle.check()
         raise errors.RequestTimeoutError(
             f"no answer within {option}={seconds:g} s", task_id=request.task_id
