@@ -65,7 +65,7 @@ class Authenticator:
         try:
             yield scheme
         except _PROOF:
-            self._learn(scheme)
+            self.scheme, self.had_good_answer = scheme, True
             raise
         except errors.AuthenticationError as error:
             if self.scheme == scheme:
@@ -75,7 +75,7 @@ class Authenticator:
             if self._refusal is not None and self._refusal is not refusal_before:
                 raise _refusal_for(self._refusal, task_id) from None
         else:
-            self._learn(scheme)
+            self.scheme, self.had_good_answer = scheme, True
         finally:
             if turn is not None:
                 turn.set()
@@ -104,10 +104,6 @@ class Authenticator:
         if len(self._refusals) == len(SCHEMES):
             self._refusal, self._refusals = copy(self._refusals[0]), []
             self._refused_until = self._clock.now() + _PATIENCE
-
-    def _learn(self, scheme: Scheme) -> None:
-        self.had_good_answer = True
-        self.scheme = scheme
 
 
 def _refusal_for(

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
+import attrs
 import httpx
 
 from ..errors import ConfigurationError
@@ -145,6 +146,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         await _close(transport)
 
 
+@attrs.define(eq=False)
 class _Connecting:
     """Holds what a new transport has connected, through httpx's `trace` extension.
 
@@ -152,8 +154,7 @@ class _Connecting:
     httpcore closes it on errors, and not on cancellation.
     """
 
-    def __init__(self) -> None:
-        self._stream: Any = None
+    _stream: Any = None
 
     async def __call__(self, event: str, details: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
@@ -164,11 +165,12 @@ class _Connecting:
             await _close(self._stream)
 
 
+@attrs.define(eq=False)
 class _Body(httpx.AsyncByteStream, AsyncIterator[bytes]):
     """A request's body without a generator: one that is cut off in the middle makes trio warn."""
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
+    _content: bytes
+    _left: list[bytes] = attrs.field(factory=list, init=False)
 
     def __aiter__(self) -> Self:
         self._left = [self._content] if self._content else []
@@ -180,20 +182,15 @@ class _Body(httpx.AsyncByteStream, AsyncIterator[bytes]):
         return self._left.pop()
 
 
+@attrs.define(eq=False)
 class _PooledStream(httpx.AsyncByteStream):
     """A body that puts its transport back when it has been read to its end."""
 
-    def __init__(
-        self,
-        stream: httpx.AsyncByteStream,
-        transport: httpx.AsyncBaseTransport,
-        pool: ConnectionPool,
-    ) -> None:
-        self._stream = stream
-        self._transport = transport
-        self._pool = pool
-        self._ended = False
-        self._left = False
+    _stream: httpx.AsyncByteStream
+    _transport: httpx.AsyncBaseTransport
+    _pool: ConnectionPool
+    _ended: bool = attrs.field(default=False, init=False)
+    _left: bool = attrs.field(default=False, init=False)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._stream:

@@ -100,7 +100,7 @@ def request_kwargs(
         "headers": {**headers, **authorization(scheme, key), **content_type},
         "content": request.json_body,
         # httpx makes the boundary, and the Content-Type that names it.
-        "files": [("ids", (None, task_id)) for task_id in request.form] or None,
+        "files": [("ids", (None, one)) for one in request.form] if request.form else None,
     }
 
 
