@@ -119,10 +119,13 @@ def test_ids_are_asked_once_in_their_order() -> None:
         ("https://bücher.test/mj", "https://xn--bcher-kva.test"),
     ],
 )
-def test_a_base_url_keeps_its_path(given_url: str, expected: str) -> None:
+def test_a_base_url_keeps_its_path(
+    given_url: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A path is kept; a slash and "/mj" at the end are not doubled."""
-    assert expected == find_base_url(given_url, {})
-    assert expected == find_base_url(None, {"MJ_BASE_URL": given_url})
+    assert expected == find_base_url(given_url)
+    monkeypatch.setenv("MJ_BASE_URL", given_url)
+    assert expected == find_base_url(None)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,7 @@ def test_a_base_url_keeps_its_path(given_url: str, expected: str) -> None:
 def test_a_bad_base_url_is_refused(given_url: Any, problem: str) -> None:
     """An address that cannot work is refused, and the complaint says why."""
     with pytest.raises(ConfigurationError) as caught:
-        find_base_url(given_url, {})
+        find_base_url(given_url)
 
     assert problem in str(caught.value)
 
@@ -168,7 +171,7 @@ def test_a_bad_base_url_is_refused(given_url: Any, problem: str) -> None:
 def test_a_password_in_a_base_url_is_not_shown(given_url: str) -> None:
     """A user and password in the address are refused without being repeated."""
     with pytest.raises(ConfigurationError) as caught:
-        find_base_url(given_url, {})
+        find_base_url(given_url)
 
     assert "hidden" not in str(caught.value)
     assert caught.value.__context__ is None or "hidden" not in str(caught.value.__context__)
@@ -207,6 +210,15 @@ def test_no_frame_of_ours_shows_a_good_key() -> None:
     """Where another option is bad, a traceback with locals does not show the key either."""
     with pytest.raises(ConfigurationError) as caught:
         AsyncMJClient(CANARY, base_url=BASE_URL, request_timeout=-1)
+
+    assert_no_frame_shows_the_key(caught.value)
+
+
+def test_no_frame_of_ours_shows_the_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the address is bad, no local is the environment with its key."""
+    monkeypatch.setenv("MJ_API_KEY", CANARY)
+    with pytest.raises(ConfigurationError) as caught:
+        AsyncMJClient(base_url="nonsense")
 
     assert_no_frame_shows_the_key(caught.value)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING
 import attrs
 import httpx
 
-from . import _config, _credentials, errors
+from . import _config, errors
 from ._clock import Clock
 from ._config import Dialect, Polling, RetryPolicy, Settings
-from ._credentials import find_proxy
+from ._credentials import Secret, exposes_key, find_base_url, find_key, find_proxy
 from ._gateway.auth import Authenticator
 from ._gateway.endpoints import BATCH_SIZE, Gateway
 from ._http.gate import BackoffGate, Gate, check_gate
@@ -92,15 +91,11 @@ class AsyncMJClient:
         http_client: httpx.AsyncClient | None = None,
         gate: Gate | None = None,
     ) -> None:
-        # First of all, so that no traceback with locals shows the key from this frame.
-        key, api_key = api_key, None
-        secret, problem = _credentials.find_key(key, getattr(dialect, "auth", "auto"), os.environ)
-        del key
-        if problem is not None:
-            raise errors.ConfigurationError(problem)
+        # First of all: a traceback with locals must not show the key from this frame.
+        secret, api_key = Secret(api_key), None
         self._settings = Settings(
-            base_url=_credentials.find_base_url(base_url, os.environ),
-            key=secret,
+            key=find_key(secret, getattr(dialect, "auth", "auto")),
+            base_url=find_base_url(base_url),
             dialect=dialect,
             polling=polling,
             retry=retry,
@@ -113,7 +108,7 @@ class AsyncMJClient:
         if gate is not None:
             check_gate(gate)
         self._given_gate = gate
-        if secret.reveal() and _credentials.exposes_key(self._settings.base_url):
+        if self._settings.key.reveal() and exposes_key(self._settings.base_url):
             host = httpx.URL(self._settings.base_url).host
             warnings.warn(f"plain http: the key travels unencrypted to {host}", stacklevel=2)
         if http_client is not None and proxy is not None:

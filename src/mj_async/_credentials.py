@@ -1,13 +1,14 @@
-"""Which gateway, and with which key: found in arguments or the environment, and checked.
+"""Which gateway, and with which key: from arguments or the environment, and checked.
 
-Pure. No complaint shows the key.
+No error shows the key.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import quote
 from urllib.request import getproxies, proxy_bypass
 
@@ -23,24 +24,27 @@ _HOST_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
 class Secret:
-    """The key; it shows itself to nobody who does not ask by `reveal()`."""
+    """A key that no repr, pickle or traceback shows; `reveal()` is for the header that carries it.
+
+    A key is wrapped where it comes in, and opened where the headers of a request are made.
+    """
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
-        self._value = value
+    def __init__(self, value: object) -> None:
+        self._value: Any = value
 
-    def reveal(self) -> str:
-        """Give the key, for a header."""
+    def reveal(self) -> Any:
+        """Return the key, a str once `find_key` has checked it."""
         return self._value
 
     def reveal_bare(self) -> str:
-        """Give the key without a "Bearer " that the user has put before it."""
-        is_prefixed = self._value[:7].lower() == "bearer "
-        return self._value[7:].strip() if is_prefixed else self._value
+        """Return the key without a "Bearer " that the user has put before it."""
+        key: str = self._value
+        return key[7:].strip() if key[:7].lower() == "bearer " else key
 
     def conceal(self, text: str) -> str:
-        """Give the text without the key, for a message that quotes a gateway.
+        """Return a text without the key, for a message that quotes a gateway.
 
         new-api quotes a key by its ends, `sk-abc***xyz`; they are taken out, too.
         """
@@ -51,13 +55,13 @@ class Secret:
         return text
 
     def conceal_in(self, body: bytes) -> bytes:
-        """Give the bytes without the key, before anything is cut from them."""
+        """Return a body without the key, before anything is cut from it."""
         for form in self._forms():
             body = body.replace(form.encode(), b"***")
         return body
 
     def _forms(self) -> tuple[str, ...]:
-        """Give the key as it is, and as it is in an address."""
+        """Return the key as it is, and as it is in an address."""
         bare = self.reveal_bare()
         if len(bare) < _SHORTEST_SECRET:
             return ()
@@ -71,25 +75,26 @@ class Secret:
         raise TypeError("the key is not pickled")
 
 
-def find_key(given: object, auth: str, environment: Mapping[str, str]) -> tuple[Secret, str | None]:
-    """Find the key and say what is wrong with it.
+def find_key(given: Secret, auth: str) -> Secret:
+    """Return the key, from the argument or `MJ_API_KEY`.
 
-    It raises nothing itself: a traceback with locals would show the key of this frame.
-
-    Returns:
-        The key, and a sentence for a `ConfigurationError` or None.
+    Raises:
+        ConfigurationError: There is none, or it can be no key; it is not shown.
     """
     if auth == "none":
-        return Secret(""), None
-    value = environment.get("MJ_API_KEY") if given is None else given
-    if value is None:
-        return Secret(""), "no key: pass api_key=… or set MJ_API_KEY"
+        return Secret("")
+    key = Secret(os.environ.get("MJ_API_KEY")) if given.reveal() is None else given
+    if key.reveal() is None:
+        raise ConfigurationError("no key: pass api_key=… or set MJ_API_KEY")
+    problem = _key_problem(key.reveal())
+    if problem is not None:
+        raise ConfigurationError(problem)
+    return key
+
+
+def _key_problem(value: object) -> str | None:
     if not isinstance(value, str):
-        return Secret(""), f"the key must be a str, not {type(value).__name__}"
-    return Secret(value), _key_problem(value)
-
-
-def _key_problem(value: str) -> str | None:
+        return f"the key must be a str, not {type(value).__name__}"
     if not value:
         return "the key is empty"
     if value != value.strip():
@@ -101,21 +106,16 @@ def _key_problem(value: str) -> str | None:
     return None
 
 
-def find_base_url(given: object, environment: Mapping[str, str]) -> str:
-    """Find the address that `/mj/task/…` is put behind.
+def find_base_url(given: object) -> str:
+    """Return the address that `/mj/task/…` is put behind, from the argument or `MJ_BASE_URL`.
 
-    Args:
-        given: The argument, or None.
-        environment: Where `MJ_BASE_URL` may stand.
-
-    Returns:
-        The address without a slash or `/mj` at its end.
+    It has no slash and no `/mj` at its end.
 
     Raises:
         ConfigurationError: There is none, or it is no http(s) address, or it has a user,
             password, query or fragment.
     """
-    value = environment.get("MJ_BASE_URL") if given is None else given
+    value = os.environ.get("MJ_BASE_URL") if given is None else given
     if value is None or value == "":
         raise ConfigurationError("no gateway: pass base_url=… or set MJ_BASE_URL")
     if not isinstance(value, str):
@@ -132,6 +132,19 @@ def find_base_url(given: object, environment: Mapping[str, str]) -> str:
     return f"{url.scheme}://{url.netloc.decode()}{path}"
 
 
+def _parse_url(value: str) -> httpx.URL:
+    problem = "has .. in its path" if ".." in value.split("/") else None
+    problem = "has white space around it" if value != value.strip() else problem
+    try:
+        url = httpx.URL(value)
+        problem = problem if 0 <= (url.port or 0) <= _LAST_PORT else "port out of range"
+    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
+        problem = type(error).__name__
+    if problem is not None:  # outside of the except block: the value may hold a password
+        raise ConfigurationError(f"base_url is no address ({problem})")
+    return url
+
+
 def _is_host(host: str) -> bool:
     try:
         ip_address(host)
@@ -142,7 +155,7 @@ def _is_host(host: str) -> bool:
 
 
 def exposes_key(base_url: str) -> bool:
-    """Whether the key travels unencrypted beyond this machine."""
+    """Return True if the key travels unencrypted beyond this machine."""
     url = httpx.URL(base_url)
     if url.scheme == "https" or url.host == "localhost" or url.host.endswith(".localhost"):
         return False
@@ -152,63 +165,35 @@ def exposes_key(base_url: str) -> bool:
         return True
 
 
-def _parse_url(value: str) -> httpx.URL:
-    problem = "has .. in its path" if ".." in value.split("/") else None
-    problem = "has white space around it" if value != value.strip() else problem
-    try:
-        url = httpx.URL(value)
-        problem = problem if 0 <= (url.port or 0) <= _LAST_PORT else "port out of range"
-    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        problem = type(error).__name__
-    if problem is not None:  # outside the except block: the value may hold a password
-        raise ConfigurationError(f"base_url is no address ({problem})")
-    return url
-
-
-_LAST_PORT = 65_535
-
-
 def find_proxy(given: object, base_url: str, *, trust_env: bool) -> httpx.Proxy | None:
-    """Find the proxy for an address, once: an address never changes.
+    """Return the proxy for an address, from the argument or the environment's variables.
 
     httpx has rules of its own, under which `NO_PROXY=fe80::/10` makes every client fail.
 
-    Args:
-        given: The argument, or None.
-        base_url: The gateway's address.
-        trust_env: Whether `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count.
-
-    Returns:
-        The proxy, or None.
-
     Raises:
-        ConfigurationError: It cannot be used; the address is not shown, for it may hold a
-            password.
+        ConfigurationError: It cannot be used; its address, which may hold a password, is not
+            shown.
     """
-    address = given
-    source = "proxy"
+    address, source = given, "proxy"
     if address is None and trust_env:
-        source, address = _from_environment(httpx.URL(base_url))
+        source, address = _proxy_of_environment(httpx.URL(base_url))
     if address is None:
         return None
     problem = f"must be a str, not {type(address).__name__}"
     if isinstance(address, str):
         try:
             proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
-            if (
-                proxy.url.host
-                and "%" not in proxy.url.host
-                and 0 <= (proxy.url.port or 0) <= _LAST_PORT
-            ):
+            host, port = proxy.url.host, proxy.url.port or 0
+            if host and "%" not in host and 0 <= port <= _LAST_PORT:
                 return proxy
             problem = "has no host, or a port out of range"
         except (httpx.InvalidURL, ValueError, UnicodeError) as error:
             problem = f"is no address of a proxy ({type(error).__name__})"
-    # Outside the except block: the address may hold a password.
+    # Outside of the except block: the address may hold a password.
     raise ConfigurationError(f"{source} {problem}")
 
 
-def _from_environment(url: httpx.URL) -> tuple[str, str | None]:
+def _proxy_of_environment(url: httpx.URL) -> tuple[str, str | None]:
     proxies = getproxies()
     port = url.port or {"http": 80, "https": 443}[url.scheme]
     host = f"[{url.host}]" if ":" in url.host else url.host

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from copy import copy
 from hashlib import sha256
@@ -78,12 +77,10 @@ class SharedGate:
         burst: int = 50,
     ) -> None:
         # First of all, so that no traceback with locals shows the key or the password.
-        key, api_key = api_key, None
-        secret, problem = find_key(key, "auto", os.environ)
-        self._redis, redis_url, key = OneShotRedis(redis_url), "", None
-        if problem is not None:
-            raise errors.ConfigurationError(problem)
-        address = find_base_url(base_url, os.environ)
+        secret, api_key = Secret(api_key), None
+        self._redis, redis_url = OneShotRedis(redis_url), ""
+        secret = find_key(secret, "auto")
+        address = find_base_url(base_url)
         check_option("rate", rate, none_or(_RATE))
         check_count("burst", burst)
         self._allocator = SlotAllocator(rate, burst)
