@@ -1,4 +1,4 @@
-"""Lists of tasks: their encoding, what gateways have instead of them, and what they leave out."""
+"""Lists of tasks: their encoding, what they leave out, and what gateways have instead of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # A list of 100 has some 200 kB; masks and previews may be in it.
 LIST_LIMIT = 16 * 2**20
 _NOT_UNDERSTOOD = frozenset({400, 415, 422})
-_FOR_ALL = (errors.AuthenticationError, errors.RateLimitError)
 _TOO_LARGE = frozenset({413, 414})
 # So many failures in a row are taken for trouble that passes.
 _TOLERATED = 3
@@ -32,12 +31,15 @@ _LIST_PAUSE = 60.0
 
 @attrs.define(eq=False)
 class Lists:
-    """The list of one gateway, as a client has come to know it.
+    """The list of one gateway, and what this client has learnt of it.
 
     Args:
         session: Sends.
         clock: The client's time.
-        encoding: That of the ids; None: it is found out.
+        encoding: The encoding of the ids, or None to find it out.
+
+    Attributes:
+        lists_one: True if the gateway answers a list with one task, as is documented.
     """
 
     _session: Session
@@ -55,10 +57,10 @@ class Lists:
             if self.lists_one and len(task_ids) > 1:
                 tasks = await self._list_singly(task_ids, options)
             else:
-                page = await self._list_part(task_ids, options)
-                if page.is_single_task:
-                    return [*page.tasks, *await self._list_rest(task_ids, page.tasks[0], options)]
+                page = await self._list(task_ids, options)
                 tasks = list(page.tasks)
+                if page.is_single_task:
+                    return tasks + await self._list_rest(task_ids, tasks[0].id, options)
             if not await self._leaves_out_known_task(task_ids, tasks, options):
                 return tasks
             error = errors.ServerError(
@@ -66,6 +68,18 @@ class Lists:
             )
             request = requests.list_tasks(task_ids, self.encoding or "json")
             options = await self._session.sleep_before_retry(error, request, options)
+
+    async def _list_singly(self, task_ids: list[str], options: RequestOptions) -> list[Task]:
+        return [task for one in task_ids for task in await self.list_batch([one], options)]
+
+    async def _list_rest(
+        self, task_ids: list[str], answered: str, options: RequestOptions
+    ) -> list[Task]:
+        others = [task_id for task_id in task_ids if task_id != answered]
+        if len(others) in (0, len(task_ids)):
+            return []
+        self.lists_one = True
+        return await self._list_singly(others, options)
 
     async def _leaves_out_known_task(
         self, task_ids: list[str], tasks: list[Task], options: RequestOptions
@@ -79,60 +93,44 @@ class Lists:
             return False
         return True
 
-    async def _list_singly(self, task_ids: list[str], options: RequestOptions) -> list[Task]:
-        return [task for one in task_ids for task in await self.list_batch([one], options)]
-
-    async def _list_rest(
-        self, task_ids: list[str], answered: Task, options: RequestOptions
-    ) -> list[Task]:
-        """Ask singly for the others where a gateway answers one task, as is documented."""
-        others = [task_id for task_id in task_ids if task_id != answered.id]
-        if len(others) in (0, len(task_ids)):
-            return []
-        self.lists_one = True
-        return await self._list_singly(others, options)
-
-    async def _list_part(self, task_ids: list[str], options: RequestOptions) -> TaskPage:
-        """List some ids, in halves if the answer is too large."""
+    async def _list(self, task_ids: list[str], options: RequestOptions) -> TaskPage:
+        """List ids, in halves if the answer is too large."""
         try:
-            return await self._list_in_known_encoding(task_ids, options)
+            return await self._list_in_any_encoding(task_ids, options)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             if not _is_too_large(error) or len(task_ids) == 1:
                 raise
         middle = len(task_ids) // 2
-        parts = [await self._list_part(h, options) for h in (task_ids[:middle], task_ids[middle:])]
+        parts = [await self._list(h, options) for h in (task_ids[:middle], task_ids[middle:])]
         return parse.TaskPage(tuple(task for part in parts for task in part.tasks))
 
-    async def _list_in_known_encoding(
-        self, task_ids: list[str], options: RequestOptions
-    ) -> TaskPage:
-        """List some ids as JSON; as multipart, once, if the answer does not understand that."""
+    async def _list_in_any_encoding(self, task_ids: list[str], options: RequestOptions) -> TaskPage:
+        """List ids as JSON and, once, as multipart if the answer does not understand that."""
         if self.encoding is not None:
             return await self._list_as(self.encoding, task_ids, options)
-        refusal: errors.MJError | None = None
-        page = parse.TaskPage()
-        try:
-            page = await self._list_as("json", task_ids, options)
-        except (errors.APIError, errors.UnexpectedAnswerError) as error:
-            if not _not_understood(error):
-                raise
-            refusal = error
+        page, refusal = await self._try_encoding("json", task_ids, options)
         if page.tasks:
             self.encoding = "json"
         if page.tasks or (refusal is None and len(task_ids) == 1):
             return page
-        try:
-            page = await self._list_as("multipart", task_ids, options)
-        except (errors.APIError, errors.UnexpectedAnswerError) as error:
-            if not _not_understood(error):
-                raise
-            if refusal is not None:  # multipart fares no better: the first answer holds
-                raise refusal from None
+        page, second_refusal = await self._try_encoding("multipart", task_ids, options)
+        if second_refusal is not None and refusal is not None:
+            raise refusal  # multipart fares no better: the first answer holds
+        if second_refusal is not None:
             self.encoding = "json"
-            return parse.TaskPage()
-        if page.tasks or refusal is not None:
+        elif page.tasks or refusal is not None:
             self.encoding = "multipart"
         return page
+
+    async def _try_encoding(
+        self, encoding: Encoding, task_ids: list[str], options: RequestOptions
+    ) -> tuple[TaskPage, errors.MJError | None]:
+        try:
+            return await self._list_as(encoding, task_ids, options), None
+        except (errors.APIError, errors.UnexpectedAnswerError) as error:
+            if not _is_not_understood(error):
+                raise
+            return parse.TaskPage(), error
 
     async def _list_as(
         self, encoding: Encoding, task_ids: list[str], options: RequestOptions
@@ -154,15 +152,14 @@ class Lists:
 
     @property
     def usable(self) -> bool:
-        """Whether it is worth asking a list for several ids."""
+        """True if several ids may be listed at once."""
         return not self.lists_one and self._clock.now() >= self._asked_from
 
     async def poll(self, task_ids: list[str]) -> list[Task]:
-        """Ask once for several tasks; a wait's schedule is its retry.
+        """Return the tasks that one list has; a wait's schedule is its retry.
 
-        Returns:
-            What was found. A gateway without a list finds nothing, and so does one that refuses
-            this list: one id in it may be to blame, and is none of the others' business.
+        They are none where the gateway has no list, or refuses this one: one id in it may be to
+        blame, which is none of the others' business.
 
         Raises:
             MJError: The list has failed, and may work the next time.
@@ -170,12 +167,13 @@ class Lists:
         self._session.counts.polls += 1
         options = RequestOptions(limit=LIST_LIMIT)
         try:
-            page = await self._list_part(task_ids, options)
+            page = await self._list(task_ids, options)
         except (errors.APIError, errors.UnexpectedAnswerError) as error:
             self._failures += 1
             if not await self._is_refusal(error, task_ids[0], options):
                 raise
-            self._pause = _pause_after(error)
+            unknown_route = isinstance(error, errors.UnsupportedError) and error.code is None
+            self._pause = math.inf if unknown_route else _LIST_PAUSE
             return []
         found: dict[str, Task] = {}
         merge(found, task_ids, page.tasks)
@@ -187,20 +185,20 @@ class Lists:
     async def _is_refusal(
         self, error: errors.MJError, task_id: str, options: RequestOptions
     ) -> bool:
-        """Whether the list, and not the gateway, is in the way, so that `/fetch` will do."""
-        if isinstance(error, _FOR_ALL):
+        """Return True if the list, and not the gateway, is in the way, so that `/fetch` will do."""
+        match error:
+            case errors.AuthenticationError() | errors.RateLimitError():  # they are for all
+                return False
+            case errors.APIError() if not isinstance(error, errors.ServerError):
+                return True
+            case errors.UnexpectedAnswerError(reason="html" | "redirect") if not self._works:
+                return True
+        if self._failures <= _TOLERATED:
             return False
-        if isinstance(error, errors.APIError) and not isinstance(error, errors.ServerError):
-            return True
-        if _is_elsewhere(error) and not self._works:
-            return True
-        return self._failures > _TOLERATED and await self._knows(task_id, options)
-
-    async def _knows(self, task_id: str, options: RequestOptions) -> bool:
         try:
-            await self._session.request(requests.fetch(task_id), parse.parse_task_response, options)
-        except errors.MJError as error:
-            return isinstance(error, errors.TaskNotFoundError)
+            await self._fetch(task_id, options)
+        except errors.MJError as failure:
+            return isinstance(failure, errors.TaskNotFoundError)
         return True
 
 
@@ -216,29 +214,16 @@ def merge(found: dict[str, Task], batch: list[str], tasks: Sequence[Task]) -> No
             found[task_id] = task
 
 
-def _not_understood(error: errors.MJError) -> bool:
-    """Whether an answer says that the encoding of the ids was not understood."""
+def is_html(error: errors.MJError) -> bool:
+    """Return True if a page came instead of JSON: new-api answers so on unknown routes."""
+    return getattr(error, "reason", None) == "html"
+
+
+def _is_not_understood(error: errors.MJError) -> bool:
     if type(error) is errors.APIError:
         return error.status_code in _NOT_UNDERSTOOD
     return is_html(error)
 
 
-def _is_too_large(error: errors.MJError) -> bool:
-    reason, status = getattr(error, "reason", None), getattr(error, "status_code", None)
-    return reason == "too large" or status in _TOO_LARGE
-
-
-def _pause_after(error: errors.MJError) -> float:
-    unknown_route = isinstance(error, errors.UnsupportedError) and error.code is None
-    return math.inf if unknown_route else _LIST_PAUSE
-
-
-def _is_elsewhere(error: errors.MJError) -> bool:
-    """Whether the answer is that of an unknown route, or of a page shown for maintenance."""
-    redirected = isinstance(error, errors.UnexpectedAnswerError) and error.reason == "redirect"
-    return redirected or is_html(error)
-
-
-def is_html(error: errors.MJError) -> bool:
-    """Whether a page came instead of JSON: new-api answers so on unknown routes."""
-    return isinstance(error, errors.UnexpectedAnswerError) and error.reason == "html"
+def _is_too_large(error: errors.APIError | errors.UnexpectedAnswerError) -> bool:
+    return getattr(error, "reason", None) == "too large" or error.status_code in _TOO_LARGE
