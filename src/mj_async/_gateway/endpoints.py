@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
-import attrs
 
 from .. import errors
 from .._config import Dialect
@@ -18,7 +18,6 @@ from .lists import LIST_LIMIT, Lists, is_html, merge
 if TYPE_CHECKING:
     from .._clock import Clock
     from .._http.session import Session
-    from .._protocol.response import APIResponse
     from .auth import Authenticator
 
 T = TypeVar("T")
@@ -28,30 +27,29 @@ BATCH_SIZE = 100
 _LISTS_AT_ONCE = 4
 # A task has some 2 kB; masks and previews may be in it.
 _TASK_LIMIT = 2**20
+_SEED_ROUTES: tuple[requests.SeedRoute, ...] = ("path", "multipart")
 
 
-@attrs.define(eq=False)
 class Gateway:
     """One gateway, and what this client has learnt of it.
 
     Args:
-        given_dialect: The client's.
+        dialect: The client's.
         session: Sends.
         authenticator: Knows the key's header.
         clock: The client's time.
+
+    Attributes:
+        lists: Its lists of tasks.
     """
 
-    _given_dialect: Dialect
-    _session: Session
-    _authenticator: Authenticator
-    _clock: Clock
-    lists: Lists = attrs.field(init=False)
-    _seed_route: requests.SeedRoute | None = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        ids, seed = self._given_dialect.ids, self._given_dialect.seed
-        self.lists = Lists(self._session, self._clock, None if ids == "auto" else ids)
-        self._seed_route = None if seed == "auto" else seed
+    def __init__(
+        self, dialect: Dialect, session: Session, authenticator: Authenticator, clock: Clock
+    ) -> None:
+        self._session = session
+        self._authenticator = authenticator
+        self.lists = Lists(session, clock, None if dialect.ids == "auto" else dialect.ids)
+        self._seed_route = None if dialect.seed == "auto" else dialect.seed
 
     @property
     def had_good_answer(self) -> bool:
@@ -88,8 +86,7 @@ class Gateway:
             with self._session.call(timeout) as call:
                 options = RequestOptions(limit=LIST_LIMIT, call=call)
                 merge(found, batch, await self.lists.list_batch(batch, options))
-                asked.update(batch)
-                return
+                return asked.update(batch)
             raise self._session.error_of(call)
 
         batches = [task_ids[at : at + BATCH_SIZE] for at in range(0, len(task_ids), BATCH_SIZE)]
@@ -150,40 +147,33 @@ class Gateway:
     # --- the form of image-seed -------------------------------------------------------------
 
     async def _request_seed(self, task_id: str, options: RequestOptions) -> ImageSeed:
+        """Request a seed by path or, where that route does not exist, by the documented form."""
         if self._seed_route is not None:
             return await self._request_seed_by(self._seed_route, task_id, options)
-        try:
-            seed = await self._request_seed_by("path", task_id, options)
-        except (errors.UnsupportedError, errors.UnexpectedAnswerError) as error:
-            if not _route_is_missing(error):
-                raise
-            refusal = error
-        except errors.SeedUnavailableError:
+        refusals: list[errors.MJError] = []
+        for route in _SEED_ROUTES:
+            try:
+                return await self._request_seed_by(route, task_id, options)
+            except (errors.UnsupportedError, errors.UnexpectedAnswerError) as error:
+                if not _route_is_missing(error):
+                    raise
+                refusals.append(error)
+        if self.had_good_answer:  # so base_url is right, and there is no such route
             self._seed_route = "path"
-            raise
-        else:
-            self._seed_route = "path"
-            return seed
-        try:
-            seed = await self._request_seed_by("multipart", task_id, options)
-        except (errors.UnsupportedError, errors.UnexpectedAnswerError) as error:
-            if not _route_is_missing(error):
-                raise
-            if self.had_good_answer:  # so base_url is right, and there is no such route
-                self._seed_route = "path"
-            raise refusal from None
-        self._seed_route = "multipart"
-        return seed
+        raise refusals[0]
 
     async def _request_seed_by(
         self, route: requests.SeedRoute, task_id: str, options: RequestOptions
     ) -> ImageSeed:
         source: SeedSource = "image-seed" if route == "path" else "documented"
-
-        def read(response: APIResponse) -> ImageSeed:
-            return parse.parse_seed_response(response, source)
-
-        return await self._session.request(requests.image_seed(task_id, route), read, options)
+        read = partial(parse.parse_seed_response, source=source)
+        try:
+            seed = await self._session.request(requests.image_seed(task_id, route), read, options)
+        except errors.SeedUnavailableError:
+            self._seed_route = route
+            raise
+        self._seed_route = route
+        return seed
 
 
 def _route_is_missing(error: errors.MJError) -> bool:
@@ -201,11 +191,7 @@ def _in_order(task_ids: list[str], found: dict[str, Task]) -> TaskList:
 
 
 async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int) -> None:
-    """Do the work for each item, so many at once; the first error cuts the others off.
-
-    Raises:
-        Exception: That error, by itself and not in a group.
-    """
+    """Do the work for each item, so many at once; raise the first error, and cut the others off."""
     remaining = iter(items)
     failures: list[Exception] = []
 
