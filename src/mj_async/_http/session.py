@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import cache
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# What a Retry-After may become by `with_jitter`.
-_LONGEST_JITTER = 1.1
-
 
 class Authenticator(Protocol):
     """Knows in which header the gateway takes the key."""
@@ -57,7 +55,7 @@ class Call:
     """
 
     timeout: float | None
-    deadline: float | None
+    deadline: float
     last_error: errors.MJError | None = attrs.field(default=None, init=False)
 
 
@@ -79,55 +77,45 @@ class RequestOptions:
     attempt: int = 1
 
 
+@attrs.define(kw_only=True, eq=False)
 class Session:
     """Sends the requests of one client.
 
     Args:
-        settings: The client's options.
-        clock: Its time.
-        lifecycle: Whether it may be used, and until when.
-        gate: Passed before every request, and informed of every 429.
-        authenticator: Knows the key's header.
-        http_client: Sends.
-        transport: Its transport, if both are to be closed by `aclose()`; None: they are the
-            caller's.
+        http_client: Ours or the caller's.
+        transport: Its transport if both are ours, to be closed by `aclose()`; else None.
 
     Attributes:
         counts: What has been sent.
     """
 
-    def __init__(  # noqa: PLR0913  # its parts
-        self,
-        *,
-        settings: Settings,
-        clock: Clock,
-        lifecycle: Lifecycle,
-        gate: Gate,
-        authenticator: Authenticator,
-        http_client: httpx.AsyncClient,
-        transport: httpx.AsyncBaseTransport | None,
-    ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._lifecycle = lifecycle
-        self._gate = gate
-        self._authenticator = authenticator
-        self._http_client = http_client
-        self._transport = transport
+    _settings: Settings
+    _clock: Clock
+    _lifecycle: Lifecycle
+    _gate: Gate
+    _authenticator: Authenticator
+    _http_client: httpx.AsyncClient
+    _transport: httpx.AsyncBaseTransport | None
+    counts: Counts = attrs.field(factory=Counts, init=False)
+    _adapter: HTTPXAdapter = attrs.field(init=False)
+    _slots: anyio.Semaphore = attrs.field(init=False)
+    _seed_slots: anyio.Semaphore = attrs.field(init=False)
+    _budget: RetryBudget = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        settings, most = self._settings, self._settings.max_connections
         # A caller's client names itself; ours has to, for some firewalls refuse the nameless.
-        agent = {} if transport is None else {"User-Agent": _agent()}
+        agent = {} if self._transport is None else {"User-Agent": _agent()}
         self._adapter = HTTPXAdapter(
-            http_client=http_client,
+            http_client=self._http_client,
             base_url=settings.base_url,
             key=settings.key,
             headers={"Accept": "application/json", "Accept-Encoding": "gzip", **agent},
-            clock=clock,
+            clock=self._clock,
         )
-        most = settings.max_connections
         self._slots = anyio.Semaphore(most, fast_acquire=True)
         self._seed_slots = anyio.Semaphore(max(1, most // 2), fast_acquire=True)
         self._budget = RetryBudget(settings.retry.budget)
-        self.counts = Counts()
 
     @property
     def connections(self) -> int:
@@ -144,17 +132,13 @@ class Session:
     def call(self, timeout: float | None) -> Iterator[Call]:
         """Return a call that is cut at its timeout; raise `error_of` it then."""
         self._lifecycle.check_open()  # in a forked child no scope can be entered
-        call = Call(timeout, self._clock.deadline_in(timeout))
-        with self._lifecycle.move_on_at(call.deadline):
-            yield call
+        deadline = self._clock.deadline_in(timeout)
+        with self._lifecycle.move_on_at(deadline):
+            yield Call(timeout, math.inf if deadline is None else deadline)
 
     def error_of(self, call: Call, task_id: str | None = None) -> errors.MJError:
-        """Return the error of a call that was cut: its last real one, else a time-out.
-
-        Raises:
-            ClientStateError: The client was closed meanwhile.
-        """
-        self._lifecycle.check()
+        """Return the error of a call that was cut: its last real one, else a time-out."""
+        self._lifecycle.check()  # it was cut because the client was closed
         return call.last_error or errors.RequestTimeoutError(
             f"no answer within timeout={call.timeout:g} s", task_id=task_id
         )
@@ -201,9 +185,7 @@ class Session:
         if isinstance(error, errors.RateLimitError) and error.status_code is None:  # the gate's
             raise call.last_error or error
         delay = delay_before_retry(policy, error, options.attempt, is_seed=options.is_seed)
-        is_late = delay is None or (
-            call.deadline is not None and self._clock.now() + delay > call.deadline
-        )
+        is_late = delay is not None and self._clock.now() + delay > call.deadline
         if delay is None or is_late or not self._budget.withdraw():
             raise error
         call.last_error = error
@@ -239,11 +221,8 @@ class Session:
         Raises:
             RateLimitError: That would take longer; its `status_code` is None.
         """
-        deadline = None
-        if call is not None:
-            longest = self._settings.retry.max_retry_after * _LONGEST_JITTER
-            deadline = self._clock.now() + longest
-            deadline = deadline if call.deadline is None else min(deadline, call.deadline)
+        longest = 1.1 * self._settings.retry.max_retry_after  # a gate stretches it by a tenth
+        deadline = None if call is None else min(call.deadline, self._clock.now() + longest)
         try:
             await self._gate.acquire(deadline=deadline)
         except errors.RateLimitError as refusal:
