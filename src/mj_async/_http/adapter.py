@@ -37,15 +37,7 @@ _NO_TIMEOUTS = {"timeout": httpx.Timeout(None).as_dict()}
 
 @attrs.frozen(kw_only=True, eq=False)
 class HTTPXAdapter:
-    """Sends requests with httpx.
-
-    Args:
-        http_client: Ours or the caller's.
-        base_url: The gateway's address.
-        key: The key.
-        headers: The headers of all requests.
-        clock: The client's time.
-    """
+    """Sends requests with httpx. `headers` are those of all requests."""
 
     http_client: httpx.AsyncClient
     base_url: str
@@ -54,12 +46,7 @@ class HTTPXAdapter:
     clock: Clock
 
     async def send(self, request: APIRequest, scheme: Scheme, limit: int) -> APIResponse:
-        """Send a request and read the answer to its end.
-
-        Args:
-            request: The request.
-            scheme: How the key is sent.
-            limit: The most bytes that the body may have, packed and unpacked.
+        """Send a request and read the answer to its end, up to a limit of bytes.
 
         Raises:
             TransportError: No answer came back.

@@ -43,9 +43,6 @@ class SingleConnectionTransport(httpx.AsyncHTTPTransport):
     A pool of one takes a quarter of a request's time, to find out which connection is free. httpx
     has no option for that, so this puts another one into its place; only 0.28 is allowed, as long
     as it does. What instruments stock transports, as OpenTelemetry does, sees this one as well.
-
-    Args:
-        connection: Not yet open.
     """
 
     def __init__(self, connection: httpcore.AsyncHTTPConnection) -> None:
@@ -68,13 +65,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     """As many connections as there are requests at once; the slots of the session bound them.
 
     The transport that was used last is taken first, so that the others grow idle, and are closed by
-    a later request.
-
-    Args:
-        make_transport: Makes a transport that holds one connection.
-
-    Attributes:
-        count: How many there are, idle or in use.
+    a later request. `count` is the number of connections, idle or in use.
     """
 
     def __init__(self, make_transport: Callable[[], httpx.AsyncBaseTransport]) -> None:

@@ -16,6 +16,7 @@ from .._config import RetryPolicy
 SEED_PAUSE = 20.0
 _GATEWAY_TIMEOUT = "5"
 
+_TEMPORARY_STATUSES = frozenset({408, 425})
 _TIMEOUT_STATUSES = frozenset({408, 504, 524})
 _TEMPORARY_REASONS = frozenset({"json", "cut short"})
 _GIVEN_BACK = 0.2
@@ -23,14 +24,16 @@ _SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 
 
 def is_temporary(error: errors.MJError) -> bool:
-    """Whether the same request may fare better if it is sent again."""
+    """Return True if the same request may fare better when it is sent again."""
     match error:
         case errors.TransportError():
             return error.temporary
         case errors.RateLimitError():
             return True
         case errors.ServerError():
-            return _is_temporary_status(error.status_code)
+            # A relayed refusal is not temporary; a list that should not be empty has no status.
+            status = error.status_code
+            return status is None or status >= 500 or status in _TEMPORARY_STATUSES
         case errors.UnexpectedAnswerError():
             return error.reason in _TEMPORARY_REASONS
         case errors.SeedUnavailableError():
@@ -38,13 +41,8 @@ def is_temporary(error: errors.MJError) -> bool:
     return False
 
 
-def _is_temporary_status(status: int | None) -> bool:
-    """Whether it is no relayed refusal; None stands for a list that is empty and should not be."""
-    return status is None or status >= 500 or status in (408, 425)
-
-
 def is_timeout(error: errors.MJError) -> bool:
-    """Whether it was a time-out: ours, the gateway's (code 5) or that of a proxy before it."""
+    """Return True for a time-out: ours, the gateway's (code 5) or that of a proxy before it."""
     if isinstance(error, errors.SeedUnavailableError):
         return str(error.code) == _GATEWAY_TIMEOUT
     ours = isinstance(error, errors.RequestTimeoutError)
@@ -58,8 +56,8 @@ def delay_before_retry(
 
     Args:
         policy: The client's.
-        error: The last attempt's.
-        attempt: Its number, from 1.
+        error: The error of the last attempt.
+        attempt: The number of the last attempt, from 1.
         is_seed: True to leave the gateway `SEED_PAUSE` after a time-out.
     """
     if attempt >= policy.attempts or not is_temporary(error):
@@ -77,21 +75,15 @@ def delay_before_retry(
 
 
 def with_jitter(retry_after: float) -> float:
-    """Lengthen by up to a tenth, so that not everybody comes back at once."""
+    """Lengthen a time by up to a tenth, so that the requests do not come back all at once."""
     return retry_after * random.uniform(1.0, 1.1)
 
 
 def read_retry_after(headers: Mapping[str, str], wall_time: float) -> float | None:
-    """Read `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3).
+    """Return the seconds of `Retry-After`, which may be a date (RFC 9110, section 10.2.3).
 
-    A date is compared with the answer's own `Date`, which is the clock it was written by.
-
-    Args:
-        headers: The answer's.
-        wall_time: Our time of day in Unix seconds, for where there is no `Date`.
-
-    Returns:
-        Seconds from now, 0 for what is past, or None where there is none or it is malformed.
+    Return None if there is none, or it is malformed. A date is compared with the answer's own
+    `Date`, which is the clock that wrote it, or with our time of day in Unix seconds.
     """
     value = headers.get("retry-after", "").strip()
     if not value:
@@ -114,10 +106,10 @@ def _read_date(value: str) -> datetime | None:
 
 
 class RetryBudget:
-    """Retries that a client has left, so that a dead gateway is not asked thrice by everybody.
+    """The retries that a client has left, so that a dead gateway is not asked thrice by each call.
 
     Args:
-        tokens: What it begins with, and its maximum.
+        tokens: Its start and its maximum.
     """
 
     def __init__(self, tokens: float) -> None:
@@ -125,12 +117,12 @@ class RetryBudget:
         self._left = float(tokens)
 
     def withdraw(self) -> bool:
-        """Take one for a retry; False where there is none."""
+        """Pay for a retry; return False if nothing is left for one."""
         if self._left < 1:
             return False
         self._left -= 1
         return True
 
     def deposit(self) -> None:
-        """Give a fifth back for a success."""
+        """Give a fifth of a retry back for a success."""
         self._left = min(self._most, self._left + _GIVEN_BACK)

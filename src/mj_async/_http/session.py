@@ -146,15 +146,7 @@ class Session:
     async def request(
         self, request: APIRequest, parse: Callable[[APIResponse], T], options: RequestOptions
     ) -> T:
-        """Send a request, and send it again as long as that may help.
-
-        Args:
-            request: The request.
-            parse: Makes a model or an error of the answer.
-            options: How it is sent.
-
-        Returns:
-            The model.
+        """Send a request, and again as long as that may help; return what `parse` makes of it.
 
         Raises:
             ClientStateError: The client cannot be used, or was closed meanwhile.
@@ -212,15 +204,13 @@ class Session:
                         await self._gate.hold(error.retry_after)
                         raise
                     self._budget.deposit()
+                    if options.call is not None:
+                        options.call.last_error = None
                     return result
-                await self._pass_gate(request, options.call)
+                await self._pass_gate(request, options.call)  # for the key in another header
 
     async def _pass_gate(self, request: APIRequest, call: Call | None) -> None:
-        """Wait at the gate: a call until its deadline, and not for more than `max_retry_after`.
-
-        Raises:
-            RateLimitError: That would take longer; its `status_code` is None.
-        """
+        """Wait at the gate: a call until its deadline, and not for more than `max_retry_after`."""
         longest = 1.1 * self._settings.retry.max_retry_after  # a gate stretches it by a tenth
         deadline = None if call is None else min(call.deadline, self._clock.now() + longest)
         try:
