@@ -1,4 +1,4 @@
-"""The client that users hold: short methods that check, and hand on."""
+"""The client: its options, and one method for each call."""
 
 from __future__ import annotations
 
@@ -43,32 +43,31 @@ class AsyncMJClient:
     """An async client of one Midjourney-proxy gateway.
 
     Use it as `async with AsyncMJClient(…) as client`, or call `aclose()` at the end. One client
-    serves a whole program: it is safe to share between tasks of one event loop. It runs on
-    asyncio and on trio. All its calls only read, so asking twice is safe.
+    serves a whole program: all tasks of one event loop may share it, on asyncio and on trio. Its
+    calls only read, so a request may be sent twice without harm.
 
     Args:
-        api_key: The gateway's key; without it `MJ_API_KEY` in the environment is used.
-        base_url: The gateway's address, such as `https://gateway.example`; without it
-            `MJ_BASE_URL` is used. A path in it is kept, and a `/mj` at its end is allowed.
-        dialect: Which of the gateways' habits are spoken; by default that is found out.
+        api_key: The gateway's key; else `MJ_API_KEY` of the environment.
+        base_url: The gateway's address, such as `https://gateway.example`; else `MJ_BASE_URL`.
+            A path in it is kept, and a `/mj` at its end is allowed.
+        dialect: What differs between gateways; by default it is found out.
         polling: The schedule of every wait of this client.
-        retry: How often a failed call is tried again.
+        retry: How often a failed request is sent again.
         request_timeout: Seconds for one attempt, from holding a connection to the last byte.
         seed_timeout: The same for `image_seed`: gateways wait up to 60 s for an answer.
-        max_connections: How many requests are under way at once. Seeds hold at most half,
-            never fewer than one.
+        max_connections: The most requests at once. Seeds hold at most half of them, and at
+            least one.
         proxy: The address of a proxy, else the environment's.
-        trust_env: Whether the environment's proxies are used.
+        trust_env: True to use the environment's proxies.
         verify: False to trust any certificate, or an `ssl.SSLContext`.
         http_client: An `httpx.AsyncClient` to send with: its transport, proxies, headers and
-            hooks are used, its timeouts, redirects and `auth=` are not, and neither are
-            `trust_env` and `verify` above. It is not closed.
-        gate: Asked before every request, and told of every 429: a `Gate` that keeps to a rate,
-            or one that several clients or machines share. None: one of this client's own,
-            which holds back its calls after a 429.
+            hooks apply; its timeouts, redirects and `auth=` do not, and neither do `trust_env`
+            and `verify` above. It is not closed.
+        gate: A rate limiter that every request passes, see `Gate`; several clients may share
+            one. None: this client's own, which holds back its calls after a 429.
 
     Raises:
-        ConfigurationError: An option cannot work; it says which and why, and never the key.
+        ConfigurationError: An option cannot work. The error never shows the key.
 
     Warns:
         UserWarning: base_url is plain http to another machine, which shows the key to others.
@@ -127,33 +126,30 @@ class AsyncMJClient:
         http_client: httpx.AsyncClient,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
+        settings, gate, auth = self._settings, self._given_gate, self._settings.dialect.auth
         self._clock = clock
         self._lifecycle = Lifecycle(clock)
-        gate = self._given_gate
-        if gate is None:
-            gate = BackoffGate(clock, self._settings.retry.first_delay)
-        auth = self._settings.dialect.auth
         authenticator = Authenticator(None if auth == "auto" else auth, clock)
         self._session = Session(
-            settings=self._settings,
+            settings=settings,
             clock=clock,
             lifecycle=self._lifecycle,
-            gate=gate,
+            gate=BackoffGate(clock, settings.retry.first_delay) if gate is None else gate,
             authenticator=authenticator,
             http_client=http_client,
             transport=transport,
         )
-        self._gateway = Gateway(self._settings.dialect, self._session, authenticator, clock)
+        self._gateway = Gateway(settings.dialect, self._session, authenticator, clock)
         self._waits = WaitContext(
             clock=clock,
             lifecycle=self._lifecycle,
-            polling=self._settings.polling,
-            had_good_answer=lambda: self._gateway.had_good_answer,
+            polling=settings.polling,
+            had_good_answer=lambda: authenticator.had_good_answer,
         )
 
     @classmethod
     def _on_clock(cls, clock: Clock, transport: httpx.AsyncBaseTransport, **options: Any) -> Self:
-        """Make a client for the testing kit, whose time is that of a fake gateway."""
+        """Return a client for the testing kit, whose time is that of a fake gateway."""
         http_client = httpx.AsyncClient(transport=transport)
         client = cls(http_client=http_client, **options)
         client._assemble(clock, http_client, transport)
@@ -175,13 +171,10 @@ class AsyncMJClient:
         await self._session.aclose()
 
     def statistics(self) -> Statistics:
-        """Tell what this client has done so far, and what it has found out about the gateway.
+        """Return what this client has done so far, and what it has found out about the gateway.
 
-        Its pollers and runs are counted with it. It may be asked at any time, also after
-        `aclose()`, and costs no request.
-
-        Returns:
-            The numbers of this moment, which stay as they are.
+        The numbers are of this moment, and include pollers and bulk calls. It sends no request,
+        and may be called at any time, also after `aclose()`.
         """
         counts = self._session.counts
         return Statistics(
@@ -194,7 +187,7 @@ class AsyncMJClient:
         )
 
     async def fetch_task(self, task_id: str, *, timeout: float | None = 60.0) -> Task:
-        """Ask for one task as it is now.
+        """Return one task as it is now.
 
         See the gateways page, "One task", for how each gateway answers.
 
@@ -208,12 +201,12 @@ class AsyncMJClient:
         Raises:
             ConfigurationError: The id or the timeout cannot be used.
             TaskNotFoundError: The gateway does not know the id.
-            AuthenticationError: The key was refused, or its quota is used up.
+            AuthenticationError: The gateway refused the key, or its quota is used up.
             PermissionDeniedError: The gateway does not allow this.
-            RateLimitError: The gateway asks to slow down, and the retries are over.
-            ServerError: The gateway failed, and the retries are over.
-            TransportError: No answer came, and the retries are over.
-            UnexpectedAnswerError: What came is not this API, or is another task.
+            RateLimitError: The gateway asks to slow down, and there are no retries left.
+            ServerError: The gateway failed, and there are no retries left.
+            TransportError: No answer came, and there are no retries left.
+            UnexpectedAnswerError: The answer is not of this API, or is about another task.
             APIError: The gateway refused for another reason.
         """
         _config.check_timeout(timeout)
@@ -222,14 +215,14 @@ class AsyncMJClient:
     async def list_tasks(
         self, task_ids: Iterable[str], *, timeout: float | None = 60.0
     ) -> TaskList:
-        """Ask for many tasks by id, a hundred a call and four calls at once.
+        """Return many tasks, from lists of a hundred ids, at most four at once.
 
-        See the gateways page, "Tasks by id": answers come in any order, leave out what is
-        unknown, and may be empty although the tasks exist, which is checked.
+        See the gateways page, "Tasks by id": lists come in any order, leave out unknown ids, and
+        may be empty although the tasks exist, which is checked.
 
         Args:
-            task_ids: The ids; each is asked for once.
-            timeout: Seconds for each call, its retries and sleeps; None: no limit.
+            task_ids: The ids; a repeated id counts once.
+            timeout: Seconds for each list, its retries and sleeps; None: no limit.
 
         Returns:
             The tasks in the order asked, and the `missing` ids.
@@ -237,7 +230,7 @@ class AsyncMJClient:
         Raises:
             ConfigurationError: It is no list of ids, or one of them cannot be used.
             MJError: As `fetch_task`, but for `TaskNotFoundError`; its `partial` has the tasks
-                that had been received; calls under way are cut off.
+                that had been received. The other lists are cut off.
         """
         _config.check_timeout(timeout)
         return await self._gateway.list_tasks(_config.check_ids(task_ids), timeout)
@@ -247,15 +240,12 @@ class AsyncMJClient:
     ) -> ImageSeed:
         """Look up the seed of a finished task's image.
 
-        See the gateways page, "The image's seed". It may take a minute, and after a time-out it
-        is asked again no sooner than 20 s later.
+        See the gateways page, "The image's seed". It may take a minute, and after a time-out the
+        request is sent again no sooner than 20 s later.
 
         Args:
             task: An id, or a `Task`: one that carries its seed costs no request.
             timeout: Seconds for the whole call, its retries and sleeps; None: no limit.
-
-        Returns:
-            The seed.
 
         Raises:
             ConfigurationError: The id or the timeout cannot be used.
@@ -265,11 +255,10 @@ class AsyncMJClient:
             MJError: As `fetch_task`.
         """
         _config.check_timeout(timeout)
-        if not isinstance(task, Task):
-            return await self._gateway.image_seed(_config.check_id(task), timeout)
-        if task.seed is not None:
+        if isinstance(task, Task) and task.seed is not None:
             return ImageSeed(task.id, task.seed, "list", task)
-        return await self._gateway.image_seed(_config.check_id(task.id), timeout)
+        task_id = _config.check_id(task.id if isinstance(task, Task) else task)
+        return await self._gateway.image_seed(task_id, timeout)
 
     async def wait_for_task(
         self,
