@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import anyio
+
 from ..errors import ConfigurationError, RateLimitError
 from .retry import with_jitter
 
@@ -86,7 +88,7 @@ class BackoffGate:
         if self._until < 0:  # never held
             return
         while (held := self._until - self._clock.now()) > 0:
-            if deadline is not None and self._until > deadline:
+            if deadline is not None and held > deadline - anyio.current_time():
                 raise RateLimitError(retry_after=held, description="there was a 429 before")
             await self._clock.sleep(held)
 
