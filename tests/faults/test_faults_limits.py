@@ -213,6 +213,27 @@ async def test_fault_21_a_call_raises_while_a_wait_is_held(
     assert 0.0 == raised_at
 
 
+@pytest.mark.parametrize("call", CALLS, ids=NAMES)
+async def test_fault_21_a_call_raises_while_waits_hold_all_slots(call: Call) -> None:
+    """Waits that a long 429 holds back keep no single call in the queue for their slots."""
+    gateway = gateway_with_task()
+    gateway.fail_next(1, 429, {"retry-after": "300"})
+
+    async with gateway.client(max_connections=2) as client:
+        with pytest.raises(errors.RateLimitError):
+            await client.fetch_task("1")
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(client.wait_for_task, "1")
+            await anyio.lowlevel.checkpoint()
+            await anyio.lowlevel.checkpoint()
+            with pytest.raises(errors.RateLimitError, match="nothing was sent"):
+                await call(client)
+            raised_at = gateway.now
+
+    assert 0.0 == raised_at
+
+
 async def test_fault_21_a_wait_without_the_time_ends_in_time() -> None:
     """A Retry-After beyond the timeout of a wait ends the wait, without another request."""
     gateway = gateway_with_task()

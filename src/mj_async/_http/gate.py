@@ -84,12 +84,16 @@ class BackoffGate:
         self._first_hold = self._next_hold = first_hold or SHORTEST_HOLD
         self._until = self._forget_at = -math.inf
 
-    async def acquire(self, *, deadline: float | None) -> None:
-        if self._until < 0:  # never held
-            return
-        while (held := self._until - self._clock.now()) > 0:
-            if deadline is not None and held > deadline - anyio.current_time():
+    def check(self, deadline: float | None) -> None:
+        """Raise `RateLimitError` if the gate is held beyond a deadline of `acquire`."""
+        if deadline is not None and self._until > 0:
+            held = self._until - self._clock.now()
+            if held > max(0.0, deadline - anyio.current_time()):
                 raise RateLimitError(retry_after=held, description="there was a 429 before")
+
+    async def acquire(self, *, deadline: float | None) -> None:
+        while self._until > 0 and (held := self._until - self._clock.now()) > 0:
+            self.check(deadline)
             await self._clock.sleep(held)
 
     async def hold(self, seconds: float | None) -> None:

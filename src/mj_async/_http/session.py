@@ -17,6 +17,7 @@ import httpx
 from .. import errors
 from .._protocol.requests import label
 from .adapter import HTTPXAdapter
+from .gate import BackoffGate
 from .instrumentation import Counts, log_request, log_retry, logger, outcome_of
 from .pool import ConnectionPool
 from .retry import RetryBudget, delay_before_retry
@@ -175,6 +176,7 @@ class Session:
         if call is None:
             raise error
         if isinstance(error, errors.RateLimitError) and error.status_code is None:  # the gate's
+            error.task_id = request.task_id
             raise call.last_error or error
         delay = delay_before_retry(policy, error, options.attempt, is_seed=options.is_seed)
         is_late = delay is not None and self._clock.now() + delay > call.deadline
@@ -192,8 +194,11 @@ class Session:
         self, request: APIRequest, parse: Callable[[APIResponse], T], options: RequestOptions
     ) -> T:
         """Send a request once, or once more for each header that may carry the key."""
+        deadline = self._gate_deadline(options.call)
+        if isinstance(self._gate, BackoffGate):
+            self._gate.check(deadline)  # at once, and not behind waits that it holds in the slots
         async with self._seed_slots if options.is_seed else nullcontext(), self._slots:
-            await self._pass_gate(request, options.call)
+            await self._pass_gate(request, deadline)
             self.counts.retries += options.attempt > 1
             while True:
                 async with self._authenticator.authenticate(request.task_id) as scheme:
@@ -207,15 +212,18 @@ class Session:
                     if options.call is not None:
                         options.call.last_error = None
                     return result
-                await self._pass_gate(request, options.call)  # for the key in another header
+                await self._pass_gate(request, deadline)  # for the key in another header
 
-    async def _pass_gate(self, request: APIRequest, call: Call | None) -> None:
-        """Wait at the gate: a call until its deadline, and not for more than `max_retry_after`."""
-        deadline = None
-        if call is not None:
-            longest = 1.1 * self._settings.retry.max_retry_after  # a gate stretches it by a tenth
-            # Of the event loop's time, which a gate knows; in the testing kit the client's differs.
-            deadline = anyio.current_time() + min(call.deadline - self._clock.now(), longest)
+    def _gate_deadline(self, call: Call | None) -> float | None:
+        """Return until when a request may be held: a call's, at most `max_retry_after` from now."""
+        if call is None:
+            return None
+        longest = 1.1 * self._settings.retry.max_retry_after  # a gate stretches it by a tenth
+        # Of the event loop's time, which a gate knows; in the testing kit the client's differs.
+        return anyio.current_time() + min(call.deadline - self._clock.now(), longest)
+
+    async def _pass_gate(self, request: APIRequest, deadline: float | None) -> None:
+        """Wait until the request may be sent, inside the slot: a closed gate is closed for all."""
         try:
             await self._gate.acquire(deadline=deadline)
         except errors.RateLimitError as refusal:
