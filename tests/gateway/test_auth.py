@@ -1,153 +1,175 @@
-"""The search for the scheme, beside slow calls, on trio's virtual clock."""
+"""How the key is sent, and how that is found out."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import anyio
-import attrs
 import httpx
 import pytest
-from trio.testing import MockClock
+from _answers import (
+    NOT_FOUND,
+    ONCE,
+    found,
+    keys_tried,
+)
 
 from _fakes import Wire, client_on
-from mj_async import AsyncMJClient, errors
+from mj_async import Dialect, errors
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> Any:
-    """Run on trio, whose clock jumps when all sleep."""
-    return ("trio", {"clock": MockClock(autojump_threshold=0)})
+class TestAuthentication:
+    """How the key is sent, and how that is found out."""
 
+    @pytest.mark.parametrize(
+        ("header", "value", "requests"),
+        [
+            ("authorization", "Bearer sk-key", 1),
+            ("mj-api-secret", "sk-key", 2),
+            ("authorization", "sk-key", 3),
+        ],
+    )
+    async def test_a_scheme_is_found_out_and_remembered(
+        self, header: str, value: str, requests: int
+    ) -> None:
+        """On a 401 the next scheme is tried, one header at a time, and the right one is kept."""
 
-@attrs.define
-class Slow(httpx.AsyncBaseTransport):
-    """A gateway that takes the raw key, and its time: a minute for a seed."""
+        def answer(request: httpx.Request) -> httpx.Response:
+            assert ("authorization" in request.headers) != ("mj-api-secret" in request.headers)
+            right = request.headers.get(header) == value
+            return found() if right else httpx.Response(401)
 
-    header: str
-    seconds: dict[str, float]
-    at: list[tuple[float, str]] = attrs.field(factory=list)
+        wire = Wire(answer)
+        async with client_on(wire) as client:
+            await client.fetch_task("1")
+            await client.fetch_task("1")
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer after the time of the route."""
-        verb = request.url.path.rpartition("/")[2]
-        self.at.append((anyio.current_time(), verb))
-        await anyio.sleep(self.seconds[verb])
-        if request.headers.get("authorization") != self.header:
-            return httpx.Response(401)
-        task = {"id": "1", "status": "SUCCESS", "imageUrl": "https://cdn/1"}
-        return httpx.Response(200, json=task if verb == "fetch" else {"code": 1, "result": "5"})
+        assert requests + 1 == len(wire.requests)
 
+    async def test_a_bad_key_costs_three_requests_and_says_the_first_refusal(self) -> None:
+        """Where no scheme is accepted, the error is that of the documented scheme."""
 
-def client_of(gateway: Slow) -> AsyncMJClient:
-    """Make a client that talks to it."""
-    http_client = httpx.AsyncClient(transport=gateway)
-    return AsyncMJClient("sk-key", base_url="https://gateway.test", http_client=http_client)
+        def answer(request: httpx.Request) -> httpx.Response:
+            is_bearer = request.headers.get("authorization", "").startswith("Bearer ")
+            return httpx.Response(401, text="bearer refused" if is_bearer else "other refused")
 
+        wire = Wire(answer)
+        async with client_on(wire) as client:
+            with pytest.raises(errors.AuthenticationError, match="bearer refused"):
+                await client.fetch_task("1")
 
-async def test_a_slow_seed_does_not_hold_up_the_others() -> None:
-    """Who waits for a search waits 2 s, and then asks in the usual scheme."""
-    gateway = Slow("Bearer sk-key", {"fetch": 0.1, "image-seed": 60.0})
-    async with client_of(gateway) as client, anyio.create_task_group() as group:
-        group.start_soon(client.image_seed, "1")
-        await anyio.sleep(1.0)
-        await client.fetch_task("1", timeout=30.0)
+        assert ["Bearer", "mj-api-secret", "sk-key"] == keys_tried(wire)
 
-        assert 3.1 == pytest.approx(anyio.current_time())
-
-
-async def test_a_call_beside_a_slow_one_finds_the_header_out() -> None:
-    """The slow one is refused later, and then sends in the header that was found."""
-    gateway = Slow("sk-key", {"fetch": 0.1, "image-seed": 10.0})
-    async with client_of(gateway) as client, anyio.create_task_group() as group:
-        group.start_soon(client.image_seed, "1")
-        await anyio.sleep(1.0)
-        await client.fetch_task("1")
-        assert 3.3 == pytest.approx(anyio.current_time())
-
-    assert ["image-seed", "fetch", "fetch", "fetch", "image-seed"] == [
-        verb for _, verb in gateway.at
-    ]
-    assert 20.0 == pytest.approx(anyio.current_time())
-
-
-async def test_a_refusal_beside_a_slow_search_is_the_searchs() -> None:
-    """Where the search finds nothing, who waited for it asks no more."""
-    gateway = Slow("other", {"fetch": 0.1, "image-seed": 10.0})
-    async with client_of(gateway) as client, anyio.create_task_group() as group:
-
-        async def seed() -> None:
+    @pytest.mark.parametrize("auth", ["bearer", "raw", "mj-api-secret"])
+    async def test_an_explicit_scheme_is_not_argued_with(self, auth: Any) -> None:
+        """With an explicit scheme a bad key costs one request."""
+        wire = Wire(lambda _: httpx.Response(401))
+        async with client_on(wire, dialect=Dialect(auth=auth)) as client:
             with pytest.raises(errors.AuthenticationError):
-                await client.image_seed("1")
+                await client.fetch_task("1")
 
-        group.start_soon(seed)
-        await anyio.sleep(1.0)
-        with pytest.raises(errors.AuthenticationError):
+        expected = {"bearer": "Bearer", "raw": "sk-key"}.get(auth, auth)
+        assert [expected] == keys_tried(wire)
+
+    async def test_no_key_where_none_is_needed(self) -> None:
+        """With auth="none" no key is asked for, and none is sent."""
+        wire = Wire(lambda _: found())
+        async with client_on(wire, api_key=None, dialect=Dialect(auth="none")) as client:
             await client.fetch_task("1")
 
-    assert 4 == len(gateway.at)
+        headers = wire.requests[0].headers
+        assert "authorization" not in headers
+        assert "mj-api-secret" not in headers
 
+    @pytest.mark.parametrize("proof", [found(), NOT_FOUND], ids=["a task", "an unknown id"])
+    async def test_after_a_first_success_a_401_is_final(self, proof: httpx.Response) -> None:
+        """A quota that runs out is a 401, too: the other schemes are not tried then."""
+        answers = iter([proof, httpx.Response(401)])
+        wire = Wire(lambda _: next(answers))
+        async with client_on(wire) as client:
+            if proof is NOT_FOUND:
+                with pytest.raises(errors.TaskNotFoundError):
+                    await client.fetch_task("1")
+            else:
+                await client.fetch_task("1")
+            with pytest.raises(errors.AuthenticationError):
+                await client.fetch_task("1")
 
-async def test_a_quota_that_ends_beside_a_search_is_final() -> None:
-    """When the search has ended well meanwhile, a 401 is no question of the scheme."""
-    gateway = Slow("Bearer sk-key", {"fetch": 5.0, "image-seed": 4.0})
-    async with client_of(gateway) as client, anyio.create_task_group() as group:
-        group.start_soon(client.image_seed, "1")
-        await anyio.sleep(1.0)
+        assert ["Bearer", "Bearer"] == keys_tried(wire)
 
-        async def change() -> None:
-            await anyio.sleep(4.0)
-            gateway.header = "changed"
+    async def test_one_call_finds_out_while_the_others_wait(self) -> None:
+        """A hundred calls at once try the wrong schemes once, and not a hundred times."""
 
-        group.start_soon(change)
-        with pytest.raises(errors.AuthenticationError):
-            await client.fetch_task("1")
+        def answer(request: httpx.Request) -> httpx.Response:
+            right = request.headers.get("authorization") == "sk-key"
+            return found() if right else httpx.Response(401)
 
-    assert 2 == len(gateway.at)
-
-
-async def test_a_cancelled_search_is_taken_over_by_one_of_the_others() -> None:
-    """When the call that searches is cancelled, the others do not all ask in the wrong scheme."""
-    gateway = Slow("sk-key", {"fetch": 0.6, "image-seed": 60.0})
-    async with client_of(gateway) as client, anyio.create_task_group() as group:
-        async with anyio.create_task_group() as finder:
-            finder.start_soon(client.fetch_task, "1")
-            await anyio.sleep(0.2)
-            for _ in range(20):
+        wire = Wire(answer)
+        async with client_on(wire) as client, anyio.create_task_group() as group:
+            for _ in range(100):
                 group.start_soon(client.fetch_task, "1")
-            await anyio.sleep(0.2)
-            finder.cancel_scope.cancel()
 
-    asked = [at for at, _ in gateway.at]
-    assert [0.0, 0.4, 1.0, 1.6] == pytest.approx(asked[:4])
-    assert 1 + 3 + 19 == len(asked)
+        assert 102 == len(wire.requests)
 
+    async def test_a_bad_key_costs_a_crowd_three_requests(self) -> None:
+        """Whoever waited for the search shares its refusal, under its own id."""
+        wire = Wire(lambda _: httpx.Response(401))
+        refused: set[str | None] = set()
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
-async def test_a_cancelled_search_is_taken_over_by_one() -> None:
-    """When the call that searches is cancelled, one of the others does, and not all of them."""
+        async def ask(task_id: str) -> None:
+            with pytest.raises(errors.AuthenticationError) as caught:
+                await client.fetch_task(task_id)
+            refused.add(caught.value.task_id)
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        right = "mj-api-secret" in request.headers
-        return (
-            httpx.Response(200, json={"id": "1", "status": "SUCCESS"})
-            if right
-            else httpx.Response(401)
-        )
+        async with client_on(wire) as client, anyio.create_task_group() as group:
+            for number in range(50):
+                group.start_soon(ask, f"{number}")
 
-    wire = Wire(answer)
-    async with client_on(wire) as client, anyio.create_task_group() as group:
-        with anyio.CancelScope() as scope:
-            group.start_soon(client.fetch_task, "1")
-            async with anyio.create_task_group() as finder:
-                finder.start_soon(client.fetch_task, "1")
-                await anyio.lowlevel.checkpoint()
-                for _ in range(50):
-                    group.start_soon(client.fetch_task, "1")
-                await anyio.lowlevel.checkpoint()
+        assert 3 == len(wire.requests)
+        assert {f"{number}" for number in range(50)} == refused
+
+    async def test_a_failed_search_lets_the_others_go_on(self) -> None:
+        """A fault says nothing about the key, and the others do not queue behind it."""
+        answers = iter([httpx.Response(403)])
+        wire = Wire(lambda _: next(answers, None) or found())
+        async with client_on(wire, retry=ONCE) as client, anyio.create_task_group() as group:
+
+            async def fail() -> None:
+                with pytest.raises(errors.PermissionDeniedError):
+                    await client.fetch_task("1")
+
+            group.start_soon(fail)
+            await anyio.lowlevel.checkpoint()
+            for _ in range(9):
+                group.start_soon(client.fetch_task, "1")
+
+        assert 10 == len(wire.requests)
+
+    async def test_finding_out_is_no_retry(self) -> None:
+        """The three schemes are one attempt, also where no retry is allowed."""
+        answers = iter([httpx.Response(401), httpx.Response(401), found()])
+        async with client_on(Wire(lambda _: next(answers)), retry=ONCE) as client:
+            assert "1" == (await client.fetch_task("1")).id
+
+    async def test_a_key_in_a_200_is_refused_like_a_401(self) -> None:
+        """Webman refuses a key with 200 and code 403, and takes mj-api-secret."""
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            refused = {"code": 403, "msg": "403 Api Secret 错误", "taskId": None, "data": []}
+            right = request.headers.get("mj-api-secret") == "sk-key"
+            return found() if right else httpx.Response(200, json=refused)
+
+        async with client_on(Wire(answer)) as client:
+            assert "1" == (await client.fetch_task("1")).id
+
+    async def test_a_cancelled_finder_leaves_the_way_free(self) -> None:
+        """When the call that finds out is cancelled, another finds out."""
+        wire = Wire(lambda _: found())
+        async with client_on(wire) as client:
+            with anyio.CancelScope() as scope:
                 scope.cancel()
-
-    refused = [one for one in wire.requests if "mj-api-secret" not in one.headers]
-    assert len(refused) <= 2
+                await client.fetch_task("1")
+            assert scope.cancelled_caught
+            assert "1" == (await client.fetch_task("1")).id
