@@ -135,7 +135,7 @@ class AsyncMJClient:
             clock=clock,
             lifecycle=self._lifecycle,
             gate=BackoffGate(clock, settings.retry.first_delay) if gate is None else gate,
-            authenticator=authenticator,
+            authenticate=authenticator.authenticate,
             http_client=http_client,
             transport=transport,
         )

@@ -100,9 +100,9 @@ class Authenticator:
     def _note_refusal(self, scheme: Scheme, error: errors.AuthenticationError) -> None:
         """Go on to the next header; after the last one, the first one's refusal counts."""
         if scheme == SCHEMES[len(self._refusals)]:  # else a faster call has gone on
-            self._refusals.append(error)
+            self._refusals.append(copy(error))  # without its traceback
         if len(self._refusals) == len(SCHEMES):
-            self._refusal, self._refusals = copy(self._refusals[0]), []
+            self._refusal, self._refusals = self._refusals[0], []
             self._refused_until = self._clock.now() + _PATIENCE
 
 

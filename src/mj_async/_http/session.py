@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import anyio
 import attrs
@@ -33,14 +33,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Authenticator(Protocol):
-    """Knows in which header the gateway takes the key."""
-
-    def authenticate(self, task_id: str | None) -> AbstractAsyncContextManager[Scheme, bool | None]:
-        """Return the context in which one request is sent.
-
-        It swallows a refusal of the key if there is another header to try.
-        """
+# Given the task's id, returns the context in which one request is sent with the key in the header
+# that it names; it swallows a refusal if there is another header to try (`_gateway/auth.py`).
+Authenticate: TypeAlias = "Callable[[str | None], AbstractAsyncContextManager[Scheme, bool | None]]"
 
 
 @attrs.define(eq=False)
@@ -94,7 +89,7 @@ class Session:
     _clock: Clock
     _lifecycle: Lifecycle
     _gate: Gate
-    _authenticator: Authenticator
+    _authenticate: Authenticate
     _http_client: httpx.AsyncClient
     _transport: httpx.AsyncBaseTransport | None
     counts: Counts = attrs.field(factory=Counts, init=False)
@@ -201,7 +196,7 @@ class Session:
             await self._pass_gate(request, deadline)
             self.counts.retries += options.attempt > 1
             while True:
-                async with self._authenticator.authenticate(request.task_id) as scheme:
+                async with self._authenticate(request.task_id) as scheme:
                     response = await self._send(request, scheme, options)
                     try:
                         result = parse(response)
