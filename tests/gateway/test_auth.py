@@ -114,7 +114,7 @@ class TestAuthentication:
         assert 102 == len(wire.requests)
 
     async def test_a_bad_key_costs_a_crowd_three_requests(self) -> None:
-        """Whoever waited for the search shares its refusal, under its own id."""
+        """The calls that waited share the refusal, each with its own id."""
         wire = Wire(lambda _: httpx.Response(401))
         refused: set[str | None] = set()
 

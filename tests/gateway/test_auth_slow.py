@@ -48,7 +48,7 @@ def client_of(gateway: Slow) -> AsyncMJClient:
 
 
 async def test_a_slow_seed_does_not_hold_up_the_others() -> None:
-    """Who waits for a search waits 2 s, and then asks in the usual scheme."""
+    """The other calls wait 2 s, and then send in the usual scheme."""
     gateway = Slow("Bearer sk-key", {"fetch": 0.1, "image-seed": 60.0})
     async with client_of(gateway) as client, anyio.create_task_group() as group:
         group.start_soon(client.image_seed, "1")
@@ -74,7 +74,7 @@ async def test_a_call_beside_a_slow_one_finds_the_header_out() -> None:
 
 
 async def test_a_refusal_beside_a_slow_search_is_the_searchs() -> None:
-    """Where the search finds nothing, who waited for it asks no more."""
+    """The call that tried all headers ends the slow one, too, when that is refused."""
     gateway = Slow("other", {"fetch": 0.1, "image-seed": 10.0})
     async with client_of(gateway) as client, anyio.create_task_group() as group:
 
@@ -91,7 +91,7 @@ async def test_a_refusal_beside_a_slow_search_is_the_searchs() -> None:
 
 
 async def test_a_quota_that_ends_beside_a_search_is_final() -> None:
-    """When the search has ended well meanwhile, a 401 is no question of the scheme."""
+    """When the header has been found meanwhile, a 401 is final."""
     gateway = Slow("Bearer sk-key", {"fetch": 5.0, "image-seed": 4.0})
     async with client_of(gateway) as client, anyio.create_task_group() as group:
         group.start_soon(client.image_seed, "1")
@@ -109,7 +109,7 @@ async def test_a_quota_that_ends_beside_a_search_is_final() -> None:
 
 
 async def test_a_cancelled_search_is_taken_over_by_one_of_the_others() -> None:
-    """When the call that searches is cancelled, the others do not all ask in the wrong scheme."""
+    """When the call that tries a header is cancelled, one of the others tries it."""
     gateway = Slow("sk-key", {"fetch": 0.6, "image-seed": 60.0})
     async with client_of(gateway) as client, anyio.create_task_group() as group:
         async with anyio.create_task_group() as finder:

@@ -45,7 +45,7 @@ def documented_client() -> AsyncMJClient:
 
 
 def form_fields(request: httpx.Request) -> list[tuple[str, str]]:
-    """Take a multipart body apart by hand: each part has one header and a value."""
+    """Parse a multipart body by hand: each part has one header and a value."""
     content_type = request.headers["content-type"]
     boundary = content_type.removeprefix("multipart/form-data; boundary=")
     assert re.fullmatch(r"[0-9a-f]{32}", boundary)

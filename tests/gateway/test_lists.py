@@ -149,7 +149,7 @@ async def test_a_list_that_has_worked_is_not_given_up() -> None:
     "refusal", [REFUSALS[name] for name in ("404", "400", "403", "unknown")], ids=str
 )
 async def test_a_list_may_refuse_one_of_many(refusal: httpx.Response) -> None:
-    """After a first list, a refusal is for that one: it finds nobody, and the next is asked."""
+    """After a first list, a refusal is for that list: it finds none, and the next is sent."""
     wire = Wire(answering([rows("1"), refusal, rows("1", "2")]))
     async with client_on(wire, dialect=SPOKEN) as client:
         assert ["1"] == await ids_of(client, "1", "2")
@@ -183,7 +183,7 @@ FAILURES = {
 async def test_from_the_fourth_failure_on_a_fetch_decides(
     failure: httpx.Response, fetch: httpx.Response | None
 ) -> None:
-    """Where the gateway answers a fetch, the list is to blame, and finds nobody."""
+    """Where the gateway answers a fetch, the list is to blame, and finds none."""
     lists = [rows("1"), failure, failure, failure, failure, failure, rows("1"), failure]
     async with client_on(Wire(answering(lists, fetch)), dialect=SPOKEN) as client:
         assert ["1"] == await ids_of(client, "1", "2")
@@ -227,7 +227,7 @@ async def test_what_is_said_to_all_is_never_the_lists_fault(
     assert ["list"] * 6 == [one.verb for one in way.asked]
 
 
-async def test_a_list_may_say_that_nobody_was_found() -> None:
+async def test_a_list_may_refuse_unknown_ids() -> None:
     """Some gateways refuse a list of unknown ids instead of giving an empty one."""
     async with client_on(Wire(answering([NOT_FOUND, rows("1")])), dialect=SPOKEN) as client:
         assert [] == await ids_of(client, "8", "9")
@@ -243,8 +243,8 @@ async def test_one_task_for_several_ids_is_no_list(asked: list[str], usable: boo
         assert usable == client._gateway.lists.usable
 
 
-async def test_an_empty_list_finds_nobody() -> None:
-    """It is not checked here: whoever waits is asked for alone."""
+async def test_an_empty_list_finds_none() -> None:
+    """It is not checked here: each task of a wait is then fetched."""
     wire = Wire(answering([rows()]))
     async with client_on(wire, dialect=SPOKEN) as client:
         assert [] == await ids_of(client, "1", "2")

@@ -1,4 +1,4 @@
-"""A gate of the user's own: asked before every request, told of every 429, and no more."""
+"""A gate of the user's own: every request passes it, and it holds after a 429."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Paced:
         self.passed += 1
 
     async def hold(self, seconds: float | None) -> None:
-        """Hear of a 429."""
+        """Record nothing."""
         self.holds.append(seconds)
         self.free_at = max(self.free_at, self.gateway.now + (seconds or 1.0))
 
@@ -50,11 +50,11 @@ class Open:
     held: list[float | None] = attrs.field(factory=list)
 
     async def acquire(self, *, deadline: float | None) -> None:
-        """Let pass."""
+        """Return at once."""
         self.held.append(deadline and deadline - anyio.current_time())
 
     async def hold(self, seconds: float | None) -> None:
-        """Hear of a 429."""
+        """Record nothing."""
 
 
 @attrs.define
@@ -73,11 +73,11 @@ class Refusing:
             raise self.make()
 
     async def hold(self, seconds: float | None) -> None:
-        """Hear of a 429."""
+        """Record nothing."""
 
 
 def spaced(gateway: FakeGateway, every: float) -> bool:
-    """Tell whether no two requests came closer than that."""
+    """Return True if no two requests came closer than that."""
     at = [request.at for request in gateway.requests]
     return all(later - at[0] >= every * number - 1e-6 for number, later in enumerate(at))
 
@@ -105,7 +105,7 @@ async def lists(client: AsyncMJClient) -> None:
 
 
 async def waits(client: AsyncMJClient) -> None:
-    """Wait, each by itself."""
+    """Wait, with a poll for each."""
     async with anyio.create_task_group() as group:
         for number in range(10):
             group.start_soon(client.wait_for_task, f"w{number}")
@@ -153,7 +153,7 @@ async def test_each_request_passes_the_gate_once(dialect: Any, calls: Calls) -> 
 
 @pytest.mark.parametrize("calls", CALLS)
 async def test_failures_pass_the_gate_once_each(calls: Calls) -> None:
-    """A retry is a request; a 429 is told, with its Retry-After or without, and no other."""
+    """A retry is a request; each 429 holds the gate, with its Retry-After or without."""
     gateway = made(30)
     gate = Paced(gateway, every=0.25)
     if calls is not seeds:  # there each is sent once
@@ -221,7 +221,7 @@ async def test_a_refusal_of_a_retry_raises_what_the_gateway_said() -> None:
 async def test_a_call_is_held_until_its_deadline_and_max_retry_after(
     timeout: float | None, expected: float
 ) -> None:
-    """A gate is told so for each attempt; the tenth is for gates that stretch a Retry-After."""
+    """So it is for each attempt; the tenth is for gates that stretch a Retry-After."""
     gateway = made(1)
     gateway.fail_next(1, status=503, headers={"retry-after": "10"})
     gate = Open()
@@ -282,7 +282,7 @@ async def test_a_wait_ends_at_its_deadline_at_the_gate() -> None:
 
 
 async def test_the_key_is_found_out_at_the_pace_of_a_gate() -> None:
-    """A search that the gate stops goes on where it was, whoever does it."""
+    """The calls try the headers at that pace, and no header twice."""
     gateway = made(30, dialect="java")
     gate = Paced(gateway, every=1.5)
     async with gateway.client(gate=gate, dialect=Dialect(auth="auto")) as client:
@@ -348,7 +348,7 @@ class Half:
     """A gate that lacks a method."""
 
     async def acquire(self, *, deadline: float | None) -> None:
-        """Let pass."""
+        """Return at once."""
 
 
 @pytest.mark.parametrize("gate", [Half(), Paced, "gate", 5, False])

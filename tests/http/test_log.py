@@ -1,4 +1,4 @@
-"""What the logger `mj_async` is told of requests and retries, and what it is never told."""
+"""The lines of the logger `mj_async` about requests and retries, and what no line shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLAIN = RetryPolicy(first_delay=0.0)
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    """Give the level and text of what our logger was told."""
+    """Return the level and text of each line of our logger."""
     return [(one.levelname, one.getMessage()) for one in caplog.records if one.name == "mj_async"]
 
 
@@ -130,7 +130,7 @@ class _Fixed(httpx.AsyncBaseTransport):
         self._response = response
 
     async def handle_async_request(self, _request: httpx.Request) -> httpx.Response:
-        """Give the one answer."""
+        """Return the one answer."""
         return self._response
 
 

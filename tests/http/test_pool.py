@@ -32,7 +32,7 @@ class Body(httpx.AsyncByteStream):
     closing: Exception | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give one chunk."""
+        """Yield one chunk."""
         if self.reading is not None:
             raise self.reading
         yield b"x"
@@ -68,7 +68,7 @@ class SingleConnectionTransport(httpx.AsyncBaseTransport):
 
 @attrs.define
 class Maker:
-    """Makes pool; all but the first are sound."""
+    """Makes connections; all but the first are sound."""
 
     faults: dict[int, Exception] = attrs.field(factory=dict)
     body: Body = attrs.field(factory=Body)

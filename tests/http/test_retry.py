@@ -146,7 +146,7 @@ def test_retry_after_in_both_forms(value: str, expected: float | None) -> None:
 
 
 def test_a_date_is_compared_with_the_clock_that_wrote_it() -> None:
-    """A wrong clock of ours does not matter where the answer has a Date."""
+    """Our clock does not matter where the answer has a Date."""
     headers = {
         "retry-after": formatdate(NOW + 30, usegmt=True),
         "date": formatdate(NOW, usegmt=True),

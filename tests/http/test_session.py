@@ -125,7 +125,7 @@ async def test_a_sleep_that_would_pass_the_deadline_is_not_begun() -> None:
 
 
 async def test_a_redirect_is_not_followed() -> None:
-    """Redirects are errors, lest the key travel; also with a client that follows them."""
+    """Redirects are errors, so that the key stays here; also with a client that follows them."""
     moved = httpx.Response(302, headers={"location": "https://elsewhere.test/"})
     wire = Wire(lambda _: moved)
     http_client = httpx.AsyncClient(transport=wire, follow_redirects=True)

@@ -24,7 +24,7 @@ KNOWN = Dialect(auth="bearer", ids="json", seed="path")
 
 
 def counted(client: AsyncMJClient) -> tuple[int, int, int, int]:
-    """Give requests, retries, polls and batches."""
+    """Return requests, retries, polls and batches."""
     found = client.statistics()
     return found.requests, found.retries, found.polls, found.batches
 
@@ -79,7 +79,7 @@ async def test_the_dialect_is_told_as_it_is_found_out(dialect: Any, found: Diale
 
 
 async def test_what_was_said_needs_no_finding_out() -> None:
-    """A dialect that was given is told before the first request."""
+    """A dialect that was given is known before the first request."""
     dialect = Dialect(auth="none", ids="multipart", seed="path")
     async with client_on(Wire(lambda _: httpx.Response(200)), dialect=dialect) as client:
         assert dialect == client.statistics().dialect

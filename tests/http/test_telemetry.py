@@ -33,7 +33,7 @@ class Spans:
 
     @property
     def requests(self) -> list[tuple[Any, ...]]:
-        """Give the method, address and status of those that are requests."""
+        """The method, address and status of each request."""
         clients = [
             one.attributes or {}
             for one in self._exporter.get_finished_spans()
@@ -44,7 +44,7 @@ class Spans:
 
     @property
     def text(self) -> str:
-        """Give everything that they have, as it would be sent away."""
+        """All that the spans hold, as it would be exported."""
         return "".join(one.to_json() for one in self._exporter.get_finished_spans())
 
 

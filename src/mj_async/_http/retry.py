@@ -124,5 +124,5 @@ class RetryBudget:
         return True
 
     def deposit(self) -> None:
-        """Give a fifth of a retry back for a success."""
+        """Pay a fifth of a retry in, for a success."""
         self._left = min(self._most, self._left + _GIVEN_BACK)
