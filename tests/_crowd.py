@@ -44,26 +44,26 @@ class Asked:
     task_ids: tuple[str, ...]
 
 
-Detour: TypeAlias = Callable[[Asked], httpx.Response | None]
+Override: TypeAlias = Callable[[Asked], httpx.Response | None]
 
 
 @attrs.define(eq=False)
-class Way(httpx.AsyncBaseTransport):
+class RecordingTransport(httpx.AsyncBaseTransport):
     """The way to a fake gateway, on its clock; it records what is asked.
 
     Args:
         gateway: Answers.
         seconds: How long each answer takes.
-        detour: Answers in the gateway's place, where it does not give None.
+        override: Answers in the gateway's place, where it does not give None.
     """
 
     gateway: FakeGateway = attrs.field(factory=FakeGateway)
     seconds: float = 0.0
-    detour: Detour = lambda _asked: None
+    override: Override = lambda _asked: None
     asked: list[Asked] = attrs.field(factory=list, init=False)
-    most_at_once: int = attrs.field(default=0, init=False)
+    most_in_flight: int = attrs.field(default=0, init=False)
     cancelled: int = attrs.field(default=0, init=False)
-    _under_way: int = attrs.field(default=0, init=False)
+    _ids_in_flight: int = attrs.field(default=0, init=False)
     _end: httpx.AsyncBaseTransport = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -81,17 +81,17 @@ class Way(httpx.AsyncBaseTransport):
         asked = self._read(request, await request.aread())
         self.asked.append(asked)
         assert len(self.asked) < _FLOOD
-        self._under_way += 1
-        self.most_at_once = max(self.most_at_once, self._under_way)
+        self._ids_in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self._ids_in_flight)
         answered = False
         try:
             await self.gateway._clock.sleep(self.seconds)
-            answer = self._streamed(self.detour(asked))
+            answer = self._streamed(self.override(asked))
             answer = answer or await self._end.handle_async_request(request)
             answered = True
             return answer
         finally:
-            self._under_way -= 1
+            self._ids_in_flight -= 1
             self.cancelled += not answered
 
     def _read(self, request: httpx.Request, body: bytes) -> Asked:
@@ -128,17 +128,17 @@ class Way(httpx.AsyncBaseTransport):
 
 
 @attrs.define
-class Crowd:
+class ManyWaits:
     """Waits side by side: how each ended, and when.
 
     Args:
-        way: To the gateway.
+        transport: To the gateway.
         poller: Waits.
         ended: The task or the error, by id.
         ended_at: The time, by id.
     """
 
-    way: Way
+    transport: RecordingTransport
     poller: TaskPoller
     ended: dict[str, Task | errors.MJError] = attrs.field(factory=dict, init=False)
     ended_at: dict[str, float] = attrs.field(factory=dict, init=False)
@@ -149,7 +149,7 @@ class Crowd:
             self.ended[task_id] = await self.poller.wait_for_task(task_id, **(options or {}))
         except errors.MJError as error:
             self.ended[task_id] = error
-        self.ended_at[task_id] = round(self.way.gateway.now, 6)
+        self.ended_at[task_id] = round(self.transport.gateway.now, 6)
 
     async def wait_for(self, task_ids: Iterable[str], **options: Any) -> None:
         """Wait for some at once, all with the same options."""
@@ -165,10 +165,10 @@ class Crowd:
         }
 
 
-def for_lists(answer: Any) -> Detour:
+def for_lists(answer: Any) -> Override:
     """Make a detour that answers list calls; an error is raised."""
 
-    def detour(asked: Asked) -> httpx.Response | None:
+    def override(asked: Asked) -> httpx.Response | None:
         if asked.verb != "list":
             return None
         if isinstance(answer, Exception):
@@ -176,7 +176,7 @@ def for_lists(answer: Any) -> Detour:
         response: httpx.Response | None = answer(asked) if callable(answer) else answer
         return response
 
-    return detour
+    return override
 
 
 def numbered(count: int) -> list[str]:
@@ -190,12 +190,12 @@ def kind_of(outcome: TaskOutcome) -> str:
 
 
 async def outcomes_of(
-    way: Way, client: AsyncMJClient, task_ids: Any, **options: Any
+    transport: RecordingTransport, client: AsyncMJClient, task_ids: Any, **options: Any
 ) -> list[tuple[float, str, str]]:
     """Collect all outcomes: when each came, its id, and how it ended."""
     found = []
     async with client.wait_for_tasks(task_ids, **options) as outcomes:
         async for outcome in outcomes:
             assert (outcome.task is None) != (outcome.error is None)
-            found.append((way.gateway.now, outcome.task_id, kind_of(outcome)))
+            found.append((transport.gateway.now, outcome.task_id, kind_of(outcome)))
     return found

@@ -45,22 +45,22 @@ class Reader(Place):
         self.woken.append(self.watch.task_id)
         task = self.watch.task
         if self.reads and task is not None and task.status == "IN_PROGRESS":
-            self.watch.give()
+            self.watch.next_update()
 
 
 @attrs.define(eq=False)
-class Table:
+class BatchHarness:
     """An agenda with its clock, and the places of those who wait."""
 
     batch_size: int = 100
     jitter: float = 0.0
     clock: HandClock = attrs.field(factory=HandClock)
     has_list: bool = True
-    agenda: BatchScheduler = attrs.field(init=False)
+    scheduler: BatchScheduler = attrs.field(init=False)
     woken: list[str] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        self.agenda = BatchScheduler(
+        self.scheduler = BatchScheduler(
             interval=3.0,
             jitter=self.jitter,
             batch_size=self.batch_size,
@@ -80,34 +80,36 @@ class Table:
             slack=4.5,
         )
         watch = context.watch(task_id, options.get("timeout"), options.get("polling"), nobody)
-        watch.begin()
+        watch.start()
         watch.polls = options.get("polls", 0)
         place = Reader(watch, self.woken)
-        self.agenda.join(place, self.clock.time)
+        self.scheduler.join(place, self.clock.time)
         return place
 
-    def jobs(self, at: float) -> list[PollRequest]:
+    def requests(self, at: float) -> list[PollRequest]:
         """Take all requests that may begin at a time."""
         self.clock.time = at
         found = []
-        while (job := self.agenda.next_job(at)) is not None:
-            found.append(job)
+        while (request := self.scheduler.next_request(at)) is not None:
+            found.append(request)
         return found
 
     def ids(self, at: float) -> list[str]:
         """Name whom the requests of a time are for: "1 2" by the list, "/3" alone."""
-        return [label(job) for job in self.jobs(at)]
+        return [label(request) for request in self.requests(at)]
 
     def end(
-        self, job: PollRequest, answers: Answers | None = None, at: float | None = None
+        self, request: PollRequest, answers: Answers | None = None, at: float | None = None
     ) -> None:
         """End a request; without answers all its tasks are still working."""
         self.clock.time = self.clock.time if at is None else at
-        self.agenda.end(job, working(job) if answers is None else answers, self.clock.time)
+        self.scheduler.on_answers(
+            request, working(request) if answers is None else answers, self.clock.time
+        )
 
-    def cancel(self, job: PollRequest) -> None:
+    def cancel(self, request: PollRequest) -> None:
         """End a request that was cut off."""
-        self.agenda.repeat(job, self.clock.time)
+        self.scheduler.repeat(request, self.clock.time)
 
     def run(
         self, until: float, answer: Callable[[PollRequest], Answers] | None = None
@@ -115,18 +117,18 @@ class Table:
         """Do all that comes before a time, with answers at once; name it."""
         done = []
         while self.clock.time < until:
-            while (job := self.agenda.next_job(self.clock.time)) is not None:
-                done.append((round(self.clock.time, 6), label(job)))
-                self.end(job, None if answer is None else answer(job))
-            self.clock.time = self.agenda.look_again_at()
+            while (request := self.scheduler.next_request(self.clock.time)) is not None:
+                done.append((round(self.clock.time, 6), label(request)))
+                self.end(request, None if answer is None else answer(request))
+            self.clock.time = self.scheduler.next_check_at()
         return done
 
 
-def label(job: PollRequest) -> str:
+def label(request: PollRequest) -> str:
     """Name whom a request is for: "1 2" by the list, "/3" alone."""
-    return "/" * job.alone + " ".join(job.task_ids)
+    return "/" * request.is_fetch + " ".join(request.task_ids)
 
 
-def working(job: PollRequest) -> Answers:
+def working(request: PollRequest) -> Answers:
     """Answer that all are working."""
-    return {task_id: task(id=task_id) for task_id in job.task_ids}
+    return {task_id: task(id=task_id) for task_id in request.task_ids}

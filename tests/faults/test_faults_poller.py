@@ -11,7 +11,7 @@ import attrs
 import pytest
 from _cancellation_sweep import BACKENDS, Backend, StepCounter
 
-from _crowd import Crowd, Way, done_at, numbered
+from _crowd import ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import TaskPoller
 
 # What each role does: it hands out the requests, sends one, or just waits.
@@ -37,32 +37,32 @@ class Scene:
 
     def look(self) -> None:
         """Note what the one does that is about to be cancelled."""
-        seats = self.poller._seats
-        seat = next((one for one in seats.taken if one.watch.task_id == "cancelled"), None)
-        if seat is None:
+        waiters = self.poller._waiters
+        waiter = next((one for one in waiters.waiting if one.watch.task_id == "cancelled"), None)
+        if waiter is None:
             self.roles["is elsewhere"] += 1
-        elif seat is seats.leader:
+        elif waiter is waiters.leader:
             self.roles["leads"] += 1
         else:
-            self.roles["carries" if seat.carrying is not None else "parks"] += 1
+            self.roles["carries" if waiter.sending is not None else "parks"] += 1
 
     async def play(self, host: Backend, turns: StepCounter) -> bool:
         """Cancel one at the turn that is due; whether it ended before that."""
-        way, others = Way(seconds=0.5), numbered(self.count - 1)
+        transport, others = RecordingTransport(seconds=0.5), numbered(self.count - 1)
         for task_id in ("cancelled", *others):
-            way.gateway.add_task(task_id, done_at(4))
-        way.gateway.add_task("next", done_at(0))
+            transport.gateway.add_task(task_id, done_at(4))
+        transport.gateway.add_task("next", done_at(0))
         alive = host.tasks()
-        async with way.client() as client, client.task_poller() as self.poller:
-            crowd = Crowd(way, self.poller)
+        async with transport.client() as client, client.task_poller() as self.poller:
+            waits = ManyWaits(transport, self.poller)
 
             async def wait_for_others() -> None:
                 async with anyio.create_task_group() as group:
                     for task_id in others[: self.before]:
-                        group.start_soon(crowd.wait, task_id)
+                        group.start_soon(waits.wait, task_id)
                     await options()
                     for task_id in others[self.before :]:
-                        group.start_soon(crowd.wait, task_id)
+                        group.start_soon(waits.wait, task_id)
 
             async def wait() -> object:
                 if self.late:
@@ -75,23 +75,27 @@ class Scene:
                 await options()
                 ended = await host.run_and_cancel(turns, wait)
 
-            self.check(way, crowd, others)
+            self.check(transport, waits, others)
             assert "SUCCESS" == (await self.poller.wait_for_task("next")).status
         assert alive == host.tasks()
         return ended is not None
 
-    def check(self, way: Way, crowd: Crowd, others: list[str]) -> None:
+    def check(self, transport: RecordingTransport, waits: ManyWaits, others: list[str]) -> None:
         """All others have ended with their own tasks; one list call was repeated at most."""
-        seats, agenda, lists = self.poller._seats, self.poller._agenda, -(-self.count // 100)
-        assert dict.fromkeys(others, "SUCCESS") == crowd.kinds()
+        waiters, scheduler, lists = (
+            self.poller._waiters,
+            self.poller._scheduler,
+            -(-self.count // 100),
+        )
+        assert dict.fromkeys(others, "SUCCESS") == waits.kinds()
         assert {(one, one) for one in others} == {
-            (one, getattr(ended, "id", None)) for one, ended in crowd.ended.items()
+            (one, getattr(ended, "id", None)) for one, ended in waits.ended.items()
         }
-        assert way.cancelled <= 1
-        assert len(way.asked) <= 3 * lists + way.cancelled
-        assert max(crowd.ended_at.values()) <= 9.0
-        assert ({}, None, ()) == (seats.taken, seats.leader, self.poller.pending())
-        assert ({}, set(), 0) == (agenda._places, agenda._under_way, agenda._requests)
+        assert transport.cancelled <= 1
+        assert len(transport.asked) <= 3 * lists + transport.cancelled
+        assert max(waits.ended_at.values()) <= 9.0
+        assert ({}, None, ()) == (waiters.waiting, waiters.leader, self.poller.pending())
+        assert ({}, set(), 0) == (scheduler._places, scheduler._ids_in_flight, scheduler._in_flight)
 
 
 async def options() -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from _crowd import Way, for_lists
+from _crowd import RecordingTransport, for_lists
 from _fakes import Wire, client_on
 from mj_async import AsyncMJClient, Dialect, errors
 from mj_async.testing import FakeGateway
@@ -217,14 +217,14 @@ async def test_what_is_said_to_all_is_never_the_lists_fault(
     status: int, error: type[errors.MJError]
 ) -> None:
     """A refused key and a request to slow down are for everybody, however often."""
-    way = Way(detour=for_lists(httpx.Response(status)))
-    async with way.client() as client:
+    transport = RecordingTransport(override=for_lists(httpx.Response(status)))
+    async with transport.client() as client:
         for _ in range(6):
             with pytest.raises(error):
                 await ids_of(client, "1", "2")
 
         assert client._gateway.lists.usable
-    assert ["list"] * 6 == [one.verb for one in way.asked]
+    assert ["list"] * 6 == [one.verb for one in transport.asked]
 
 
 async def test_a_list_may_refuse_unknown_ids() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from _crowd import numbered
 from _fakes import task
-from _table import Table, working
+from _table import BatchHarness, working
 from mj_async import Polling, errors
 from mj_async._polling.batches import Answers, PollRequest
 
@@ -20,81 +20,83 @@ FORBIDDEN = errors.PermissionDeniedError(status_code=403)
 
 def test_a_request_that_was_cut_is_repeated_at_once() -> None:
     """It is the next one, for those who still wait."""
-    table = Table(2)
-    places = table.join("1", "2", "3", "4")
-    (first,) = table.jobs(0.0)
-    table.agenda.leave(places[0])
+    harness = BatchHarness(2)
+    places = harness.join("1", "2", "3", "4")
+    (first,) = harness.requests(0.0)
+    harness.scheduler.leave(places[0])
 
-    table.clock.time = 0.5
-    table.cancel(first)
+    harness.clock.time = 0.5
+    harness.cancel(first)
 
-    assert 0.5 == table.agenda.look_again_at()
-    assert [PollRequest(0.5, ("2",))] == table.jobs(0.5)
+    assert 0.5 == harness.scheduler.next_check_at()
+    assert [PollRequest(0.5, ("2",))] == harness.requests(0.5)
     assert 2 == places[1].watch.polls
-    assert ["3 4"] == table.ids(1.5)
+    assert ["3 4"] == harness.ids(1.5)
 
 
 def test_an_answer_goes_to_whoever_waits_for_it() -> None:
     """All waits on an id are told, and woken where that is news; strangers are nobody's."""
-    table = Table()
-    ones = table.join("1", "1")
-    (other,) = table.join("2")
-    (job,) = table.jobs(0.0)
+    harness = BatchHarness()
+    ones = harness.join("1", "1")
+    (other,) = harness.join("2")
+    (request,) = harness.requests(0.0)
 
-    table.end(job, {"1": task("SUCCESS"), "2": LIMITED, "stranger": task()})
+    harness.end(request, {"1": task("SUCCESS"), "2": LIMITED, "stranger": task()})
 
-    assert ["1", "1"] == table.woken
+    assert ["1", "1"] == harness.woken
     assert [True, True, False] == [place.watch.has_news for place in (*ones, other)]
     assert [1, 1, 1] == [place.watch.polls for place in (*ones, other)]
 
 
 def test_who_has_news_already_is_not_told_others() -> None:
     """An answer that comes after the word of a webhook does not take that back."""
-    table = Table()
-    (place,) = table.join("1")
-    (job,) = table.jobs(0.0)
-    place.watch.trust(task("SUCCESS"))
+    harness = BatchHarness()
+    (place,) = harness.join("1")
+    (request,) = harness.requests(0.0)
+    place.watch.on_webhook(task("SUCCESS"))
 
-    table.end(job, {"1": task("IN_PROGRESS", "10%")})
+    harness.end(request, {"1": task("IN_PROGRESS", "10%")})
 
-    assert [] == table.woken
-    assert "SUCCESS" == place.watch.give().status
+    assert [] == harness.woken
+    assert "SUCCESS" == place.watch.next_update().status
 
 
 def test_a_change_is_no_news_to_who_waits_for_the_end() -> None:
     """Nobody is woken for it; it counts all the same, as when a task stands still."""
-    table = Table()
-    steady, stalled = table.join("1", "2", polling=Polling(factor=1.0, jitter=0, stall_timeout=6.0))
-    steady.watch.ends_only = stalled.watch.ends_only = True
+    harness = BatchHarness()
+    steady, stalled = harness.join(
+        "1", "2", polling=Polling(factor=1.0, jitter=0, stall_timeout=6.0)
+    )
+    steady.watch.final_only = stalled.watch.final_only = True
     steady.reads = stalled.reads = False
 
     for number, at in enumerate((0.0, 3.0, 6.0, 9.0)):
-        for job in table.jobs(at):
+        for request in harness.requests(at):
             moved = task(id="1", progress=f"{number}%")
-            table.end(job, {"1": moved, "2": task(id="2", progress="1%")})
-    assert ["2"] == table.woken
+            harness.end(request, {"1": moved, "2": task(id="2", progress="1%")})
+    assert ["2"] == harness.woken
     assert (False, moved) == (steady.watch.has_news, steady.watch.task)
     with pytest.raises(errors.TaskStalledError):
-        stalled.watch.give()
+        stalled.watch.next_update()
 
-    (job,) = table.jobs(12.0)
-    table.end(job, {"1": task("SUCCESS", id="1")})
-    assert ["2", "1"] == table.woken
-    assert "SUCCESS" == steady.watch.give().status
+    (request,) = harness.requests(12.0)
+    harness.end(request, {"1": task("SUCCESS", id="1")})
+    assert ["2", "1"] == harness.woken
+    assert "SUCCESS" == steady.watch.next_update().status
 
 
 def test_each_wait_has_an_error_of_its_own() -> None:
     """An error of a list names the task of each wait, and is not shared between them."""
-    table = Table()
-    places = table.join("1", "2", "2")
-    (job,) = table.jobs(0.0)
+    harness = BatchHarness()
+    places = harness.join("1", "2", "2")
+    (request,) = harness.requests(0.0)
 
-    table.end(job, dict.fromkeys(job.task_ids, FORBIDDEN))
+    harness.end(request, dict.fromkeys(request.task_ids, FORBIDDEN))
 
     raised: list[errors.MJError] = []
     for place in places:
         with pytest.raises(errors.PermissionDeniedError) as caught:
-            place.watch.give()
+            place.watch.next_update()
         raised.append(caught.value)
     assert ["1", "2", "2"] == [error.task_id for error in raised]
     assert 3 == len({id(error) for error in raised})
@@ -104,41 +106,41 @@ def test_each_wait_has_an_error_of_its_own() -> None:
 @pytest.mark.parametrize(("error", "ended"), [(REFUSED, 3), (FORBIDDEN, 1)])
 def test_a_refused_key_is_refused_for_all(error: errors.MJError, ended: int) -> None:
     """A 401 ends all waits, also those that were not asked for; a 403 its own ones."""
-    table = Table(1)
-    places = table.join("1", "2", "3")
-    (job,) = table.jobs(0.0)
+    harness = BatchHarness(1)
+    places = harness.join("1", "2", "3")
+    (request,) = harness.requests(0.0)
 
-    table.end(job, {"1": error})
+    harness.end(request, {"1": error})
 
     assert ended == sum(place.watch.has_news for place in places)
-    assert (3 - ended) == len(table.ids(2.9))
+    assert (3 - ended) == len(harness.ids(2.9))
 
 
 def test_who_is_left_out_is_asked_for_alone() -> None:
     """Ids that a list leaves out are asked for by /fetch, spread over the rest of the tick."""
-    table = Table()
-    table.join("1", "2", "3", "4")
-    (job,) = table.jobs(0.0)
+    harness = BatchHarness()
+    harness.join("1", "2", "3", "4")
+    (request,) = harness.requests(0.0)
 
-    table.end(job, {"1": task(id="1")}, at=1.5)
+    harness.end(request, {"1": task(id="1")}, at=1.5)
 
     assert [(["/2"], 2.0), (["/3"], 2.5), (["/4"], 3.0)] == [
-        (table.ids(at), table.agenda.look_again_at()) for at in (1.5, 2.0, 2.5)
+        (harness.ids(at), harness.scheduler.next_check_at()) for at in (1.5, 2.0, 2.5)
     ]
 
 
-def leave_out(job: PollRequest) -> Answers:
+def leave_out(request: PollRequest) -> Answers:
     """Answer by /fetch only."""
-    return working(job) if job.alone else {}
+    return working(request) if request.is_fetch else {}
 
 
 @pytest.mark.parametrize("has_list", [True, False], ids=["a list without them", "no list"])
 def test_a_tick_asks_for_so_many_alone(has_list: bool) -> None:  # noqa: FBT001
     """At most `batch_size` a tick are asked for by /fetch, and nobody starves."""
-    table = Table(3, has_list=has_list)
-    table.join(*numbered(5))
+    harness = BatchHarness(3, has_list=has_list)
+    harness.join(*numbered(5))
 
-    asked = [(at, ids) for at, ids in table.run(150.0, leave_out) if ids.startswith("/")]
+    asked = [(at, ids) for at, ids in harness.run(150.0, leave_out) if ids.startswith("/")]
     gaps = [
         later - sooner
         for task_id in numbered(5)
@@ -150,19 +152,19 @@ def test_a_tick_asks_for_so_many_alone(has_list: bool) -> None:  # noqa: FBT001
 
 def test_without_a_list_all_are_asked_for_alone() -> None:
     """Where there is no list, each due id is one request, spread over the tick."""
-    table = Table(has_list=False)
-    table.join("1", "2", "3")
+    harness = BatchHarness(has_list=False)
+    harness.join("1", "2", "3")
 
-    assert [(0, "/1"), (1, "/2"), (2, "/3"), (3, "/1"), (4, "/2"), (5, "/3")] == table.run(6.0)
+    assert [(0, "/1"), (1, "/2"), (2, "/3"), (3, "/1"), (4, "/2"), (5, "/3")] == harness.run(6.0)
 
 
 def test_a_list_that_turns_out_to_be_missing_is_not_asked_any_more() -> None:
     """Batches that are queued when that is found out are asked for by /fetch, too."""
-    table = Table(2)
-    table.join(*numbered(4))
-    (job,) = table.jobs(0.0)
+    harness = BatchHarness(2)
+    harness.join(*numbered(4))
+    (request,) = harness.requests(0.0)
 
-    table.has_list = False
-    table.end(job)
+    harness.has_list = False
+    harness.end(request)
 
-    assert [(1.5, "/2"), (2.25, "/3")] == table.run(3.0)
+    assert [(1.5, "/2"), (2.25, "/3")] == harness.run(3.0)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from _crowd import numbered
-from _table import Reader, Table, working
+from _table import BatchHarness, Reader, working
 from mj_async import Polling
 from mj_async._polling.batches import PollRequest
 
@@ -20,14 +20,14 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = Table(2)
+        self.harness = BatchHarness(2)
         self.places: list[Reader] = []
         self.under_way: list[PollRequest] = []
 
     @rule(task_id=IDS, interval=st.sampled_from([1.0, 3.0, 7.0]))
     def join(self, task_id: str, interval: float) -> None:
         """Somebody begins to wait."""
-        self.places += self.table.join(task_id, polling=Polling(interval=interval, jitter=0))
+        self.places += self.harness.join(task_id, polling=Polling(interval=interval, jitter=0))
 
     @precondition(lambda self: self.places)
     @rule(data=st.data())
@@ -35,49 +35,51 @@ class AnyOrder(RuleBasedStateMachine):
         """Somebody stops waiting."""
         place = data.draw(st.sampled_from(self.places))
         self.places.remove(place)
-        self.table.agenda.leave(place)
+        self.harness.scheduler.leave(place)
 
     @rule(task_id=IDS)
-    def hint(self, task_id: str) -> None:
+    def mark_urgent(self, task_id: str) -> None:
         """A webhook comes."""
-        self.table.agenda.hint(task_id)
+        self.harness.scheduler.mark_urgent(task_id)
 
     @rule(has_list=st.booleans())
     def find_out(self, has_list: bool) -> None:  # noqa: FBT001
         """The list turns out to be missing, or to be there."""
-        self.table.has_list = has_list
+        self.harness.has_list = has_list
 
     @rule(seconds=st.sampled_from([0.0, 0.4, 1.0, 3.0, 20.0]))
     def pass_time(self, seconds: float) -> None:
         """Time passes."""
-        self.table.clock.time += seconds
+        self.harness.clock.time += seconds
 
     @rule()
     def ask(self) -> None:
         """All that may be asked is asked: for those who wait, and for none twice."""
-        busy = {task_id for job in self.under_way for task_id in job.task_ids}
+        busy = {task_id for request in self.under_way for task_id in request.task_ids}
         waiting = {place.watch.task_id for place in self.places}
-        for job in self.table.jobs(self.table.clock.time):
-            assert busy.isdisjoint(job.task_ids)
-            assert waiting.issuperset(job.task_ids)
-            assert len(set(job.task_ids)) == len(job.task_ids)
-            assert 1 <= len(job.task_ids) <= (1 if job.alone else 2)
-            busy.update(job.task_ids)
-            self.under_way.append(job)
-        assert self.table.agenda.look_again_at() > self.table.clock.time
+        for request in self.harness.requests(self.harness.clock.time):
+            assert busy.isdisjoint(request.task_ids)
+            assert waiting.issuperset(request.task_ids)
+            assert len(set(request.task_ids)) == len(request.task_ids)
+            assert 1 <= len(request.task_ids) <= (1 if request.is_fetch else 2)
+            busy.update(request.task_ids)
+            self.under_way.append(request)
+        assert self.harness.scheduler.next_check_at() > self.harness.clock.time
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), how=st.sampled_from(["answered", "left out", "cut", "dropped"]))
     def end(self, data: st.DataObject, how: str) -> None:
         """A request ends."""
-        job = data.draw(st.sampled_from(self.under_way))
-        self.under_way.remove(job)
+        request = data.draw(st.sampled_from(self.under_way))
+        self.under_way.remove(request)
         if how == "cut":
-            self.table.cancel(job)
+            self.harness.cancel(request)
         elif how == "dropped":
-            self.table.agenda.drop(job)
+            self.harness.scheduler.drop(request)
         else:
-            self.table.end(job, working(job) if how == "answered" or job.alone else {})
+            self.harness.end(
+                request, working(request) if how == "answered" or request.is_fetch else {}
+            )
 
     @invariant()
     def four_at_once(self) -> None:
@@ -86,15 +88,15 @@ class AnyOrder(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Once all is answered, everybody who waits is asked for within two ticks of its time."""
-        table = self.table
+        harness = self.harness
         while self.under_way:
-            table.end(self.under_way.pop())
-        table.has_list = True
+            harness.end(self.under_way.pop())
+        harness.has_list = True
         before = {id(place): place.watch.polls for place in self.places}
-        now = table.clock.time
-        table.clock.time = max(now, table.agenda.look_again_at()) if self.places else now
+        now = harness.clock.time
+        harness.clock.time = max(now, harness.scheduler.next_check_at()) if self.places else now
         latest = max((place.watch.due for place in self.places), default=now)
-        table.run(max(latest, table.clock.time) + 3 * TICK)
+        harness.run(max(latest, harness.clock.time) + 3 * TICK)
         for place in self.places:
             assert place.watch.polls > before[id(place)]
 

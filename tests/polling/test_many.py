@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from _crowd import WORKING, Way, done_at, kind_of, numbered, outcomes_of
+from _crowd import WORKING, RecordingTransport, done_at, kind_of, numbered, outcomes_of
 from mj_async import Polling, TaskOutcome, errors
 from mj_async._polling.many import TaskWaits
 
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.anyio
 
 async def test_each_id_comes_once_as_it_finishes() -> None:
     """In the order in which tasks end; duplicates are one, and all are asked for together."""
-    way = Way()
+    transport = RecordingTransport()
     for task_id, seconds in (("late", 8), ("soon", 2), ("at once", 0)):
-        way.gateway.add_task(task_id, done_at(seconds))
-    async with way.client() as client:
+        transport.gateway.add_task(task_id, done_at(seconds))
+    async with transport.client() as client:
         ids = iter(["late", "soon", "late", "at once", "soon"])
-        found = await outcomes_of(way, client, ids)
+        found = await outcomes_of(transport, client, ids)
 
     assert [(0, "at once", "SUCCESS"), (3, "soon", "SUCCESS"), (9, "late", "SUCCESS")] == found
     assert [
@@ -29,17 +29,17 @@ async def test_each_id_comes_once_as_it_finishes() -> None:
         (3, "list", "late soon"),
         (6, "list", "late"),
         (9, "list", "late"),
-    ] == way.seen()
+    ] == transport.seen()
 
 
 async def test_each_end_is_an_outcome() -> None:
     """Errors are outcomes, with the task where one was seen, and name their id."""
-    way = Way()
+    transport = RecordingTransport()
     for status in ("SUCCESS", "FAILURE", "CANCEL", "MODAL"):
-        way.gateway.add_task(status, [(0, status, "")])
-    way.gateway.add_task("still", WORKING)
+        transport.gateway.add_task(status, [(0, status, "")])
+    transport.gateway.add_task("still", WORKING)
     found: dict[str, TaskOutcome] = {}
-    async with way.client() as client:
+    async with transport.client() as client:
         ids = ["SUCCESS", "FAILURE", "CANCEL", "MODAL", "still", "unknown"]
         polling = Polling(factor=1.0, jitter=0, stall_timeout=20.0)
         async with client.wait_for_tasks(ids, polling=polling) as outcomes:
@@ -63,52 +63,52 @@ async def test_each_end_is_an_outcome() -> None:
 @pytest.mark.parametrize(("count", "lists"), [(1, 1), (100, 1), (101, 2), (1000, 10)])
 async def test_a_tick_costs_a_list_call_a_hundred(count: int, lists: int) -> None:
     """Also here a tick is ceil(n / 100) list calls, spread evenly over it."""
-    way, ids = Way(), numbered(count)
+    transport, ids = RecordingTransport(), numbered(count)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(3))
-    async with way.client() as client:
-        found = await outcomes_of(way, client, ids)
+        transport.gateway.add_task(task_id, done_at(3))
+    async with transport.client() as client:
+        found = await outcomes_of(transport, client, ids)
 
     instants = [tick + 3.0 * number / lists for tick in (0, 3) for number in range(lists)]
-    assert pytest.approx(instants) == way.at()
+    assert pytest.approx(instants) == transport.at()
     assert sorted(ids) == sorted(task_id for _, task_id, _ in found)
 
 
 async def test_four_requests_at_once_at_most() -> None:
     """Also where answers are slow."""
-    way, ids = Way(seconds=10.0), numbered(700)
+    transport, ids = RecordingTransport(seconds=10.0), numbered(700)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(0))
-    async with way.client() as client:
-        found = await outcomes_of(way, client, ids)
+        transport.gateway.add_task(task_id, done_at(0))
+    async with transport.client() as client:
+        found = await outcomes_of(transport, client, ids)
 
-    assert (4, 0, 7) == (way.most_at_once, way.cancelled, len(way.asked))
+    assert (4, 0, 7) == (transport.most_in_flight, transport.cancelled, len(transport.asked))
     assert 700 == len(found)
 
 
 async def test_a_slow_reader_loses_nothing() -> None:
     """Outcomes wait for their reader, each once; and the asking goes on meanwhile."""
-    way, ids = Way(), numbered(8)
+    transport, ids = RecordingTransport(), numbered(8)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(2 * int(task_id)))
+        transport.gateway.add_task(task_id, done_at(2 * int(task_id)))
     found: list[str] = []
-    async with way.client() as client:
+    async with transport.client() as client:
         async with client.wait_for_tasks(ids) as outcomes:
             async for outcome in outcomes:
                 found.append(outcome.unwrap().id)
-                await way.sleep(5.0)
+                await transport.sleep(5.0)
 
     assert ids == found
-    assert [0, 3, 6, 9, 12, 15] == way.at()
-    assert 40.0 == way.gateway.now
+    assert [0, 3, 6, 9, 12, 15] == transport.at()
+    assert 40.0 == transport.gateway.now
 
 
 async def test_nothing_to_wait_for_is_over_at_once() -> None:
     """No ids, no request, no outcome."""
-    way = Way()
-    async with way.client() as client:
-        assert [] == await outcomes_of(way, client, [])
-    assert [] == way.asked
+    transport = RecordingTransport()
+    async with transport.client() as client:
+        assert [] == await outcomes_of(transport, client, [])
+    assert [] == transport.asked
 
 
 @pytest.mark.parametrize(
@@ -130,16 +130,16 @@ async def test_bad_arguments_are_refused_before_any_request(
     task_ids: Any, options: dict[str, Any]
 ) -> None:
     """A str instead of a list, a bad id and a bad option are ConfigurationErrors at once."""
-    way = Way()
-    async with way.client() as client:
+    transport = RecordingTransport()
+    async with transport.client() as client:
         with pytest.raises(errors.ConfigurationError):
             client.wait_for_tasks(task_ids, **options)
-    assert [] == way.asked
+    assert [] == transport.asked
 
 
 async def test_it_must_be_entered() -> None:
     """Iterating without `async with` is refused with the right way to do it."""
-    async with Way().client() as client:
+    async with RecordingTransport().client() as client:
         run: Any = client.wait_for_tasks(["1"])
         with pytest.raises(errors.ClientStateError, match="async with"):
             await anext(run)
@@ -151,16 +151,16 @@ async def test_it_must_be_entered() -> None:
 
 async def test_several_may_run_at_once() -> None:
     """Each has ticks of its own, and ends by itself."""
-    way = Way()
-    way.gateway.add_task("1", done_at(4))
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(4))
     found: list[tuple[float, str, str]] = []
 
     async def run() -> None:
-        found.extend(await outcomes_of(way, client, ["1"]))
+        found.extend(await outcomes_of(transport, client, ["1"]))
 
-    async with way.client() as client, anyio.create_task_group() as group:
+    async with transport.client() as client, anyio.create_task_group() as group:
         group.start_soon(run)
-        await way.sleep(1.0)
+        await transport.sleep(1.0)
         group.start_soon(run)
 
     assert [(4, "1", "SUCCESS"), (6, "1", "SUCCESS")] == found
@@ -168,7 +168,7 @@ async def test_several_may_run_at_once() -> None:
 
 async def test_it_asks_for_its_watches_itself() -> None:
     """Its watches are not to be followed by anybody else."""
-    async with Way().client() as client:
+    async with RecordingTransport().client() as client:
         run: Any = client.wait_for_tasks(["1"])
         assert isinstance(run, TaskWaits)
         (place,) = run._pending.values()

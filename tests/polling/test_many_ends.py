@@ -8,7 +8,7 @@ import anyio
 import httpx
 import pytest
 
-from _crowd import WORKING, Way, done_at, kind_of, numbered, outcomes_of
+from _crowd import WORKING, RecordingTransport, done_at, kind_of, numbered, outcomes_of
 from mj_async import TaskOutcome, errors
 
 pytestmark = pytest.mark.anyio
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.anyio
 
 async def test_the_deadline_is_for_all() -> None:
     """Each that is pending then gets a WaitTimeoutError with its last task; a call is cut."""
-    way = Way(seconds=4.0)
-    way.gateway.add_task("1", WORKING)
-    way.gateway.add_task("done", done_at(0))
-    async with way.client() as client:
+    transport = RecordingTransport(seconds=4.0)
+    transport.gateway.add_task("1", WORKING)
+    transport.gateway.add_task("done", done_at(0))
+    async with transport.client() as client:
         async with client.wait_for_tasks(["1", "unknown", "done"], timeout=10.0) as outcomes:
             found = [outcome async for outcome in outcomes]
-            assert 10.0 == way.gateway.now
+            assert 10.0 == transport.gateway.now
 
     by_id = {outcome.task_id: outcome for outcome in found}
     assert ["done", "1", "unknown"] == [outcome.task_id for outcome in found]
@@ -32,42 +32,42 @@ async def test_the_deadline_is_for_all() -> None:
     error: Any = by_id["1"].error
     assert ("40%", 10.0) == (error.task.progress_text, error.elapsed)
     assert by_id["unknown"].error.task is None  # type: ignore[union-attr]
-    assert 2 == way.cancelled
+    assert 2 == transport.cancelled
 
 
 async def test_a_success_that_lacks_its_picture_is_one_at_the_deadline() -> None:
     """Where there is no time for a second look, the first one counts."""
-    way = Way()
-    way.gateway.add_task("1", [(0, "SUCCESS", "100%")], image_url="")
-    async with way.client() as client:
-        assert [(2, "1", "SUCCESS")] == await outcomes_of(way, client, ["1"], timeout=2.0)
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", [(0, "SUCCESS", "100%")], image_url="")
+    async with transport.client() as client:
+        assert [(2, "1", "SUCCESS")] == await outcomes_of(transport, client, ["1"], timeout=2.0)
 
 
 async def test_leaving_early_leaves_nothing_behind() -> None:
     """A `break` cuts what is under way, and nothing is asked after it."""
-    way, ids = Way(seconds=1.0), numbered(150)
+    transport, ids = RecordingTransport(seconds=1.0), numbered(150)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(0 if task_id == "0" else 100))
-    async with way.client() as client:
+        transport.gateway.add_task(task_id, done_at(0 if task_id == "0" else 100))
+    async with transport.client() as client:
         async with client.wait_for_tasks(ids) as outcomes:
             async for outcome in outcomes:
                 assert "0" == outcome.task_id
                 break
-            await way.sleep(0.6)
-        asked = len(way.asked)
-        await way.gateway.advance(100.0)
+            await transport.sleep(0.6)
+        asked = len(transport.asked)
+        await transport.gateway.advance(100.0)
 
         with pytest.raises(errors.ClientStateError):
             await anext(outcomes)
         assert set() == client._lifecycle._scopes
-    assert (asked, 1) == (len(way.asked), way.cancelled)
+    assert (asked, 1) == (len(transport.asked), transport.cancelled)
 
 
 async def test_what_the_body_raises_is_raised_as_it_is() -> None:
     """An error in the body is not wrapped into a group."""
-    way = Way()
-    way.gateway.add_task("1", done_at(0))
-    async with way.client() as client:
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(0))
+    async with transport.client() as client:
         with pytest.raises(LookupError, match="mine"):
             async with client.wait_for_tasks(["1"]) as outcomes:
                 async for _outcome in outcomes:
@@ -76,24 +76,24 @@ async def test_what_the_body_raises_is_raised_as_it_is() -> None:
 
 async def test_a_cancelled_run_is_cancelled() -> None:
     """Cancellation reaches the caller, and the client may be used afterwards."""
-    way = Way(seconds=1.0)
-    way.gateway.add_task("1", done_at(5))
-    async with way.client() as client:
-        with way.gateway._clock.move_on_at(3.5) as scope:
-            await outcomes_of(way, client, ["1"])
+    transport = RecordingTransport(seconds=1.0)
+    transport.gateway.add_task("1", done_at(5))
+    async with transport.client() as client:
+        with transport.gateway._clock.move_on_at(3.5) as scope:
+            await outcomes_of(transport, client, ["1"])
         assert scope.cancelled_caught
-        assert [(7.5, "1", "SUCCESS")] == await outcomes_of(way, client, ["1"])
+        assert [(7.5, "1", "SUCCESS")] == await outcomes_of(transport, client, ["1"])
 
 
 async def test_a_refused_key_is_everybodys_outcome() -> None:
     """A 401 ends all at once, each with an error of its own."""
-    way, ids = Way(detour=lambda _: httpx.Response(401)), numbered(150)
+    transport, ids = RecordingTransport(override=lambda _: httpx.Response(401)), numbered(150)
     found: list[TaskOutcome] = []
-    async with way.client() as client:
+    async with transport.client() as client:
         async with client.wait_for_tasks(ids) as outcomes:
             found = [outcome async for outcome in outcomes]
 
-    assert ({"AuthenticationError"}, 1) == (set(map(kind_of, found)), len(way.asked))
+    assert ({"AuthenticationError"}, 1) == (set(map(kind_of, found)), len(transport.asked))
     assert {(one, one) for one in ids} == {
         (outcome.task_id, outcome.error and outcome.error.task_id) for outcome in found
     }
@@ -101,18 +101,18 @@ async def test_a_refused_key_is_everybodys_outcome() -> None:
 
 async def test_closing_the_client_ends_it() -> None:
     """Each that is pending then is a ClientStateError, and the iteration ends."""
-    way, ids = Way(seconds=1.0), numbered(3)
+    transport, ids = RecordingTransport(seconds=1.0), numbered(3)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(0 if task_id == "1" else 50))
-    client = way.client()
+        transport.gateway.add_task(task_id, done_at(0 if task_id == "1" else 50))
+    client = transport.client()
 
     async def close() -> None:
-        await way.sleep(4.5)
+        await transport.sleep(4.5)
         await client.aclose()
 
     async with anyio.create_task_group() as group:
         group.start_soon(close)
-        found = await outcomes_of(way, client, ids)
+        found = await outcomes_of(transport, client, ids)
 
     assert [
         (1, "1", "SUCCESS"),

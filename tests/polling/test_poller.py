@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from _crowd import EVEN, WORKING, Crowd, Way, done_at, numbered
+from _crowd import EVEN, WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import Polling, errors
 
 pytestmark = pytest.mark.anyio
@@ -22,35 +22,35 @@ pytestmark = pytest.mark.anyio
 )
 async def test_a_tick_costs_a_list_call_a_hundred(count: int, lists: int) -> None:
     """All waits cost ceil(n / 100) list calls a tick, spread evenly over it."""
-    way, ids = Way(), numbered(count)
+    transport, ids = RecordingTransport(), numbered(count)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(6))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+        transport.gateway.add_task(task_id, done_at(6))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
     instants = [tick + 3.0 * number / lists for tick in (0, 3, 6) for number in range(lists)]
-    asked = [task_id for one in way.asked for task_id in one.task_ids]
-    assert pytest.approx(instants) == way.at()
-    assert {"list"} == {one.verb for one in way.asked}
+    asked = [task_id for one in transport.asked for task_id in one.task_ids]
+    assert pytest.approx(instants) == transport.at()
+    assert {"list"} == {one.verb for one in transport.asked}
     assert dict.fromkeys(ids, 3) == Counter(asked)
-    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    assert ids == [getattr(crowd.ended[task_id], "id", None) for task_id in ids]
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
+    assert ids == [getattr(waits.ended[task_id], "id", None) for task_id in ids]
 
 
 async def test_four_requests_at_once_at_most() -> None:
     """Where answers are slow, the fifth request waits until one of four has ended."""
-    way, ids = Way(seconds=10.0), numbered(1000)
+    transport, ids = RecordingTransport(seconds=10.0), numbered(1000)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(0))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+        transport.gateway.add_task(task_id, done_at(0))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
-    assert (4, 0) == (way.most_at_once, way.cancelled)
-    assert [0, 0.3, 0.6, 0.9, 10] == pytest.approx(way.at()[:5])
-    assert 10 == len(way.asked)
-    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
+    assert (4, 0) == (transport.most_in_flight, transport.cancelled)
+    assert [0, 0.3, 0.6, 0.9, 10] == pytest.approx(transport.at()[:5])
+    assert 10 == len(transport.asked)
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
 
 
 @pytest.mark.parametrize(
@@ -71,49 +71,49 @@ async def test_an_answer_that_takes_its_time_costs_no_tick(
     has_list: bool,  # noqa: FBT001
 ) -> None:
     """Who is under way when a tick begins is asked for in that tick, too, when it has ended."""
-    way, ids = Way(seconds=seconds), numbered(count)
+    transport, ids = RecordingTransport(seconds=seconds), numbered(count)
     for task_id in ids:
-        way.gateway.add_task(task_id, WORKING)
+        transport.gateway.add_task(task_id, WORKING)
     missing = httpx.Response(404)
-    way.detour = lambda asked: missing if asked.verb == "list" and not has_list else None
-    async with way.client() as client, client.task_poller(batch_size=batch_size) as poller:
-        await Crowd(way, poller).wait_for(ids, timeout=60.0)
+    transport.override = lambda asked: missing if asked.verb == "list" and not has_list else None
+    async with transport.client() as client, client.task_poller(batch_size=batch_size) as poller:
+        await ManyWaits(transport, poller).wait_for(ids, timeout=60.0)
 
     verb = "list" if has_list else "fetch"
-    asked = Counter(one for each in way.asked if each.verb == verb for one in each.task_ids)
+    asked = Counter(one for each in transport.asked if each.verb == verb for one in each.task_ids)
     assert set(ids) == asked.keys()
     assert {19, 20} >= set(asked.values())
 
 
 async def test_nothing_is_asked_when_nobody_waits() -> None:
     """Before the first wait, between waits and after the last one no request begins."""
-    way = Way()
+    transport = RecordingTransport()
     for task_id in ("1", "2"):
-        way.gateway.add_task(task_id, done_at(0))
-    async with way.client() as client, client.task_poller() as poller:
-        await way.gateway.advance(100.0)
+        transport.gateway.add_task(task_id, done_at(0))
+    async with transport.client() as client, client.task_poller() as poller:
+        await transport.gateway.advance(100.0)
         await poller.wait_for_task("1")
-        await way.gateway.advance(100.0)
+        await transport.gateway.advance(100.0)
         await poller.wait_for_task("2")
-        await way.gateway.advance(100.0)
+        await transport.gateway.advance(100.0)
 
-    assert [(100.0, "list", "1"), (200.0, "list", "2")] == way.seen()
+    assert [(100.0, "list", "1"), (200.0, "list", "2")] == transport.seen()
 
 
 async def test_a_wait_that_joins_is_due_at_the_next_tick() -> None:
     """Whoever comes in the middle of a tick is asked for at the next one, with the others."""
-    way = Way()
-    way.gateway.add_task("1", done_at(6))
-    way.gateway.add_task("2", done_at(6))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(6))
+    transport.gateway.add_task("2", done_at(6))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
-            group.start_soon(crowd.wait, "1")
-            await way.sleep(1.0)
-            group.start_soon(crowd.wait, "2")
+            group.start_soon(waits.wait, "1")
+            await transport.sleep(1.0)
+            group.start_soon(waits.wait, "2")
 
-    assert [(0, "list", "1"), (3, "list", "1 2"), (6, "list", "1 2")] == way.seen()
-    assert {"1": 6, "2": 6} == crowd.ended_at
+    assert [(0, "list", "1"), (3, "list", "1 2"), (6, "list", "1 2")] == transport.seen()
+    assert {"1": 6, "2": 6} == waits.ended_at
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ async def test_whoever_leaves_is_not_asked_for_any_more(
     leaving: list[str], asked: list[tuple[float, str]]
 ) -> None:
     """Who leaves vanishes from batches that are queued; a batch without any is not sent."""
-    way = Way()
+    transport = RecordingTransport()
     scopes = {task_id: anyio.CancelScope() for task_id in numbered(5)}
-    async with way.client() as client, client.task_poller(batch_size=2) as poller:
+    async with transport.client() as client, client.task_poller(batch_size=2) as poller:
 
         async def wait(task_id: str) -> None:
             with scopes[task_id]:
@@ -141,25 +141,25 @@ async def test_whoever_leaves_is_not_asked_for_any_more(
 
         async with anyio.create_task_group() as group:
             for task_id in scopes:
-                way.gateway.add_task(task_id, WORKING)
+                transport.gateway.add_task(task_id, WORKING)
                 group.start_soon(wait, task_id)
-                await way.sleep(0.1)
-            await way.sleep(3.0)
+                await transport.sleep(0.1)
+            await transport.sleep(3.0)
             for task_id in leaving:
                 scopes[task_id].cancel()
-            await way.sleep(2.4)
+            await transport.sleep(2.4)
             group.cancel_scope.cancel()
 
-    assert asked == [(at, ids) for at, _, ids in way.seen()][1:]
+    assert asked == [(at, ids) for at, _, ids in transport.seen()][1:]
 
 
 async def test_two_waits_on_one_id_are_one_poll() -> None:
     """The id is asked for once, and each of the two has its own deadline."""
-    way = Way()
-    way.gateway.add_task("1", done_at(8))
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(8))
     ended: list[tuple[float, str]] = []
 
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
 
         async def wait(timeout: float) -> None:
             try:
@@ -171,7 +171,7 @@ async def test_two_waits_on_one_id_are_one_poll() -> None:
             group.start_soon(wait, 4.0)
             group.start_soon(wait, 60.0)
 
-    assert [(at, "list", "1") for at in (0, 3, 6, 9)] == way.seen()
+    assert [(at, "list", "1") for at in (0, 3, 6, 9)] == transport.seen()
     assert [(4.0, "timeout"), (0.0, "SUCCESS")] == ended
 
 
@@ -190,30 +190,30 @@ async def test_each_wait_has_a_schedule_rounded_to_ticks(
     polling: Polling, instants: list[float]
 ) -> None:
     """A poll comes at the tick that is nearest to its time; other waits do not change that."""
-    way = Way()
-    way.gateway.add_task("1", done_at(30))
-    way.gateway.add_task("other", done_at(50))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(30))
+    transport.gateway.add_task("other", done_at(50))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
-            group.start_soon(crowd.wait, "other")
-            group.start_soon(crowd.wait, "1", {"polling": polling})
+            group.start_soon(waits.wait, "other")
+            group.start_soon(waits.wait, "1", {"polling": polling})
 
-    assert instants == way.at("1")
-    assert list(range(0, 52, 3)) == way.at("other")
+    assert instants == transport.at("1")
+    assert list(range(0, 52, 3)) == transport.at("other")
 
 
 async def test_jitter_moves_the_ticks_and_never_a_task() -> None:
     """Ticks are up to 15 % longer or shorter, and all are asked for at the same ones."""
-    way, ids = Way(), numbered(3)
+    transport, ids = RecordingTransport(), numbered(3)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(300))
-    async with way.client() as client:
+        transport.gateway.add_task(task_id, done_at(300))
+    async with transport.client() as client:
         async with client.task_poller(polling=Polling(factor=1.0)) as poller:
-            await Crowd(way, poller).wait_for(ids)
+            await ManyWaits(transport, poller).wait_for(ids)
 
-    gaps = [later - sooner for sooner, later in pairwise(way.at())]
-    assert {("0", "1", "2")} == {tuple(sorted(one.task_ids)) for one in way.asked}
+    gaps = [later - sooner for sooner, later in pairwise(transport.at())]
+    assert {("0", "1", "2")} == {tuple(sorted(one.task_ids)) for one in transport.asked}
     assert 2.55 <= min(gaps) < 2.9
     assert 3.1 < max(gap for gap in gaps if gap < 5.0) <= 3.45
     assert 3.0 == pytest.approx(statistics.mean(gaps), abs=0.15)
@@ -221,14 +221,14 @@ async def test_jitter_moves_the_ticks_and_never_a_task() -> None:
 
 async def test_the_ticks_are_the_pollers_own() -> None:
     """`polling` of the poller makes the ticks, also for waits with a schedule of their own."""
-    way = Way()
-    way.gateway.add_task("1", done_at(10))
-    async with way.client() as client:
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(10))
+    async with transport.client() as client:
         polling = Polling(interval=5.0, factor=1.0, jitter=0)
         async with client.task_poller(polling=polling) as poller:
             await poller.wait_for_task("1", polling=EVEN)
 
-    assert [0, 5, 10] == way.at()
+    assert [0, 5, 10] == transport.at()
 
 
 @pytest.mark.parametrize("polling", [EVEN, Polling(jitter=0)], ids=["even", "growing"])
@@ -246,18 +246,18 @@ async def test_a_finish_is_known_after_half_an_interval(polling: Polling) -> Non
 
 async def shares_of_interval(polling: Polling) -> list[float]:
     """Tell for each of some waits how much of an interval after its finish it has ended."""
-    way, ids = Way(), numbered(200)
+    transport, ids = RecordingTransport(), numbered(200)
     ends = {task_id: 5.0 + 60.0 * int(task_id) / len(ids) for task_id in ids}
     for task_id, end in ends.items():
-        way.gateway.add_task(task_id, done_at(end))
-    async with way.client() as client, client.task_poller(polling=polling) as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+        transport.gateway.add_task(task_id, done_at(end))
+    async with transport.client() as client, client.task_poller(polling=polling) as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
     shares = []
     for task_id, end in ends.items():
-        before, last = way.at(task_id)[-2:]
-        shares.append((crowd.ended_at[task_id] - end) / (last - before))
+        before, last = transport.at(task_id)[-2:]
+        shares.append((waits.ended_at[task_id] - end) / (last - before))
     return shares
 
 
@@ -266,7 +266,7 @@ async def shares_of_interval(polling: Polling) -> list[float]:
 )
 async def test_a_poller_refuses_options_that_cannot_work(options: dict[str, Any]) -> None:
     """A bad option is a ConfigurationError at once."""
-    async with Way().client() as client:
+    async with RecordingTransport().client() as client:
         with pytest.raises(errors.ConfigurationError):
             client.task_poller(**options)
 
@@ -286,9 +286,9 @@ async def test_a_wait_refuses_arguments_that_cannot_work(
     task_id: str, options: dict[str, Any]
 ) -> None:
     """A bad argument is a ConfigurationError, and nothing has been asked."""
-    way = Way()
-    way.gateway.add_task("1", WORKING)
-    async with way.client() as client, client.task_poller() as poller:
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", WORKING)
+    async with transport.client() as client, client.task_poller() as poller:
         with pytest.raises(errors.ConfigurationError):
             await poller.wait_for_task(task_id, **options)
         if "on_update" not in options:
@@ -296,4 +296,4 @@ async def test_a_wait_refuses_arguments_that_cannot_work(
                 poller.watch_task(task_id, **options)
 
         assert () == poller.pending()
-    assert [] == way.asked
+    assert [] == transport.asked

@@ -11,7 +11,7 @@ import attrs
 import httpx
 import pytest
 
-from _crowd import Asked, Way, done_at, numbered
+from _crowd import Asked, RecordingTransport, done_at, numbered
 from mj_async import Task, TaskPoller, errors
 
 pytestmark = pytest.mark.anyio
@@ -32,12 +32,12 @@ class Chaos:
 
     Args:
         chance: Says it.
-        way: To the gateway.
+        transport: To the gateway.
         ended: How each wait ended, by id.
     """
 
     chance: random.Random
-    way: Way = attrs.field(factory=Way)
+    transport: RecordingTransport = attrs.field(factory=RecordingTransport)
     ended: dict[str, str] = attrs.field(factory=dict)
 
     def fail_sometimes(self, _asked: Asked) -> httpx.Response | None:
@@ -51,12 +51,12 @@ class Chaos:
 
     async def dawdle(self, _task: Task) -> None:
         """Take some time for a callback, or none."""
-        await self.way.sleep(max(0.0, self.chance.uniform(-9.0, 9.0)))
+        await self.transport.sleep(max(0.0, self.chance.uniform(-9.0, 9.0)))
 
     async def wait(self, poller: TaskPoller, task_id: str) -> None:
         """Wait in some way."""
-        await self.way.sleep(self.chance.uniform(0.0, 20.0))
-        self.way.gateway.add_task(task_id, done_at(self.chance.uniform(0.0, 40.0)))
+        await self.transport.sleep(self.chance.uniform(0.0, 20.0))
+        self.transport.gateway.add_task(task_id, done_at(self.chance.uniform(0.0, 40.0)))
         how = self.chance.choice([self._to_the_end, self._until_cancelled, self._for_a_look])
         self.ended[task_id] = await how(poller, task_id)
 
@@ -69,7 +69,7 @@ class Chaos:
         return task.status if task.id == task_id else "another task"
 
     async def _until_cancelled(self, poller: TaskPoller, task_id: str) -> str:
-        clock = self.way.gateway._clock
+        clock = self.transport.gateway._clock
         with clock.move_on_at(clock.now() + self.chance.uniform(0.0, 30.0)):
             await poller.wait_for_task(task_id)
         return "SUCCESS"
@@ -84,7 +84,7 @@ class Chaos:
     async def feed(self, poller: TaskPoller, task_ids: list[str]) -> None:
         """Deliver webhooks for half a minute, some of them trusted."""
         for _ in range(60):
-            await self.way.sleep(self.chance.uniform(0.0, 1.0))
+            await self.transport.sleep(self.chance.uniform(0.0, 1.0))
             status = self.chance.choice(["SUBMITTED", "IN_PROGRESS"])
             body = {"id": self.chance.choice(task_ids), "status": status, "progress": "30%"}
             poller.feed(body, trusted=self.chance.random() < 0.3)
@@ -95,32 +95,32 @@ async def test_whatever_happens_all_end_as_they_should(seed: int) -> None:
     """Each wait gets its own task, nobody starves, and nothing is left behind."""
     chance = random.Random(seed)
     chaos, ids = Chaos(chance), numbered(chance.choice([1, 2, 3, 8, 40]))
-    way = chaos.way
-    way.gateway.add_task("first", done_at(0))
-    async with way.client() as client:
+    transport = chaos.transport
+    transport.gateway.add_task("first", done_at(0))
+    async with transport.client() as client:
         await client.fetch_task("first")  # so that a page is not taken for a wrong address
-        way.seconds = chance.choice([0.0, 0.2, 2.0, 7.0])
-        way.detour = chance.choice([chaos.fail_sometimes, lambda _: None])
+        transport.seconds = chance.choice([0.0, 0.2, 2.0, 7.0])
+        transport.override = chance.choice([chaos.fail_sometimes, lambda _: None])
         poller = client.task_poller(batch_size=chance.choice([1, 3, 100]))
         async with anyio.create_task_group() as group:
             group.start_soon(chaos.feed, poller, ids)
             for task_id in ids:
                 group.start_soon(chaos.wait, poller, task_id)
-        asked = len(way.asked)
-        await way.gateway.advance(100.0)
+        asked = len(transport.asked)
+        await transport.gateway.advance(100.0)
 
         check_nothing_is_left(poller)
     assert dict.fromkeys(ids, "SUCCESS") == chaos.ended
-    assert way.most_at_once <= 4
-    assert asked == len(way.asked)
+    assert transport.most_in_flight <= 4
+    assert asked == len(transport.asked)
 
 
 def check_nothing_is_left(poller: TaskPoller) -> None:
     """Nobody waits, nothing is under way, and nothing is pending."""
     gc.collect()  # errors and their frames hold each other
-    agenda = poller._agenda
-    assert ({}, None, ()) == (poller._seats.taken, poller._seats.leader, poller.pending())
-    assert ({}, set(), 0) == (agenda._places, agenda._under_way, agenda._requests)
+    scheduler = poller._scheduler
+    assert ({}, None, ()) == (poller._waiters.waiting, poller._waiters.leader, poller.pending())
+    assert ({}, set(), 0) == (scheduler._places, scheduler._ids_in_flight, scheduler._in_flight)
 
 
 async def sweep(scene: Callable[[int], Awaitable[None]]) -> None:
@@ -134,7 +134,7 @@ async def test_it_may_close_at_any_turn() -> None:
     """All waits end with ClientStateError or with their task, and nothing is left."""
 
     async def scene(turns: int) -> None:
-        way, ids = Way(seconds=0.5), numbered(3)
+        transport, ids = RecordingTransport(seconds=0.5), numbered(3)
         ended: list[str] = []
 
         async def wait(task_id: str) -> None:
@@ -143,17 +143,17 @@ async def test_it_may_close_at_any_turn() -> None:
             except errors.ClientStateError:
                 ended.append("closed")
 
-        async with way.client() as client:
+        async with transport.client() as client:
             poller = client.task_poller()
             async with anyio.create_task_group() as group:
                 for task_id in ids:
-                    way.gateway.add_task(task_id, done_at(2))
+                    transport.gateway.add_task(task_id, done_at(2))
                     group.start_soon(wait, task_id)
                 for _ in range(turns):
                     await anyio.lowlevel.checkpoint()
                 await poller.aclose()
-            agenda = poller._agenda
-            assert ({}, {}, 0) == (poller._seats.taken, agenda._places, agenda._requests)
+            scheduler = poller._scheduler
+            assert ({}, {}, 0) == (poller._waiters.waiting, scheduler._places, scheduler._in_flight)
         assert 3 == len(ended)
         assert {"SUCCESS", "closed"} >= set(ended)
 
@@ -164,17 +164,17 @@ async def test_a_run_may_be_left_at_any_turn() -> None:
     """Nothing is asked any more, and the client may be used afterwards."""
 
     async def scene(turns: int) -> None:
-        way, ids = Way(seconds=0.5), numbered(3)
+        transport, ids = RecordingTransport(seconds=0.5), numbered(3)
         for task_id in ids:
-            way.gateway.add_task(task_id, done_at(2))
-        async with way.client() as client:
+            transport.gateway.add_task(task_id, done_at(2))
+        async with transport.client() as client:
             async with client.wait_for_tasks(ids) as outcomes:
                 for _ in range(turns):
                     await anyio.lowlevel.checkpoint()
-            asked = len(way.asked)
-            await way.gateway.advance(10.0)
+            asked = len(transport.asked)
+            await transport.gateway.advance(10.0)
 
-            assert asked == len(way.asked)
+            assert asked == len(transport.asked)
             assert set() == client._lifecycle._scopes
             with pytest.raises(errors.ClientStateError):
                 await anext(outcomes)

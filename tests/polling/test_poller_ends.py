@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from _crowd import WORKING, Crowd, Way, done_at, numbered
+from _crowd import WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import AsyncMJClient, Task, TaskPoller, errors
 
 pytestmark = pytest.mark.anyio
@@ -39,35 +39,35 @@ CLOSINGS = [close_poller, close_client, leave]
 @pytest.mark.parametrize("count", [1, 3, 250])
 async def test_closing_ends_all_waits(close: Close, seconds: float, count: int) -> None:
     """Each pending wait ends with ClientStateError at once, and nothing is asked any more."""
-    way, ids = Way(seconds=seconds), numbered(count)
+    transport, ids = RecordingTransport(seconds=seconds), numbered(count)
     for task_id in ids:
-        way.gateway.add_task(task_id, WORKING)
-    client = way.client()
+        transport.gateway.add_task(task_id, WORKING)
+    client = transport.client()
     poller = client.task_poller()
-    crowd = Crowd(way, poller)
+    waits = ManyWaits(transport, poller)
 
     async with anyio.create_task_group() as group:
         for task_id in ids:
-            group.start_soon(crowd.wait, task_id)
-        await way.sleep(4.0)
+            group.start_soon(waits.wait, task_id)
+        await transport.sleep(4.0)
         await close(client, poller)
-    asked = len(way.asked)
-    await way.gateway.advance(100.0)
+    asked = len(transport.asked)
+    await transport.gateway.advance(100.0)
 
-    assert dict.fromkeys(ids, "ClientStateError") == crowd.kinds()
-    assert {4.0} == set(crowd.ended_at.values())
-    assert asked == len(way.asked)
+    assert dict.fromkeys(ids, "ClientStateError") == waits.kinds()
+    assert {4.0} == set(waits.ended_at.values())
+    assert asked == len(transport.asked)
     await client.aclose()
 
 
 async def test_it_may_be_entered_in_one_task_and_closed_in_another() -> None:
     """Frameworks of bots set up in one task, and clean up in another."""
-    way, ids = Way(), numbered(3)
+    transport, ids = RecordingTransport(), numbered(3)
     for task_id in ids:
-        way.gateway.add_task(task_id, WORKING)
-    client = way.client()
+        transport.gateway.add_task(task_id, WORKING)
+    client = transport.client()
     poller = client.task_poller()
-    crowd = Crowd(way, poller)
+    waits = ManyWaits(transport, poller)
 
     async def enter() -> None:
         assert poller is await poller.__aenter__()
@@ -76,43 +76,43 @@ async def test_it_may_be_entered_in_one_task_and_closed_in_another() -> None:
         group.start_soon(enter)
     async with anyio.create_task_group() as waiting:
         for task_id in ids:
-            waiting.start_soon(crowd.wait, task_id)
-        await way.sleep(4.0)
+            waiting.start_soon(waits.wait, task_id)
+        await transport.sleep(4.0)
         async with anyio.create_task_group() as group:
             group.start_soon(leave, client, poller)
 
-    assert dict.fromkeys(ids, "ClientStateError") == crowd.kinds()
+    assert dict.fromkeys(ids, "ClientStateError") == waits.kinds()
     await client.aclose()
 
 
 @pytest.mark.parametrize("seconds", [0.0, 10.0], ids=["between calls", "in a call"])
 async def test_it_may_close_in_the_callback_of_a_wait(seconds: float) -> None:
     """That wait ends after its callback, the others at once."""
-    way = Way(seconds=0.0)
-    way.gateway.add_task("1", WORKING)
-    way.gateway.add_task("2", WORKING)
-    async with way.client() as client:
+    transport = RecordingTransport(seconds=0.0)
+    transport.gateway.add_task("1", WORKING)
+    transport.gateway.add_task("2", WORKING)
+    async with transport.client() as client:
         poller = client.task_poller()
-        crowd = Crowd(way, poller)
+        waits = ManyWaits(transport, poller)
 
         async def close(_task: Task) -> None:
-            way.seconds = seconds
-            await way.sleep(3.5)
+            transport.seconds = seconds
+            await transport.sleep(3.5)
             await poller.aclose()
-            await way.sleep(1.0)
+            await transport.sleep(1.0)
 
         async with anyio.create_task_group() as group:
-            group.start_soon(crowd.wait, "1", {"on_update": close})
-            group.start_soon(crowd.wait, "2")
+            group.start_soon(waits.wait, "1", {"on_update": close})
+            group.start_soon(waits.wait, "2")
 
-    assert dict.fromkeys(["1", "2"], "ClientStateError") == crowd.kinds()
-    assert {"1": 4.5, "2": 3.5} == crowd.ended_at
+    assert dict.fromkeys(["1", "2"], "ClientStateError") == waits.kinds()
+    assert {"1": 4.5, "2": 3.5} == waits.ended_at
 
 
 async def test_a_second_close_does_nothing() -> None:
     """`aclose` may be called as often as one likes, also after the client's."""
-    way = Way()
-    client = way.client()
+    transport = RecordingTransport()
+    client = transport.client()
     async with client.task_poller() as poller:
         await poller.aclose()
         await poller.aclose()
@@ -125,8 +125,8 @@ async def test_a_second_close_does_nothing() -> None:
 @pytest.mark.parametrize("close", CLOSINGS, ids=lambda close: close.__name__)
 async def test_a_closed_poller_cannot_be_used(close: Close) -> None:
     """Each use says that it is closed, before anything is asked."""
-    way = Way()
-    client = way.client()
+    transport = RecordingTransport()
+    client = transport.client()
     poller = client.task_poller()
     await close(client, poller)
 
@@ -139,13 +139,13 @@ async def test_a_closed_poller_cannot_be_used(close: Close) -> None:
     with pytest.raises(errors.ClientStateError, match="is closed"):
         async with poller:
             pytest.fail("it was entered")
-    assert [] == way.asked
+    assert [] == transport.asked
     await client.aclose()
 
 
 async def test_it_names_what_was_closed() -> None:
     """The message tells the poller from its client."""
-    client = Way().client()
+    client = RecordingTransport().client()
     one, other = client.task_poller(), client.task_poller()
     await one.aclose()
     with pytest.raises(errors.ClientStateError, match="this poller is closed"):
@@ -157,14 +157,14 @@ async def test_it_names_what_was_closed() -> None:
 
 async def test_pollers_do_not_end_each_other() -> None:
     """One client may have several; closing one ends its own waits only."""
-    way = Way()
-    way.gateway.add_task("1", done_at(8))
-    async with way.client() as client:
-        one, other = (Crowd(way, client.task_poller()) for _ in range(2))
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(8))
+    async with transport.client() as client:
+        one, other = (ManyWaits(transport, client.task_poller()) for _ in range(2))
         async with anyio.create_task_group() as group:
             group.start_soon(one.wait, "1")
             group.start_soon(other.wait, "1")
-            await way.sleep(4.0)
+            await transport.sleep(4.0)
             await one.poller.aclose()
 
         assert ({"1": "ClientStateError"}, {"1": "SUCCESS"}) == (one.kinds(), other.kinds())
@@ -173,9 +173,9 @@ async def test_pollers_do_not_end_each_other() -> None:
 
 async def test_closing_keeps_what_was_already_said() -> None:
     """A task that has ended at the same instant is given, not taken back."""
-    way = Way()
-    way.gateway.add_task("1", done_at(0))
-    async with way.client() as client:
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(0))
+    async with transport.client() as client:
         poller = client.task_poller()
         watch = poller.watch_task("1")
 
@@ -188,34 +188,34 @@ async def test_closing_keeps_what_was_already_said() -> None:
 @pytest.mark.parametrize("stop", ["aclose", "cancel"])
 async def test_nothing_is_left_behind(stop: str) -> None:
     """After the end there are no seats, no places and no scopes, and the garbage has none."""
-    way, ids = Way(seconds=1.0), numbered(250)
-    async with way.client() as client:
+    transport, ids = RecordingTransport(seconds=1.0), numbered(250)
+    async with transport.client() as client:
         poller = client.task_poller()
-        crowd = Crowd(way, poller)
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
             for task_id in ids:
-                way.gateway.add_task(task_id, WORKING)
-                group.start_soon(crowd.wait, task_id)
-            await way.sleep(4.5)
+                transport.gateway.add_task(task_id, WORKING)
+                group.start_soon(waits.wait, task_id)
+            await transport.sleep(4.5)
             if stop == "cancel":
                 group.cancel_scope.cancel()
             else:
                 await poller.aclose()
 
-        agenda, lifecycle = poller._agenda, poller._waits.lifecycle
-        assert ({}, None) == (poller._seats.taken, poller._seats.leader)
-        assert ({}, set(), 0) == (agenda._places, agenda._under_way, agenda._requests)
+        scheduler, lifecycle = poller._scheduler, poller._context.lifecycle
+        assert ({}, None) == (poller._waiters.waiting, poller._waiters.leader)
+        assert ({}, set(), 0) == (scheduler._places, scheduler._ids_in_flight, scheduler._in_flight)
         assert (set(), set()) == (lifecycle._scopes, client._lifecycle._scopes)
-        del group, crowd
+        del group, waits
         gc.collect()
-        assert 0 == len(poller._crowd._first)
+        assert 0 == len(poller._registry._first)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_cancelled_close_has_closed() -> None:
     """Closing does not wait for anything; a cancelled one is done all the same."""
-    way = Way()
-    async with way.client() as client:
+    transport = RecordingTransport()
+    async with transport.client() as client:
         poller = client.task_poller()
         with anyio.CancelScope() as scope:
             scope.cancel()
@@ -229,9 +229,9 @@ async def test_a_cancelled_close_has_closed() -> None:
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_it_belongs_to_one_event_loop(backend: str) -> None:
     """A second loop is refused, and may close it all the same when nobody waits."""
-    way = Way()
-    way.gateway.add_task("1", done_at(0))
-    client = way.client()
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(0))
+    client = transport.client()
     poller = client.task_poller()
 
     async def first() -> None:
@@ -253,20 +253,20 @@ def test_it_belongs_to_one_event_loop(backend: str) -> None:
         poller.feed({"id": "1", "status": "SUCCESS"})
     anyio.run(second, backend=backend)
 
-    assert 1 == len(way.asked)
+    assert 1 == len(transport.asked)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_closing_from_another_loop_says_so() -> None:
     """Waits cannot be ended from there; it is closed all the same."""
-    way = Way()
-    way.gateway.add_task("1", WORKING)
-    async with way.client() as client:
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", WORKING)
+    async with transport.client() as client:
         poller = client.task_poller()
-        crowd = Crowd(way, poller)
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
-            group.start_soon(crowd.wait, "1")
-            await way.sleep(1.0)
+            group.start_soon(waits.wait, "1")
+            await transport.sleep(1.0)
             with pytest.raises(errors.ClientStateError, match="in the event loop in which"):
                 await anyio.to_thread.run_sync(anyio.run, poller.aclose)
             group.cancel_scope.cancel()

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from _crowd import WORKING, Asked, Crowd, Way, done_at, for_lists, numbered
+from _crowd import WORKING, Asked, ManyWaits, RecordingTransport, done_at, for_lists, numbered
 from mj_async import Polling, errors
 
 pytestmark = pytest.mark.anyio
@@ -18,18 +18,20 @@ PAGE = httpx.Response(200, html="<!doctype html><title>new-api</title>")
 
 async def test_an_empty_list_that_lies_harms_nobody() -> None:
     """`[]` although the tasks exist, as new-api says when its database fails: each is fetched."""
-    way, ids = Way(), numbered(5)
+    transport, ids = RecordingTransport(), numbered(5)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(20))
+        transport.gateway.add_task(task_id, done_at(20))
     empty = httpx.Response(200, json=[])
-    way.detour = for_lists(lambda asked: empty if asked.at < 9 else None)
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+    transport.override = for_lists(lambda asked: empty if asked.at < 9 else None)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
-    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    assert {"list": 8, "fetch": 3 * 5} == Counter(one.verb for one in way.asked)
-    assert [0.0, 3.0, 6.0] == sorted({one.at for one in way.asked if one.verb == "fetch"})[::5]
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
+    assert {"list": 8, "fetch": 3 * 5} == Counter(one.verb for one in transport.asked)
+    assert [0.0, 3.0, 6.0] == sorted({one.at for one in transport.asked if one.verb == "fetch"})[
+        ::5
+    ]
 
 
 FAULTS = {
@@ -44,22 +46,22 @@ FAULTS = {
 @pytest.mark.parametrize(("fault", "error"), FAULTS.values(), ids=FAULTS)
 async def test_a_gateway_that_fails_is_absorbed(fault: Any, error: type[errors.MJError]) -> None:
     """All go on at the next tick; the 30th failure in a row ends each wait with its own error."""
-    way, ids = Way(), numbered(3)
+    transport, ids = RecordingTransport(), numbered(3)
     for task_id in ids:
-        way.gateway.add_task(task_id, WORKING)
+        transport.gateway.add_task(task_id, WORKING)
     failing = for_lists(fault)
-    way.detour = lambda asked: (
+    transport.override = lambda asked: (
         failing(Asked(asked.at, "list", ())) if asked.at > 0 and asked.at != 30 else None
     )
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
-    assert [3.0 * tick for tick in range(1 + 9 + 1 + 30)] == way.at(verb="list")
-    assert dict.fromkeys(ids, 3.0 * 40) == crowd.ended_at
-    assert {error} == {type(one) for one in crowd.ended.values()}
-    assert ids == sorted(str(one.task_id) for one in crowd.ended.values())  # type: ignore[union-attr]
-    assert 3 == len(set(map(id, crowd.ended.values())))
+    assert [3.0 * tick for tick in range(1 + 9 + 1 + 30)] == transport.at(verb="list")
+    assert dict.fromkeys(ids, 3.0 * 40) == waits.ended_at
+    assert {error} == {type(one) for one in waits.ended.values()}
+    assert ids == sorted(str(one.task_id) for one in waits.ended.values())  # type: ignore[union-attr]
+    assert 3 == len(set(map(id, waits.ended.values())))
 
 
 @pytest.mark.parametrize(
@@ -67,69 +69,73 @@ async def test_a_gateway_that_fails_is_absorbed(fault: Any, error: type[errors.M
 )
 async def test_a_list_that_keeps_failing_is_replaced(fault: Any) -> None:
     """Where only the list fails, all are fetched from the fourth failure in a row on."""
-    way, ids = Way(detour=for_lists(fault)), numbered(3)
+    transport, ids = RecordingTransport(override=for_lists(fault)), numbered(3)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(10))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+        transport.gateway.add_task(task_id, done_at(10))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
-    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    assert [0, 3, 6, 9] == way.at(verb="list")[:4]
-    assert 9 <= min(way.at(verb="fetch"))
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
+    assert [0, 3, 6, 9] == transport.at(verb="list")[:4]
+    assert 9 <= min(transport.at(verb="fetch"))
 
 
 async def test_a_refused_key_ends_all_waits_at_once() -> None:
     """A 401 is for all, also for those whose list was not asked for yet."""
-    way, ids = Way(detour=lambda _: httpx.Response(401)), numbered(250)
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+    transport, ids = RecordingTransport(override=lambda _: httpx.Response(401)), numbered(250)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
-    assert dict.fromkeys(ids, "AuthenticationError") == crowd.kinds()
-    assert {0.0} == set(crowd.ended_at.values())
-    assert 1 == len(way.asked)
+    assert dict.fromkeys(ids, "AuthenticationError") == waits.kinds()
+    assert {0.0} == set(waits.ended_at.values())
+    assert 1 == len(transport.asked)
     assert dict(zip(ids, ids, strict=True)) == {
         task_id: error.task_id  # type: ignore[union-attr]
-        for task_id, error in sorted(crowd.ended.items(), key=lambda item: int(item[0]))
+        for task_id, error in sorted(waits.ended.items(), key=lambda item: int(item[0]))
     }
 
 
 async def test_a_403_ends_all_waits_one_by_one() -> None:
     """One id may be to blame for a refused list, so each is asked for alone, once."""
-    way, ids = Way(detour=lambda _: httpx.Response(403)), numbered(150)
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+    transport, ids = RecordingTransport(override=lambda _: httpx.Response(403)), numbered(150)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
-    fetched = [task_id for one in way.asked for task_id in one.task_ids if one.verb == "fetch"]
-    assert dict.fromkeys(ids, "PermissionDeniedError") == crowd.kinds()
+    fetched = [
+        task_id for one in transport.asked for task_id in one.task_ids if one.verb == "fetch"
+    ]
+    assert dict.fromkeys(ids, "PermissionDeniedError") == waits.kinds()
     assert sorted(ids) == sorted(fetched)
-    assert max(crowd.ended_at.values()) < 6
+    assert max(waits.ended_at.values()) < 6
 
 
 async def test_a_403_for_one_id_is_that_ones() -> None:
     """The others go on."""
-    way = Way(detour=lambda asked: httpx.Response(403) if "bad" in asked.task_ids else None)
+    transport = RecordingTransport(
+        override=lambda asked: httpx.Response(403) if "bad" in asked.task_ids else None
+    )
     for task_id in ("1", "bad", "2"):
-        way.gateway.add_task(task_id, done_at(4))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(["1", "bad", "2"])
+        transport.gateway.add_task(task_id, done_at(4))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(["1", "bad", "2"])
 
-    assert {"1": "SUCCESS", "bad": "PermissionDeniedError", "2": "SUCCESS"} == crowd.kinds()
+    assert {"1": "SUCCESS", "bad": "PermissionDeniedError", "2": "SUCCESS"} == waits.kinds()
 
 
 async def test_a_401_of_a_fetch_ends_all_waits_too() -> None:
     """Also where the list left somebody out, and its fetch is refused."""
-    way = Way()
-    way.gateway.add_task("1", WORKING)
-    way.detour = lambda asked: httpx.Response(401) if asked.verb == "fetch" else None
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(["1", "2"])
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", WORKING)
+    transport.override = lambda asked: httpx.Response(401) if asked.verb == "fetch" else None
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(["1", "2"])
 
-    assert dict.fromkeys(["1", "2"], "AuthenticationError") == crowd.kinds()
+    assert dict.fromkeys(["1", "2"], "AuthenticationError") == waits.kinds()
 
 
 @pytest.mark.parametrize(
@@ -141,30 +147,30 @@ async def test_a_429_holds_everybody_back(
     headers: dict[str, str], soonest: float, latest: float
 ) -> None:
     """Nothing is sent before the Retry-After is over, nobody dies, and it is no failure."""
-    way, ids = Way(), numbered(150)
+    transport, ids = RecordingTransport(), numbered(150)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(0))
+        transport.gateway.add_task(task_id, done_at(0))
     limited = httpx.Response(429, headers=headers)
-    way.detour = lambda asked: limited if asked.at == 0 else None
+    transport.override = lambda asked: limited if asked.at == 0 else None
     polling = Polling(factor=1.0, jitter=0, max_consecutive_errors=1)
-    async with way.client(polling=polling) as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+    async with transport.client(polling=polling) as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
-    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    others = [at for at in way.at() if at > 0]
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
+    others = [at for at in transport.at() if at > 0]
     assert (1.5 if not headers else soonest) <= min(others)
     assert soonest <= max(others) <= latest
-    assert 3 == len(way.asked)
+    assert 3 == len(transport.asked)
 
 
 async def test_a_wrong_base_url_ends_all_waits() -> None:
     """Where nothing has ever worked, pages are no gateway without a list."""
-    way, ids = Way(detour=lambda _: PAGE), numbered(3)
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+    transport, ids = RecordingTransport(override=lambda _: PAGE), numbered(3)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
-    assert dict.fromkeys(ids, "UnexpectedAnswerError") == crowd.kinds()
-    assert ["list", "fetch", "fetch", "fetch"] == [one.verb for one in way.asked]
-    assert {0, 1, 2} == set(crowd.ended_at.values())
+    assert dict.fromkeys(ids, "UnexpectedAnswerError") == waits.kinds()
+    assert ["list", "fetch", "fetch", "fetch"] == [one.verb for one in transport.asked]
+    assert {0, 1, 2} == set(waits.ended_at.values())

@@ -10,7 +10,7 @@ import anyio
 import httpx
 import pytest
 
-from _crowd import SPOKEN, Crowd, Way, done_at, for_lists, numbered
+from _crowd import SPOKEN, ManyWaits, RecordingTransport, done_at, for_lists, numbered
 from mj_async import DOCUMENTED, Dialect
 from mj_async.testing import FakeGateway
 from mj_async.testing._gateway import DialectName
@@ -32,15 +32,15 @@ NO_LIST = {
 @pytest.mark.parametrize("name", DIALECTS)
 async def test_each_gateway_is_polled_as_it_is(name: Any) -> None:
     """With the default dialect 120 waits end; where there is a list, a tick is two calls."""
-    way, ids = Way(FakeGateway(name)), numbered(120)
+    transport, ids = RecordingTransport(FakeGateway(name)), numbered(120)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(8))
-    async with way.client(dialect=Dialect()) as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+        transport.gateway.add_task(task_id, done_at(8))
+    async with transport.client(dialect=Dialect()) as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
-    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    later = [one for one in way.asked if one.at >= 3]
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
+    later = [one for one in transport.asked if one.at >= 3]
     if name == "documented":  # its list answers one id, whatever is asked for
         assert {"fetch"} == {one.verb for one in later}
     else:
@@ -51,76 +51,79 @@ async def test_each_gateway_is_polled_as_it_is(name: Any) -> None:
 async def test_a_missing_list_is_found_out_once(name: Any) -> None:
     """Then ids are fetched: at most four at once and `batch_size` a tick, and nobody starves."""
     dialect, missing = NO_LIST[name]
-    way, ids = Way(FakeGateway(name), seconds=0.4, detour=for_lists(missing)), numbered(25)
+    transport, ids = (
+        RecordingTransport(FakeGateway(name), seconds=0.4, override=for_lists(missing)),
+        numbered(25),
+    )
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(45))
-    async with way.client(dialect=dialect) as client:
+        transport.gateway.add_task(task_id, done_at(45))
+    async with transport.client(dialect=dialect) as client:
         async with client.task_poller(batch_size=10) as poller:
-            crowd = Crowd(way, poller)
-            await crowd.wait_for(ids)
+            waits = ManyWaits(transport, poller)
+            await waits.wait_for(ids)
 
-    fetched = [one for one in way.asked if one.verb == "fetch"]
+    fetched = [one for one in transport.asked if one.verb == "fetch"]
     ticks = Counter(int(one.at / 3) for one in fetched)
-    gaps = [later - sooner for one in ids for sooner, later in pairwise(way.at(one, "fetch"))]
-    assert [0.0] == way.at(verb="list")
-    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    assert (10, 0) == (max(ticks.values()), way.cancelled)
+    gaps = [later - sooner for one in ids for sooner, later in pairwise(transport.at(one, "fetch"))]
+    assert [0.0] == transport.at(verb="list")
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
+    assert (10, 0) == (max(ticks.values()), transport.cancelled)
     assert max(gaps) <= 12.0
-    assert way.most_at_once <= 4
+    assert transport.most_in_flight <= 4
 
 
 async def test_slow_fetches_are_four_at_once() -> None:
     """Where answers take longer than a tick, four requests are under way, and none is cut."""
-    way, ids = Way(seconds=7.0, detour=for_lists(SPRING_404)), numbered(12)
+    transport, ids = RecordingTransport(seconds=7.0, override=for_lists(SPRING_404)), numbered(12)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(0))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+        transport.gateway.add_task(task_id, done_at(0))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
-    assert (4, 0, 13) == (way.most_at_once, way.cancelled, len(way.asked))
-    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
+    assert (4, 0, 13) == (transport.most_in_flight, transport.cancelled, len(transport.asked))
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
 
 
 async def test_who_fetches_for_itself_is_not_cut_when_it_should_lead() -> None:
     """A wait that carries a request carries it to its end, whoever leads meanwhile."""
-    way, ids = Way(seconds=2.0, detour=for_lists(SPRING_404)), numbered(3)
+    transport, ids = RecordingTransport(seconds=2.0, override=for_lists(SPRING_404)), numbered(3)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(0))
-    async with way.client() as client, client.task_poller() as poller:
-        await Crowd(way, poller).wait_for(ids)
+        transport.gateway.add_task(task_id, done_at(0))
+    async with transport.client() as client, client.task_poller() as poller:
+        await ManyWaits(transport, poller).wait_for(ids)
 
-    assert (0, 1 + 3) == (way.cancelled, len(way.asked))
+    assert (0, 1 + 3) == (transport.cancelled, len(transport.asked))
 
 
 async def test_ids_that_a_list_leaves_out_are_fetched() -> None:
     """Who is missing is fetched in the same tick, and is not found after `missing_grace`."""
-    way = Way()
-    way.gateway.add_task("1", done_at(15))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(["1", "unknown"])
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(15))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(["1", "unknown"])
 
     both = [(at, verb) for at in (0, 3, 6, 9, 12) for verb in ("list", "fetch")]
-    assert {"1": "SUCCESS", "unknown": "TaskNotFoundError"} == crowd.kinds()
-    assert {"1": 15, "unknown": 12} == crowd.ended_at
-    assert "unknown" == crowd.ended["unknown"].task_id  # type: ignore[union-attr]
-    assert [*both, (15, "list")] == [(one.at, one.verb) for one in way.asked]
-    assert {("unknown",)} == {one.task_ids for one in way.asked if one.verb == "fetch"}
+    assert {"1": "SUCCESS", "unknown": "TaskNotFoundError"} == waits.kinds()
+    assert {"1": 15, "unknown": 12} == waits.ended_at
+    assert "unknown" == waits.ended["unknown"].task_id  # type: ignore[union-attr]
+    assert [*both, (15, "list")] == [(one.at, one.verb) for one in transport.asked]
+    assert {("unknown",)} == {one.task_ids for one in transport.asked if one.verb == "fetch"}
 
 
 async def test_who_is_left_out_for_a_while_is_found() -> None:
     """A replica that lags behind for some seconds ends no wait."""
-    way = Way()
-    way.gateway.add_task("1", done_at(15))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(15))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
-            group.start_soon(crowd.wait_for, ["1", "late"])
-            await way.sleep(8.0)
-            way.gateway.add_task("late", done_at(4))
+            group.start_soon(waits.wait_for, ["1", "late"])
+            await transport.sleep(8.0)
+            transport.gateway.add_task("late", done_at(4))
 
-    assert {"1": "SUCCESS", "late": "SUCCESS"} == crowd.kinds()
+    assert {"1": "SUCCESS", "late": "SUCCESS"} == waits.kinds()
 
 
 @pytest.mark.parametrize(
@@ -133,14 +136,14 @@ async def test_a_refused_list_is_tried_again(
     tried_again: bool,  # noqa: FBT001
 ) -> None:
     """A list that is refused may work a minute later; a route that does not exist does not."""
-    way, ids = Way(), numbered(3)
+    transport, ids = RecordingTransport(), numbered(3)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(100))
-    way.detour = for_lists(lambda asked: refusal if asked.at < 30 else None)
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(ids)
+        transport.gateway.add_task(task_id, done_at(100))
+    transport.override = for_lists(lambda asked: refusal if asked.at < 30 else None)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(ids)
 
     lists = [0.0, *(3.0 * tick for tick in range(20, 35))] if tried_again else [0.0]
-    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    assert lists == way.at(verb="list")
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
+    assert lists == transport.at(verb="list")

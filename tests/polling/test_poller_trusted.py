@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from _crowd import WORKING, Crowd, Way, done_at, numbered
+from _crowd import WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import Task, TaskPoller, errors
 
 pytestmark = pytest.mark.anyio
@@ -36,68 +36,68 @@ def hook(task_id: str = "1", status: str = "SUCCESS", **fields: Any) -> dict[str
 @pytest.mark.parametrize("count", [1, 3])
 async def test_its_word_is_the_answer(status: str, kind: str, count: int) -> None:
     """A wait ends at once, and without a request; the others do not notice."""
-    way, ids = Way(), numbered(count)
+    transport, ids = RecordingTransport(), numbered(count)
     for task_id in ids:
-        way.gateway.add_task(task_id, [(0, "SUBMITTED", "0%"), (5, "SUCCESS", "100%")])
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+        transport.gateway.add_task(task_id, [(0, "SUBMITTED", "0%"), (5, "SUCCESS", "100%")])
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
             for task_id in ids:
-                group.start_soon(crowd.wait, task_id)
-            await way.sleep(4.25)
+                group.start_soon(waits.wait, task_id)
+            await transport.sleep(4.25)
             poller.feed(hook("0", status), trusted=True)
 
-    assert dict.fromkeys(ids, "SUCCESS") | {"0": kind} == crowd.kinds()
-    assert dict.fromkeys(ids, 6) | {"0": 4.25} == crowd.ended_at
-    assert ([0, 3, 6] if count > 1 else [0, 3]) == way.at()
+    assert dict.fromkeys(ids, "SUCCESS") | {"0": kind} == waits.kinds()
+    assert dict.fromkeys(ids, 6) | {"0": 4.25} == waits.ended_at
+    assert ([0, 3, 6] if count > 1 else [0, 3]) == transport.at()
 
 
 @pytest.mark.parametrize("told", numbered(3))
 async def test_who_carries_a_call_may_be_told(told: str) -> None:
     """If it was the one that carried it, the call of the others is repeated, once."""
-    way, ids = Way(seconds=2.0), numbered(3)
+    transport, ids = RecordingTransport(seconds=2.0), numbered(3)
     for task_id in ids:
-        way.gateway.add_task(task_id, [(0, "SUCCESS", "100%")])
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+        transport.gateway.add_task(task_id, [(0, "SUCCESS", "100%")])
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
             for task_id in ids:
-                group.start_soon(crowd.wait, task_id)
-            await way.sleep(1.0)
+                group.start_soon(waits.wait, task_id)
+            await transport.sleep(1.0)
             poller.feed(hook(told), trusted=True)
 
-    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    assert dict.fromkeys(ids, 2.0 + way.cancelled) | {told: 1.0} == crowd.ended_at
-    assert way.cancelled <= 1
-    assert 1 + way.cancelled == len(way.asked)
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
+    assert dict.fromkeys(ids, 2.0 + transport.cancelled) | {told: 1.0} == waits.ended_at
+    assert transport.cancelled <= 1
+    assert 1 + transport.cancelled == len(transport.asked)
 
 
 async def test_who_is_in_its_callback_may_be_told() -> None:
     """It learns so when the callback is over, and nothing is asked for it."""
-    way = Way()
-    way.gateway.add_task("1", WORKING)
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", WORKING)
     back: list[float] = []
 
     async def dawdle(task: Task) -> None:
-        await way.sleep(0 if task.is_final else 10.0)
-        back.append(way.gateway.now)
+        await transport.sleep(0 if task.is_final else 10.0)
+        back.append(transport.gateway.now)
 
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: poller.wait_for_task("1", on_update=dawdle))
-            await way.sleep(4.0)
+            await transport.sleep(4.0)
             poller.feed(hook(status="SUBMITTED"), trusted=True)
             poller.feed(hook(), trusted=True)
 
-    assert ([10.0, 10.0], [0]) == (back, way.at())
+    assert ([10.0, 10.0], [0]) == (back, transport.at())
 
 
 async def test_all_waits_on_an_id_are_told() -> None:
     """Two waits on one id end both, with the same task."""
-    way = Way()
-    way.gateway.add_task("1", WORKING)
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", WORKING)
     ended: list[Task] = []
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
 
         async def wait() -> None:
             ended.append(await poller.wait_for_task("1"))
@@ -105,7 +105,7 @@ async def test_all_waits_on_an_id_are_told() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             group.start_soon(wait)
-            await way.sleep(1.0)
+            await transport.sleep(1.0)
             given = poller.feed(hook(), trusted=True)
 
     assert [given, given] == ended
@@ -113,13 +113,13 @@ async def test_all_waits_on_an_id_are_told() -> None:
 
 async def test_progress_is_news() -> None:
     """What is further on is given; what is not is dropped, in whatever order it comes."""
-    way = Way()
-    way.gateway.add_task("1", [(0, "IN_PROGRESS", "40%"), (30, "SUCCESS", "100%")])
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", [(0, "IN_PROGRESS", "40%"), (30, "SUCCESS", "100%")])
     seen: list[tuple[float, str | None]] = []
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
 
         def see(task: Task) -> None:
-            seen.append((way.gateway.now, task.progress_text))
+            seen.append((transport.gateway.now, task.progress_text))
 
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: poller.wait_for_task("1", on_update=see))
@@ -131,27 +131,27 @@ async def test_progress_is_news() -> None:
                 ("", ""),
                 ("SUCCESS", "100%"),
             ):
-                await way.sleep(0.25)
+                await transport.sleep(0.25)
                 poller.feed(hook(status=status, progress=progress), trusted=True)
 
     assert [(0, "40%"), (0.5, "60%"), (1.5, "100%")] == seen
-    assert [0] == way.at()
+    assert [0] == transport.at()
 
 
 async def test_an_answer_that_was_under_way_does_not_take_it_back() -> None:
     """An older answer that comes after a trusted end is nobody's."""
-    way = Way(seconds=2.0)
+    transport = RecordingTransport(seconds=2.0)
     for task_id in ("1", "2"):
-        way.gateway.add_task(task_id, WORKING)
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+        transport.gateway.add_task(task_id, WORKING)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
-            group.start_soon(crowd.wait, "1", {"timeout": 5.0})
-            group.start_soon(crowd.wait, "2", {"timeout": 5.0})
-            await way.sleep(1.0)
+            group.start_soon(waits.wait, "1", {"timeout": 5.0})
+            group.start_soon(waits.wait, "2", {"timeout": 5.0})
+            await transport.sleep(1.0)
             poller.feed(hook(), trusted=True)
 
-    assert {"1": "SUCCESS", "2": "WaitTimeoutError"} == crowd.kinds()
+    assert {"1": "SUCCESS", "2": "WaitTimeoutError"} == waits.kinds()
 
 
 @pytest.mark.parametrize(
@@ -167,11 +167,11 @@ async def test_an_answer_that_was_under_way_may_be_older(
     late: tuple[str, str], seen: list[str]
 ) -> None:
     """What was asked before a trusted word counts only if it is further on."""
-    way = Way(seconds=2.0)
-    way.gateway.add_task("1", [(0, *late), (5, "SUCCESS", "100%")])
-    way.gateway.add_task("carries", done_at(5))
+    transport = RecordingTransport(seconds=2.0)
+    transport.gateway.add_task("1", [(0, *late), (5, "SUCCESS", "100%")])
+    transport.gateway.add_task("carries", done_at(5))
     found: list[str | None] = []
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
 
         def see(task: Task) -> None:
             found.append(task.progress_text)
@@ -179,49 +179,49 @@ async def test_an_answer_that_was_under_way_may_be_older(
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: poller.wait_for_task("1", on_update=see))
             group.start_soon(lambda: poller.wait_for_task("carries", timeout=None))
-            await way.sleep(1.0)
+            await transport.sleep(1.0)
             poller.feed(hook(status="IN_PROGRESS", progress="60%"), trusted=True)
 
-    assert (seen, 0) == (found, way.cancelled)
+    assert (seen, 0) == (found, transport.cancelled)
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
 async def test_a_success_without_a_picture_is_asked_for(times: int) -> None:
     """A webhook may come a moment before the picture is there, and twice; the poll has it."""
-    way = Way()
-    way.gateway.add_task("1", [(0, "SUBMITTED", "0%"), (2, "SUCCESS", "100%")])
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", [(0, "SUBMITTED", "0%"), (2, "SUCCESS", "100%")])
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
-            group.start_soon(crowd.wait, "1")
+            group.start_soon(waits.wait, "1")
             for _ in range(times):
-                await way.sleep(0.5)
+                await transport.sleep(0.5)
                 poller.feed(hook(imageUrl=""), trusted=True)
 
-    assert [0, 3] == way.at()
-    assert "https://cdn.example" in (crowd.ended["1"].image_url or "")  # type: ignore[union-attr]
+    assert [0, 3] == transport.at()
+    assert "https://cdn.example" in (waits.ended["1"].image_url or "")  # type: ignore[union-attr]
 
 
 async def test_a_picture_that_comes_by_webhook_completes_a_success() -> None:
     """The second look is spared where the picture is delivered before it."""
-    way = Way()
-    way.gateway.add_task("1", [(0, "SUCCESS", "100%")], image_url="")
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", [(0, "SUCCESS", "100%")], image_url="")
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
-            group.start_soon(crowd.wait, "1")
-            await way.sleep(1.0)
+            group.start_soon(waits.wait, "1")
+            await transport.sleep(1.0)
             poller.feed(hook(), trusted=True)
 
-    assert ([0], {"1": 1.0}) == (way.at(), crowd.ended_at)
-    assert PICTURE == crowd.ended["1"].image_url  # type: ignore[union-attr]
+    assert ([0], {"1": 1.0}) == (transport.at(), waits.ended_at)
+    assert PICTURE == waits.ended["1"].image_url  # type: ignore[union-attr]
 
 
 async def test_a_webhook_before_the_wait_says_nothing_to_it() -> None:
     """A wait that begins later asks for itself."""
-    way = Way()
-    way.gateway.add_task("1", [(0, "SUCCESS", "100%")])
-    async with way.client() as client, client.task_poller() as poller:
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", [(0, "SUCCESS", "100%")])
+    async with transport.client() as client, client.task_poller() as poller:
         watch = poller.watch_task("1")
         poller.feed(hook(status="IN_PROGRESS"), trusted=True)
 
@@ -241,7 +241,7 @@ STATES = [
 ]
 
 
-async def end_after(poller: TaskPoller, way: Way, order: list[int]) -> str:
+async def end_after(poller: TaskPoller, transport: RecordingTransport, order: list[int]) -> str:
     """Deliver states in some order to a wait, and say how far it has come."""
     furthest = "never seen"
 
@@ -255,12 +255,12 @@ async def end_after(poller: TaskPoller, way: Way, order: list[int]) -> str:
 
     async with anyio.create_task_group() as group:
         group.start_soon(wait)
-        await way.sleep(1.0)
+        await transport.sleep(1.0)
         for number in order:
             status, progress = STATES[number]
             poller.feed(hook(status=status, progress=progress), trusted=True)
             await anyio.lowlevel.checkpoint()
-        await way.sleep(1.0)
+        await transport.sleep(1.0)
         group.cancel_scope.cancel()
     return furthest
 
@@ -271,9 +271,9 @@ def test_no_order_of_deliveries_goes_back(backend: str, order: list[int]) -> Non
     """Whatever is delivered, as often and in whatever order: the furthest state stands."""
 
     async def run() -> str:
-        way = Way()
-        way.gateway.add_task("1", [(0, "NOT_START", "")])
-        async with way.client() as client, client.task_poller() as poller:
-            return await end_after(poller, way, order)
+        transport = RecordingTransport()
+        transport.gateway.add_task("1", [(0, "NOT_START", "")])
+        async with transport.client() as client, client.task_poller() as poller:
+            return await end_after(poller, transport, order)
 
     assert " ".join(STATES[max(order)]) == anyio.run(run, backend=backend)

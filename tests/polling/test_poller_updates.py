@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from _crowd import EVEN, WORKING, Crowd, Way, done_at, numbered
+from _crowd import EVEN, WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import Task, errors
 
 pytestmark = pytest.mark.anyio
@@ -16,51 +16,51 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_slow_callback_holds_up_nobody() -> None:
     """The others are asked for meanwhile; the slow one sees the newest state afterwards."""
-    way = Way()
+    transport = RecordingTransport()
     for task_id in ("slow", "1", "2"):
-        way.gateway.add_task(
+        transport.gateway.add_task(
             task_id, [(0, "IN_PROGRESS", "0%"), (4, "IN_PROGRESS", "4%"), (8, "IN_PROGRESS", "8%"),
                       (12, "SUCCESS", "100%")],
         )  # fmt: skip
     seen: list[tuple[float, str | None]] = []
 
     async def dawdle(task: Task) -> None:
-        seen.append((way.gateway.now, task.progress_text))
-        await way.sleep(7.5)
+        seen.append((transport.gateway.now, task.progress_text))
+        await transport.sleep(7.5)
 
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
-            group.start_soon(crowd.wait, "slow", {"on_update": dawdle})
-            group.start_soon(crowd.wait, "1")
-            group.start_soon(crowd.wait, "2")
+            group.start_soon(waits.wait, "slow", {"on_update": dawdle})
+            group.start_soon(waits.wait, "1")
+            group.start_soon(waits.wait, "2")
 
-    assert dict.fromkeys(["slow", "1", "2"], "SUCCESS") == crowd.kinds()
-    assert {"1": 12, "2": 12} == {one: crowd.ended_at[one] for one in ("1", "2")}
-    assert [0, 3, 6, 9, 12] == way.at("1")
+    assert dict.fromkeys(["slow", "1", "2"], "SUCCESS") == waits.kinds()
+    assert {"1": 12, "2": 12} == {one: waits.ended_at[one] for one in ("1", "2")}
+    assert [0, 3, 6, 9, 12] == transport.at("1")
     assert [(0, "0%"), (9, "8%"), (16.5, "100%")] == seen
 
 
 async def test_who_comes_back_alone_does_not_wait_for_a_tick() -> None:
     """Where nobody else waits, the ticks go on from when it comes back, if one is over."""
-    way = Way()
-    way.gateway.add_task("1", done_at(5))
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(5))
     back: list[float] = []
 
     async def dawdle(_task: Task) -> None:
-        await way.sleep(7.5)
-        back.append(way.gateway.now)
+        await transport.sleep(7.5)
+        back.append(transport.gateway.now)
 
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
         await poller.wait_for_task("1", on_update=dawdle)
 
-    assert ([7.5, 15.0], [0, 7.5]) == (back, way.at())
+    assert ([7.5, 15.0], [0, 7.5]) == (back, transport.at())
 
 
 async def test_a_callback_may_give_anything_that_can_be_awaited() -> None:
     """A plain function may return an awaitable; what it returns otherwise is no matter."""
-    way = Way()
-    way.gateway.add_task("1", done_at(5))
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(5))
     done: list[str] = []
 
     class Later:
@@ -71,7 +71,7 @@ async def test_a_callback_may_give_anything_that_can_be_awaited() -> None:
     def give(task: Task) -> Awaitable[None] | str:
         return Later() if task.is_final else "nothing"
 
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
         await poller.wait_for_task("1", on_update=give)
 
     assert ["awaited"] == done
@@ -79,7 +79,7 @@ async def test_a_callback_may_give_anything_that_can_be_awaited() -> None:
 
 async def test_a_callback_runs_in_the_task_of_who_waits() -> None:
     """Context variables, cancel scopes and errors are those of the waiter."""
-    way, ids = Way(), numbered(5)
+    transport, ids = RecordingTransport(), numbered(5)
     tasks: dict[str, set[int]] = {task_id: set() for task_id in ids}
 
     async def wait(task_id: str) -> None:
@@ -89,10 +89,10 @@ async def test_a_callback_runs_in_the_task_of_who_waits() -> None:
         remember(Task(task_id))
         await poller.wait_for_task(task_id, on_update=remember)
 
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
         async with anyio.create_task_group() as group:
             for task_id in ids:
-                way.gateway.add_task(task_id, done_at(5))
+                transport.gateway.add_task(task_id, done_at(5))
                 group.start_soon(wait, task_id)
 
     assert {1} == {len(one) for one in tasks.values()}
@@ -102,7 +102,7 @@ async def test_a_callback_runs_in_the_task_of_who_waits() -> None:
 @pytest.mark.parametrize("refusing", numbered(3))
 async def test_what_a_callback_raises_ends_that_wait_only(refusing: str) -> None:
     """It reaches the caller as it is; the others go on."""
-    way, ids = Way(), numbered(3)
+    transport, ids = RecordingTransport(), numbered(3)
     caught: list[tuple[str, str]] = []
 
     def refuse(_task: Task) -> None:
@@ -110,36 +110,36 @@ async def test_what_a_callback_raises_ends_that_wait_only(refusing: str) -> None
 
     async def wait(task_id: str) -> None:
         try:
-            await crowd.wait(task_id, {"on_update": refuse if task_id == refusing else None})
+            await waits.wait(task_id, {"on_update": refuse if task_id == refusing else None})
         except LookupError as error:
             caught.append((task_id, str(error)))
 
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
             for task_id in ids:
-                way.gateway.add_task(task_id, done_at(5))
+                transport.gateway.add_task(task_id, done_at(5))
                 group.start_soon(wait, task_id)
 
         assert () == poller.pending()
     assert [(refusing, "the message was deleted")] == caught
     others = {task_id for task_id in ids if task_id != refusing}
-    assert dict.fromkeys(others, 6) == crowd.ended_at
-    assert [0, 3, 6] == way.at()
+    assert dict.fromkeys(others, 6) == waits.ended_at
+    assert [0, 3, 6] == transport.at()
 
 
 async def test_the_deadline_does_not_cut_a_callback() -> None:
     """A callback ends by itself; only then the wait is over."""
-    way = Way()
-    way.gateway.add_task("1", WORKING)
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", WORKING)
     ended: list[float] = []
 
     async def dawdle(_task: Task) -> None:
-        await way.sleep(20.0)
-        ended.append(way.gateway.now)
+        await transport.sleep(20.0)
+        ended.append(transport.gateway.now)
 
-    async with way.client() as client, client.task_poller(polling=EVEN) as poller:
+    async with transport.client() as client, client.task_poller(polling=EVEN) as poller:
         with pytest.raises(errors.WaitTimeoutError):
             await poller.wait_for_task("1", on_update=dawdle, timeout=10.0)
 
-    assert ([20.0], 20.0, [0]) == (ended, way.gateway.now, way.at())
+    assert ([20.0], 20.0, [0]) == (ended, transport.gateway.now, transport.at())

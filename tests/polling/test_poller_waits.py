@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from _crowd import WORKING, Crowd, Way, done_at, numbered
+from _crowd import WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import Polling, errors
 
 pytestmark = pytest.mark.anyio
@@ -26,164 +26,164 @@ pytestmark = pytest.mark.anyio
 )
 async def test_each_end_is_that_of_its_task(timeline: Any, kind: str, instants: Any) -> None:
     """What ends one wait is told to that one; the other goes on."""
-    way = Way()
-    way.gateway.add_task("1", timeline)
-    way.gateway.add_task("other", done_at(9))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(["1", "other"])
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", timeline)
+    transport.gateway.add_task("other", done_at(9))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(["1", "other"])
 
-    assert {"1": kind, "other": "SUCCESS"} == crowd.kinds()
-    assert (instants, [0, 3, 6, 9]) == (way.at("1"), way.at("other"))
+    assert {"1": kind, "other": "SUCCESS"} == waits.kinds()
+    assert (instants, [0, 3, 6, 9]) == (transport.at("1"), transport.at("other"))
 
 
 async def test_failures_may_be_returned() -> None:
     """With raise_on_failure=False the task is given, whatever its end; MODAL is no end."""
-    way = Way()
-    way.gateway.add_task("failed", [(0, "FAILURE", "100%")])
-    way.gateway.add_task("modal", [(0, "MODAL", "")])
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
-        await crowd.wait_for(["failed", "modal"], raise_on_failure=False)
+    transport = RecordingTransport()
+    transport.gateway.add_task("failed", [(0, "FAILURE", "100%")])
+    transport.gateway.add_task("modal", [(0, "MODAL", "")])
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        await waits.wait_for(["failed", "modal"], raise_on_failure=False)
 
-    assert {"failed": "FAILURE", "modal": "TaskNeedsInputError"} == crowd.kinds()
+    assert {"failed": "FAILURE", "modal": "TaskNeedsInputError"} == waits.kinds()
 
 
 @pytest.mark.parametrize("late", [True, False], ids=["it comes", "it never comes"])
 async def test_a_success_without_a_picture_is_asked_once_more(late: bool) -> None:  # noqa: FBT001
     """At the tick nearest to 2 s later; then it is over, with or without one."""
-    way = Way()
-    way.gateway.add_task("1", [(0, "SUCCESS", "100%")], image_url="")
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", [(0, "SUCCESS", "100%")], image_url="")
 
     async def show() -> None:
-        await way.sleep(1.0)
+        await transport.sleep(1.0)
         if late:
-            way.gateway.add_task("1", [(0, "SUCCESS", "100%")])
+            transport.gateway.add_task("1", [(0, "SUCCESS", "100%")])
 
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
         async with anyio.create_task_group() as group:
             group.start_soon(show)
             task = await poller.wait_for_task("1")
 
-    assert [0, 3] == way.at("1")
+    assert [0, 3] == transport.at("1")
     assert late == bool(task.image_url)
 
 
 async def test_a_task_that_stands_still_is_given_up() -> None:
     """stall_timeout is a matter of one wait; another on the same id goes on."""
-    way = Way()
-    way.gateway.add_task("1", done_at(30))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(30))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
             group.start_soon(poller.wait_for_task, "1")
             polling = Polling(factor=1.0, jitter=0, stall_timeout=10.0)
-            group.start_soon(crowd.wait, "1", {"polling": polling})
+            group.start_soon(waits.wait, "1", {"polling": polling})
 
-    assert ({"1": "TaskStalledError"}, {"1": 12}) == (crowd.kinds(), crowd.ended_at)
-    assert [3.0 * tick for tick in range(11)] == way.at("1")
+    assert ({"1": "TaskStalledError"}, {"1": 12}) == (waits.kinds(), waits.ended_at)
+    assert [3.0 * tick for tick in range(11)] == transport.at("1")
 
 
 async def test_errors_in_a_row_are_counted_for_each_wait() -> None:
     """A wait that has less patience ends sooner than another."""
-    way = Way()
-    way.gateway.add_task("1", WORKING)
-    way.gateway.fail_next(1000)
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", WORKING)
+    transport.gateway.fail_next(1000)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
             for task_id, most in (("1", 2), ("2", 5)):
                 polling = Polling(factor=1.0, jitter=0, max_consecutive_errors=most)
-                group.start_soon(crowd.wait, task_id, {"polling": polling})
+                group.start_soon(waits.wait, task_id, {"polling": polling})
 
-    assert {"1": "ServerError", "2": "ServerError"} == crowd.kinds()
-    assert {"1": 3, "2": 12} == crowd.ended_at
+    assert {"1": "ServerError", "2": "ServerError"} == waits.kinds()
+    assert {"1": 3, "2": 12} == waits.ended_at
 
 
 async def test_a_deadline_has_the_last_task_and_its_numbers() -> None:
     """The error says what was last seen, how long it took and how often it was asked for."""
-    way = Way()
-    way.gateway.add_task("1", WORKING)
-    async with way.client() as client, client.task_poller() as poller:
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", WORKING)
+    async with transport.client() as client, client.task_poller() as poller:
         with pytest.raises(errors.WaitTimeoutError) as caught:
             await poller.wait_for_task("1", timeout=10.0)
 
     error = caught.value
     assert ("1", 10.0, 4) == (error.task_id, error.elapsed, error.polls)
     assert "40%" == error.task.progress_text  # type: ignore[union-attr]
-    assert [0, 3, 6, 9] == way.at()
+    assert [0, 3, 6, 9] == transport.at()
 
 
 @pytest.mark.parametrize("slowest", numbered(3))
 @pytest.mark.parametrize("count", [3, 250])
 async def test_a_deadline_cuts_a_running_call_once(slowest: str, count: int) -> None:
     """Whoever's time is over leaves; if it carried the call, one of the others repeats it."""
-    way, ids = Way(seconds=4.0), numbered(count)
+    transport, ids = RecordingTransport(seconds=4.0), numbered(count)
     for task_id in ids:
-        way.gateway.add_task(task_id, done_at(0))
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+        transport.gateway.add_task(task_id, done_at(0))
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
             for task_id in ids:
                 timeout = 2.5 if task_id == slowest else 60.0
-                group.start_soon(crowd.wait, task_id, {"timeout": timeout})
+                group.start_soon(waits.wait, task_id, {"timeout": timeout})
 
     lists = -(-count // 100)
-    assert dict.fromkeys(ids, "SUCCESS") | {slowest: "WaitTimeoutError"} == crowd.kinds()
-    assert way.cancelled <= 1
-    assert lists + way.cancelled == len(way.asked)
-    assert 2.5 == crowd.ended_at[slowest]
+    assert dict.fromkeys(ids, "SUCCESS") | {slowest: "WaitTimeoutError"} == waits.kinds()
+    assert transport.cancelled <= 1
+    assert lists + transport.cancelled == len(transport.asked)
+    assert 2.5 == waits.ended_at[slowest]
 
 
 async def test_deadlines_one_after_the_other_starve_nobody() -> None:
     """Where waits end one by one, each in the middle of a call, the others get their answer."""
-    way, ids = Way(seconds=4.0), numbered(30)
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    transport, ids = RecordingTransport(seconds=4.0), numbered(30)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
             for task_id in ids:
-                way.gateway.add_task(task_id, done_at(0))
-                group.start_soon(crowd.wait, task_id, {"timeout": 3.5 + int(task_id)})
-                await way.sleep(0.01)
+                transport.gateway.add_task(task_id, done_at(0))
+                group.start_soon(waits.wait, task_id, {"timeout": 3.5 + int(task_id)})
+                await transport.sleep(0.01)
 
-    assert {"SUCCESS"} == {crowd.kinds()[task_id] for task_id in ids[5:]}
-    assert way.cancelled <= 2
+    assert {"SUCCESS"} == {waits.kinds()[task_id] for task_id in ids[5:]}
+    assert transport.cancelled <= 2
 
 
 async def test_whoever_comes_later_may_have_to_go_first() -> None:
     """Each deadline is kept to the instant, though one who waits looks after all of them."""
-    way = Way()
+    transport = RecordingTransport()
     timeouts = {"0": 7.25, "1": 5.0, "2": 2.5, "3": 4.75, "4": None, "5": 0.25}
     for task_id in timeouts:
-        way.gateway.add_task(task_id, done_at(10) if task_id == "4" else WORKING)
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+        transport.gateway.add_task(task_id, done_at(10) if task_id == "4" else WORKING)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
             for task_id, timeout in timeouts.items():
-                group.start_soon(crowd.wait, task_id, {"timeout": timeout})
-                await way.sleep(0.125)
+                group.start_soon(waits.wait, task_id, {"timeout": timeout})
+                await transport.sleep(0.125)
 
-    assert {"0": 7.25, "1": 5.125, "2": 2.75, "3": 5.125, "4": 12.0, "5": 0.875} == crowd.ended_at
-    assert {**dict.fromkeys(timeouts, "WaitTimeoutError"), "4": "SUCCESS"} == crowd.kinds()
-    assert [3, 6, 9, 12] == way.at("4")
+    assert {"0": 7.25, "1": 5.125, "2": 2.75, "3": 5.125, "4": 12.0, "5": 0.875} == waits.ended_at
+    assert {**dict.fromkeys(timeouts, "WaitTimeoutError"), "4": "SUCCESS"} == waits.kinds()
+    assert [3, 6, 9, 12] == transport.at("4")
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["between calls", "in a call"])
 async def test_whoever_is_woken_for_another_goes_on(seconds: float) -> None:
     """Those who wait side by side end one by one, in any order, and nothing more is asked."""
-    way, ids = Way(seconds=seconds), numbered(9)
+    transport, ids = RecordingTransport(seconds=seconds), numbered(9)
     order = ["4", "0", "8", "1", "7", "3", "2", "6", "5"]
     for task_id in ids:
-        way.gateway.add_task(task_id, WORKING)
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+        transport.gateway.add_task(task_id, WORKING)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
-            group.start_soon(crowd.wait_for, ids)
+            group.start_soon(waits.wait_for, ids)
             for task_id in order:
-                await way.sleep(0.25)
+                await transport.sleep(0.25)
                 done = {"id": task_id, "status": "SUCCESS", "imageUrl": "https://x.example/1.png"}
                 poller.feed(done, trusted=True)
 
-    assert {one: 0.25 * nth for nth, one in enumerate(order, 1)} == crowd.ended_at
-    assert dict.fromkeys(ids, "SUCCESS") == crowd.kinds()
-    assert 1 + way.cancelled >= len(way.asked)
+    assert {one: 0.25 * nth for nth, one in enumerate(order, 1)} == waits.ended_at
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
+    assert 1 + transport.cancelled >= len(transport.asked)

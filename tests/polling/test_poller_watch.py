@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from _crowd import WORKING, Crowd, Way, done_at, numbered
+from _crowd import WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import Task, TaskPoller, errors
 from mj_async.testing import FakeGateway
 
@@ -33,53 +33,53 @@ async def all_of(
 @pytest.mark.parametrize("end", ["SUCCESS", "FAILURE", "CANCEL"])
 async def test_a_watch_gives_each_change_and_the_end(end: str) -> None:
     """Changes in order, the final one last and without an error; then it is over."""
-    way = Way()
-    way.gateway.add_task("1", [*STEPS, (13, end, "100%")])
-    async with way.client() as client, client.task_poller() as poller:
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", [*STEPS, (13, end, "100%")])
+    async with transport.client() as client, client.task_poller() as poller:
         watch = poller.watch_task("1")
         seen = await all_of(watch)
 
         with pytest.raises(StopAsyncIteration):
             await anext(watch)
     assert ["SUBMITTED 0%", "IN_PROGRESS 20%", "IN_PROGRESS 60%", f"{end} 100%"] == seen
-    assert [0, 3, 6, 9, 12, 15] == way.at()
+    assert [0, 3, 6, 9, 12, 15] == transport.at()
 
 
 async def test_a_preview_that_is_called_otherwise_is_no_change() -> None:
     """new-api gives a preview another `?rand=` at every poll."""
-    way = Way()
-    way.gateway.add_task("1", done_at(20))
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(20))
     urls: set[str | None] = set()
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
         seen = await all_of(poller.watch_task("1"), lambda task: urls.add(task.image_url))
 
     assert ["IN_PROGRESS 40%", "SUCCESS 100%"] == seen
-    assert 8 == len(way.asked)
+    assert 8 == len(transport.asked)
 
 
 async def follow_and_break(others: int, after: int) -> None:
     """Leave an iteration after so many changes, while others wait, and look what is left."""
-    way = Way()
-    way.gateway.add_task("left", [*STEPS, (30, "SUCCESS", "100%")])
-    async with way.client() as client, client.task_poller() as poller:
+    transport = RecordingTransport()
+    transport.gateway.add_task("left", [*STEPS, (30, "SUCCESS", "100%")])
+    async with transport.client() as client, client.task_poller() as poller:
         async with anyio.create_task_group() as group:
             for task_id in numbered(others):
-                way.gateway.add_task(task_id, done_at(20))
+                transport.gateway.add_task(task_id, done_at(20))
                 group.start_soon(poller.wait_for_task, task_id)
             seen = 0
             async for _task in poller.watch_task("left"):
                 if seen == after:
                     break
                 seen += 1
-            left_at = way.gateway.now
+            left_at = transport.gateway.now
             await anyio.lowlevel.checkpoint()  # from 3.12 on a turn holds what was raised in it
             gc.collect()
             assert numbered(others) == sorted(one["task_id"] for one in poller.pending())
 
-        await way.gateway.advance(100.0)
-        assert [] == [at for at in way.at("left") if at > left_at]
-        assert (21 if others else left_at) == max(way.at())
-        assert ({}, {}) == (poller._seats.taken, poller._agenda._places)
+        await transport.gateway.advance(100.0)
+        assert [] == [at for at in transport.at("left") if at > left_at]
+        assert (21 if others else left_at) == max(transport.at())
+        assert ({}, {}) == (poller._waiters.waiting, poller._scheduler._places)
 
 
 @pytest.mark.parametrize("others", [0, 2])
@@ -98,14 +98,14 @@ async def test_who_should_have_led_leaves_nothing_behind_either() -> None:
 
 async def test_a_cancelled_look_loses_nothing() -> None:
     """`anext` may be cancelled and called again; no change gets lost."""
-    way = Way(seconds=0.7)
-    way.gateway.add_task("1", [*STEPS, (13, "SUCCESS", "100%")])
+    transport = RecordingTransport(seconds=0.7)
+    transport.gateway.add_task("1", [*STEPS, (13, "SUCCESS", "100%")])
     seen: list[str | None] = []
     cancelled = 0
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
         watch = poller.watch_task("1")
         while "100%" not in seen:
-            with way.gateway._clock.move_on_at(way.gateway.now + 1.1) as scope:
+            with transport.gateway._clock.move_on_at(transport.gateway.now + 1.1) as scope:
                 seen.append((await anext(watch)).progress_text)
             cancelled += scope.cancelled_caught
 
@@ -115,23 +115,23 @@ async def test_a_cancelled_look_loses_nothing() -> None:
 
 async def test_who_looks_slowly_sees_the_newest() -> None:
     """What changes while nobody looks is skipped, but for the newest; nothing is asked then."""
-    way = Way()
-    way.gateway.add_task("1", [*STEPS, (13, "SUCCESS", "100%")])
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", [*STEPS, (13, "SUCCESS", "100%")])
     seen = []
-    async with way.client() as client, client.task_poller() as poller:
+    async with transport.client() as client, client.task_poller() as poller:
         async for task in poller.watch_task("1"):
-            seen.append((way.gateway.now, task.progress_text))
-            await way.sleep(10.0)
+            seen.append((transport.gateway.now, task.progress_text))
+            await transport.sleep(10.0)
 
     assert [(0, "0%"), (10, "60%"), (20, "100%")] == seen
-    assert [0, 10, 20] == way.at()
+    assert [0, 10, 20] == transport.at()
 
 
 async def test_what_ends_a_watch_is_raised_once() -> None:
     """An error ends the iteration, and what was seen before it was given."""
-    way = Way()
-    way.gateway.add_task("1", [(0, "SUBMITTED", "0%"), (4, "MODAL", "0%")])
-    async with way.client() as client, client.task_poller() as poller:
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", [(0, "SUBMITTED", "0%"), (4, "MODAL", "0%")])
+    async with transport.client() as client, client.task_poller() as poller:
         watch = poller.watch_task("1", timeout=60.0)
 
         assert "SUBMITTED" == (await anext(watch)).status
@@ -144,14 +144,14 @@ async def test_what_ends_a_watch_is_raised_once() -> None:
 
 async def test_a_watch_is_for_one_task() -> None:
     """A second task that iterates meanwhile is told so, and the first one goes on."""
-    way = Way()
-    way.gateway.add_task("1", done_at(5))
-    async with way.client() as client, client.task_poller() as poller:
+    transport = RecordingTransport()
+    transport.gateway.add_task("1", done_at(5))
+    async with transport.client() as client, client.task_poller() as poller:
         watch = poller.watch_task("1")
         await anext(watch)
 
         async def second() -> None:
-            await way.sleep(1.0)
+            await transport.sleep(1.0)
             with pytest.raises(errors.ClientStateError, match="another task iterates"):
                 await anext(watch)
 
@@ -165,18 +165,18 @@ async def test_a_watch_is_for_one_task() -> None:
 
 async def test_pending_is_plain_data() -> None:
     """Ids, the first time they were seen and their deadlines, in Unix seconds, for JSON."""
-    way = Way()
-    began = way.gateway._clock.wall_time()
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    transport = RecordingTransport()
+    began = transport.gateway._clock.wall_time()
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
-            group.start_soon(crowd.wait, "late", {"timeout": 60.0})
-            await way.sleep(1.0)
-            group.start_soon(crowd.wait, "for ever", {"timeout": None})
-            group.start_soon(crowd.wait, "late", {"timeout": 100.0})
-            await way.sleep(1.0)
-            group.start_soon(crowd.wait, "for ever", {"timeout": 5.0})
-            await way.sleep(1.0)
+            group.start_soon(waits.wait, "late", {"timeout": 60.0})
+            await transport.sleep(1.0)
+            group.start_soon(waits.wait, "for ever", {"timeout": None})
+            group.start_soon(waits.wait, "late", {"timeout": 100.0})
+            await transport.sleep(1.0)
+            group.start_soon(waits.wait, "for ever", {"timeout": 5.0})
+            await transport.sleep(1.0)
 
             found = poller.pending()
             group.cancel_scope.cancel()
@@ -190,18 +190,18 @@ async def test_pending_is_plain_data() -> None:
 
 async def test_who_has_ended_or_was_cancelled_is_not_pending() -> None:
     """Only waits that go on are pending, those in their callback among them."""
-    way = Way()
+    transport = RecordingTransport()
     for task_id in ("done", "failed"):
-        way.gateway.add_task(task_id, [(0, task_id.upper().replace("DONE", "SUCCESS"), "")])
+        transport.gateway.add_task(task_id, [(0, task_id.upper().replace("DONE", "SUCCESS"), "")])
     for task_id in ("busy", "parked", "cancelled"):
-        way.gateway.add_task(task_id, WORKING)
-    way.gateway.add_task("failed", [(0, "FAILURE", "")])
+        transport.gateway.add_task(task_id, WORKING)
+    transport.gateway.add_task("failed", [(0, "FAILURE", "")])
 
     async def dawdle(_task: Task) -> None:
-        await way.sleep(50.0)
+        await transport.sleep(50.0)
 
-    async with way.client() as client, client.task_poller() as poller:
-        crowd = Crowd(way, poller)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
         not_begun = poller.watch_task("not begun")
         scope = anyio.CancelScope()
 
@@ -212,11 +212,11 @@ async def test_who_has_ended_or_was_cancelled_is_not_pending() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(cancelled)
             for task_id in ("done", "failed", "parked"):
-                group.start_soon(crowd.wait, task_id)
-            group.start_soon(crowd.wait, "busy", {"on_update": dawdle})
-            await way.sleep(2.0)
+                group.start_soon(waits.wait, task_id)
+            group.start_soon(waits.wait, "busy", {"on_update": dawdle})
+            await transport.sleep(2.0)
             scope.cancel()
-            await way.sleep(2.0)
+            await transport.sleep(2.0)
             found = poller.pending()
             group.cancel_scope.cancel()
 
@@ -227,16 +227,16 @@ async def test_who_has_ended_or_was_cancelled_is_not_pending() -> None:
 
 async def test_a_closed_poller_says_what_was_pending() -> None:
     """What was pending when it was closed can be saved after that."""
-    way = Way()
-    began = way.gateway._clock.wall_time()
-    async with way.client() as client:
+    transport = RecordingTransport()
+    began = transport.gateway._clock.wall_time()
+    async with transport.client() as client:
         poller: TaskPoller = client.task_poller()
-        crowd = Crowd(way, poller)
+        waits = ManyWaits(transport, poller)
         async with anyio.create_task_group() as group:
             for task_id in numbered(3):
-                way.gateway.add_task(task_id, WORKING)
-                group.start_soon(crowd.wait, task_id, {"timeout": 50.0})
-            await way.sleep(4.0)
+                transport.gateway.add_task(task_id, WORKING)
+                group.start_soon(waits.wait, task_id, {"timeout": 50.0})
+            await transport.sleep(4.0)
             await poller.aclose()
         await poller.aclose()
 

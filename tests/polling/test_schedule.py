@@ -20,7 +20,7 @@ def planned(schedule: Schedule, *asked_at: float) -> list[float]:
     """Plan after each poll, and give when the next one was due."""
     found = []
     for instant in asked_at:
-        schedule.plan(instant)
+        schedule.set_next(instant)
         found.append(schedule.due)
     return found
 
@@ -40,7 +40,7 @@ def test_intervals_grow_from_start_to_start(polling: Polling, expected: list[flo
     schedule = Schedule(polling=polling)
     found = []
     for _ in expected:
-        schedule.plan(schedule.due)
+        schedule.set_next(schedule.due)
         found.append(schedule.due)
 
     assert pytest.approx(expected) == found
@@ -87,7 +87,7 @@ RESET = errors.TransportError("reset")
 LIMITED = errors.RateLimitError(status_code=429)
 
 
-def patient(*, known_good: bool = True, **options: Any) -> ErrorTolerance:
+def make_tolerance(*, known_good: bool = True, **options: Any) -> ErrorTolerance:
     """Make a patience."""
     return ErrorTolerance(polling=Polling(jitter=0, **options), had_good_answer=lambda: known_good)
 
@@ -118,17 +118,17 @@ def patient(*, known_good: bool = True, **options: Any) -> ErrorTolerance:
 )
 def test_what_may_pass_is_absorbed(error: errors.MJError, before: bool, after: bool) -> None:  # noqa: FBT001
     """Some only after the first good answer: before it they come from a wrong base_url."""
-    assert before == patient(known_good=False).tolerates(error, 0.0, 0.0)
-    assert after == patient(known_good=True).tolerates(error, 0.0, 0.0)
+    assert before == make_tolerance(known_good=False).tolerates(error, 0.0, 0.0)
+    assert after == make_tolerance(known_good=True).tolerates(error, 0.0, 0.0)
 
 
 def test_so_many_in_a_row_are_too_many() -> None:
     """The last of `max_consecutive_errors` ends the wait; 429s do not count, a task resets."""
-    patience = patient(max_consecutive_errors=3)
+    tolerance = make_tolerance(max_consecutive_errors=3)
 
-    absorbed = [patience.tolerates(error, 0.0, 0.0) for error in (RESET, LIMITED, RESET, LIMITED)]
-    patience.saw_task()
-    absorbed += [patience.tolerates(RESET, 0.0, 0.0) for _ in range(3)]
+    absorbed = [tolerance.tolerates(error, 0.0, 0.0) for error in (RESET, LIMITED, RESET, LIMITED)]
+    tolerance.on_task()
+    absorbed += [tolerance.tolerates(RESET, 0.0, 0.0) for _ in range(3)]
 
     assert [True] * 6 + [False] == absorbed
 
@@ -145,22 +145,22 @@ def test_an_unknown_id_has_a_grace(
     grace: float, instants: list[float], expected: list[bool]
 ) -> None:
     """It counts from the first poll that did not find it."""
-    patience = patient(missing_grace=grace)
+    tolerance = make_tolerance(missing_grace=grace)
 
-    assert expected == [patience.tolerates(MISSING, instant, instant) for instant in instants]
-    assert patience.last_error is MISSING
+    assert expected == [tolerance.tolerates(MISSING, instant, instant) for instant in instants]
+    assert tolerance.last_error is MISSING
 
 
 def test_a_missing_id_is_no_failure_of_the_gateway() -> None:
     """It resets the failures, and a task that was seen resets its grace."""
-    patience = patient(max_consecutive_errors=2)
+    tolerance = make_tolerance(max_consecutive_errors=2)
 
-    assert patience.tolerates(RESET, 0.0, 0.0)
-    assert patience.tolerates(MISSING, 1.0, 1.0)
-    assert patience.tolerates(RESET, 2.0, 2.0)
-    patience.saw_task()
+    assert tolerance.tolerates(RESET, 0.0, 0.0)
+    assert tolerance.tolerates(MISSING, 1.0, 1.0)
+    assert tolerance.tolerates(RESET, 2.0, 2.0)
+    tolerance.on_task()
     assert (0, None, math.inf) == (
-        patience.failures,
-        patience.last_error,
-        patience.missing_until,
+        tolerance.failures,
+        tolerance.last_error,
+        tolerance.missing_grace_ends_at,
     )

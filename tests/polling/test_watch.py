@@ -64,7 +64,7 @@ def test_jitter_moves_an_interval_both_ways() -> None:
     gaps = []
     for _ in range(1000):
         schedule = Schedule(polling=polling)
-        schedule.plan(0.0)
+        schedule.set_next(0.0)
         gaps.append(schedule.due)
 
     assert 8.5 <= min(gaps) < 9.0
@@ -76,9 +76,9 @@ def test_a_long_interval_is_not_shortened_by_max_interval() -> None:
     """An interval above max_interval stays as it was asked for."""
     schedule = Schedule(polling=Polling(interval=30.0, jitter=0))
 
-    schedule.plan(0.0)
+    schedule.set_next(0.0)
     first = schedule.due
-    schedule.plan(first)
+    schedule.set_next(first)
 
     assert [30.0, 60.0] == [first, schedule.due]
 

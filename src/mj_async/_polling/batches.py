@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 Answers: TypeAlias = Mapping[str, Task | errors.MJError]
 
-_AT_ONCE = 4
+MAX_IN_FLIGHT = 4
 # Webhooks are unsigned: whoever floods us with them must not make us flood the gateway.
-_HINTS_A_TICK = 2
-_HINT_JOBS_A_TICK = 10
+_URGENT_PER_TICK = 2
+_URGENT_REQUESTS_PER_TICK = 10
 
 
 @attrs.frozen
@@ -37,7 +37,7 @@ class PollRequest:
 
     at: float
     task_ids: tuple[str, ...]
-    alone: bool = False
+    is_fetch: bool = False
 
 
 @attrs.define(eq=False, weakref_slot=False)
@@ -75,15 +75,15 @@ class BatchScheduler:
     batch_size: int
     has_list: Callable[[], bool]
     _places: dict[str, tuple[Place, ...]] = attrs.field(factory=dict, init=False)
-    _jobs: deque[PollRequest] = attrs.field(factory=deque, init=False)
-    _under_way: set[str] = attrs.field(factory=set, init=False)
-    _requests: int = attrs.field(default=0, init=False)
+    _queue: deque[PollRequest] = attrs.field(factory=deque, init=False)
+    _ids_in_flight: set[str] = attrs.field(factory=set, init=False)
+    _in_flight: int = attrs.field(default=0, init=False)
     _tick: float = attrs.field(default=0.0, init=False)
     _next_tick: float = attrs.field(default=0.0, init=False)
-    _alone_left: int = attrs.field(default=0, init=False)
-    _hints: dict[str, None] = attrs.field(factory=dict, init=False)
-    _hints_from: float = attrs.field(default=0.0, init=False)
-    _hinted: dict[str, int] = attrs.field(factory=dict, init=False)
+    _fetches_left: int = attrs.field(default=0, init=False)
+    _urgent: dict[str, None] = attrs.field(factory=dict, init=False)
+    _urgent_from: float = attrs.field(default=0.0, init=False)
+    _urgent_counts: dict[str, int] = attrs.field(factory=dict, init=False)
 
     # --- who waits ------------------------------------------------------------------------
 
@@ -93,8 +93,8 @@ class BatchScheduler:
         if not self._places and (watch.polls == 0 or now >= self._next_tick):
             self._next_tick = now
         self._places[watch.task_id] = (*self.places(watch.task_id), place)
-        if watch.hinted and self._hinted.get(watch.task_id, 0) <= _HINTS_A_TICK:
-            self._hints[watch.task_id] = None
+        if watch.is_urgent and self._urgent_counts.get(watch.task_id, 0) <= _URGENT_PER_TICK:
+            self._urgent[watch.task_id] = None
 
     def leave(self, place: Place) -> None:
         """Ask for it no more."""
@@ -103,7 +103,7 @@ class BatchScheduler:
         if others:
             self._places[task_id] = others
         else:
-            self._hints.pop(task_id, None)
+            self._urgent.pop(task_id, None)
 
     def places(self, task_id: str) -> tuple[Place, ...]:
         """Give the places of an id."""
@@ -114,134 +114,136 @@ class BatchScheduler:
         places = (place for one in task_ids for place in self._places.get(one, ()))
         return (place for place in places if not place.watch.has_news)
 
-    def hint(self, task_id: str) -> None:
+    def mark_urgent(self, task_id: str) -> None:
         """Bring the poll of an id forward to now; too many hints wait for the next tick."""
         if task_id not in self._places:
             return
-        self._hinted[task_id] = self._hinted.get(task_id, 0) + 1
-        if self._hinted[task_id] <= _HINTS_A_TICK:
-            self._hints[task_id] = None
+        self._urgent_counts[task_id] = self._urgent_counts.get(task_id, 0) + 1
+        if self._urgent_counts[task_id] <= _URGENT_PER_TICK:
+            self._urgent[task_id] = None
         for place in self._places[task_id]:
-            place.watch.hinted = True
+            place.watch.is_urgent = True
 
     # --- what to ask ----------------------------------------------------------------------
 
-    def next_job(self, now: float) -> PollRequest | None:
-        """Begin the next request, if there is one for now; `end` must follow."""
+    def next_request(self, now: float) -> PollRequest | None:
+        """Begin the next request, if there is one for now; `on_answers` must follow."""
         if now >= self._next_tick:
-            self._open_tick(now)
-        self._take_hints(now)
-        while self._requests < _AT_ONCE and self._jobs and self._jobs[0].at <= now:
-            job = self._jobs.popleft()
-            wanted = tuple(one for one in job.task_ids if self._is_wanted(one, now))
-            if not job.alone and not self.has_list():
-                self._ask_alone(wanted, now)
+            self._start_tick(now)
+        self._queue_urgent(now)
+        while self._in_flight < MAX_IN_FLIGHT and self._queue and self._queue[0].at <= now:
+            request = self._queue.popleft()
+            wanted = tuple(one for one in request.task_ids if self._is_due(one, now))
+            if not request.is_fetch and not self.has_list():
+                self._queue_fetches(wanted, now)
             elif wanted:
-                return self._begin(PollRequest(now, wanted, job.alone))
+                return self._start(PollRequest(now, wanted, request.is_fetch))
         return None
 
-    def look_again_at(self) -> float:
-        """Give the time at which `next_job` may have one, if nothing happens before."""
+    def next_check_at(self) -> float:
+        """Give the time at which `next_request` may have one, if nothing happens before."""
         times = [self._next_tick]
-        if self._requests < _AT_ONCE:
-            times += [self._jobs[0].at] if self._jobs else []
-            times += [self._hints_from] if self._ready_hints() else []
+        if self._in_flight < MAX_IN_FLIGHT:
+            times += [self._queue[0].at] if self._queue else []
+            times += [self._urgent_from] if self._ready_urgent() else []
         return min(times)
 
-    def _open_tick(self, now: float) -> None:
+    def _start_tick(self, now: float) -> None:
         late = now - self._next_tick
         self._tick = self._next_tick if late < self.interval else now
         length = self.interval * random.uniform(1.0 - self.jitter, 1.0 + self.jitter)
         self._next_tick = self._tick + length
-        self._alone_left = self.batch_size
-        self._hinted.clear()
+        self._fetches_left = self.batch_size
+        self._urgent_counts.clear()
         # What the last tick did not come to is among the due, and the first of them.
-        self._jobs.clear()
+        self._queue.clear()
         # Those whose answer is still to come are asked last, if it leaves them due: it is
         # looked at again before each request.
-        due = [one for one in self._places if one in self._under_way or self._is_wanted(one, now)]
-        due.sort(key=lambda one: (one in self._under_way, self._due(one)))
+        due = [one for one in self._places if one in self._ids_in_flight or self._is_due(one, now)]
+        due.sort(key=lambda one: (one in self._ids_in_flight, self._due_at(one)))
         if self.has_list():
             batches = (due[at : at + self.batch_size] for at in range(0, len(due), self.batch_size))
             self._spread([PollRequest(now, tuple(batch)) for batch in batches], now)
         else:
-            self._ask_alone(due, now)
+            self._queue_fetches(due, now)
 
-    def _take_hints(self, now: float) -> None:
-        ready = self._ready_hints()[: self.batch_size]
-        if not ready or now < self._hints_from:
+    def _queue_urgent(self, now: float) -> None:
+        ready = self._ready_urgent()[: self.batch_size]
+        if not ready or now < self._urgent_from:
             return
         # Many at once are one request; a flood must not keep the gateway busy for good.
-        self._hints_from = now + self.interval / _HINT_JOBS_A_TICK
+        self._urgent_from = now + self.interval / _URGENT_REQUESTS_PER_TICK
         for task_id in ready:
-            del self._hints[task_id]
-        self._jobs.appendleft(PollRequest(now, tuple(ready)))
+            del self._urgent[task_id]
+        self._queue.appendleft(PollRequest(now, tuple(ready)))
 
-    def _ready_hints(self) -> list[str]:
-        idle = (task_id for task_id in self._hints if task_id not in self._under_way)
+    def _ready_urgent(self) -> list[str]:
+        idle = (task_id for task_id in self._urgent if task_id not in self._ids_in_flight)
         return [task_id for task_id in idle if any(self.waiting([task_id]))]
 
-    def _due(self, task_id: str) -> float:
+    def _due_at(self, task_id: str) -> float:
         """Give when an id is due; infinity where nobody waits for news of it."""
         due = math.inf
         for place in self._places.get(task_id, ()):
             watch = place.watch
             if not watch.has_news:
-                due = min(due, -math.inf if watch.hinted else watch.due)
+                due = min(due, -math.inf if watch.is_urgent else watch.due)
         return due
 
-    def _is_wanted(self, task_id: str, now: float) -> bool:
-        due = self._due(task_id)
+    def _is_due(self, task_id: str, now: float) -> bool:
+        due = self._due_at(task_id)
         is_due = due <= now or due < self._tick + self.interval / 2
-        return is_due and task_id not in self._under_way
+        return is_due and task_id not in self._ids_in_flight
 
-    def _ask_alone(self, task_ids: Iterable[str], now: float) -> None:
-        few = list(task_ids)[: self._alone_left]
-        self._alone_left -= len(few)
-        self._spread([PollRequest(now, (task_id,), alone=True) for task_id in few], now)
+    def _queue_fetches(self, task_ids: Iterable[str], now: float) -> None:
+        few = list(task_ids)[: self._fetches_left]
+        self._fetches_left -= len(few)
+        self._spread([PollRequest(now, (task_id,), is_fetch=True) for task_id in few], now)
 
-    def _spread(self, jobs: list[PollRequest], now: float) -> None:
+    def _spread(self, requests: list[PollRequest], now: float) -> None:
         """Queue jobs evenly over what is left of the tick, rather than fire them at once."""
-        step = (self._next_tick - now) / max(1, len(jobs))
-        spread = [attrs.evolve(job, at=now + step * number) for number, job in enumerate(jobs)]
-        self._jobs = deque(sorted([*self._jobs, *spread], key=lambda job: job.at))
+        step = (self._next_tick - now) / max(1, len(requests))
+        spread = [
+            attrs.evolve(request, at=now + step * number) for number, request in enumerate(requests)
+        ]
+        self._queue = deque(sorted([*self._queue, *spread], key=lambda request: request.at))
 
-    def _begin(self, job: PollRequest) -> PollRequest:
-        self._requests += 1
-        self._under_way.update(job.task_ids)
-        for place in self.waiting(job.task_ids):
-            place.watch.begin_poll()
-        return job
+    def _start(self, request: PollRequest) -> PollRequest:
+        self._in_flight += 1
+        self._ids_in_flight.update(request.task_ids)
+        for place in self.waiting(request.task_ids):
+            place.watch.count_poll()
+        return request
 
     # --- what came back -------------------------------------------------------------------
 
-    def drop(self, job: PollRequest) -> None:
-        """Forget a request that `next_job` gave; whom it was for is due at the next tick."""
-        self._requests -= 1
-        self._under_way.difference_update(job.task_ids)
+    def drop(self, request: PollRequest) -> None:
+        """Forget a request that `next_request` gave; whom it was for is due at the next tick."""
+        self._in_flight -= 1
+        self._ids_in_flight.difference_update(request.task_ids)
 
-    def repeat(self, job: PollRequest, now: float) -> None:
+    def repeat(self, request: PollRequest, now: float) -> None:
         """Ask again for what was cut off."""
-        self.drop(job)
-        self._jobs.appendleft(attrs.evolve(job, at=now))
+        self.drop(request)
+        self._queue.appendleft(attrs.evolve(request, at=now))
 
-    def end(self, job: PollRequest, answers: Answers, now: float) -> None:
+    def on_answers(self, request: PollRequest, answers: Answers, now: float) -> None:
         """Take in what a request has brought.
 
         Args:
-            job: As `next_job` gave it.
+            request: As `next_request` gave it.
             answers: By id.
             now: The time of the clock.
         """
-        self.drop(job)
+        self.drop(request)
         for task_id, answer in answers.items():
-            self._tell(task_id, answer, job.at)
+            self._deliver(task_id, answer, request.at)
             if isinstance(answer, errors.AuthenticationError):  # others need not ask to know
                 for other in tuple(self._places):
-                    self._tell(other, answer, job.at)
-        self._ask_alone((one for one in job.task_ids if one not in answers), now)
+                    self._deliver(other, answer, request.at)
+        self._queue_fetches((one for one in request.task_ids if one not in answers), now)
 
-    def _tell(self, task_id: str, answer: Task | errors.MJError, asked_at: float) -> None:
+    def _deliver(self, task_id: str, answer: Task | errors.MJError, asked_at: float) -> None:
         for place in self.places(task_id):
             if place.watch.has_news:
                 continue
@@ -249,5 +251,5 @@ class BatchScheduler:
             if isinstance(answer, errors.MJError):  # each raises its own
                 own = copy(answer)
                 own.task_id = place.watch.task_id
-            if place.watch.take(own, asked_at):
+            if place.watch.on_answer(own, asked_at):
                 place.wake()

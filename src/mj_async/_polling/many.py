@@ -34,7 +34,7 @@ class _Pending(Place):
 
     def wake(self) -> None:
         """Settle it at once."""
-        self._run.settle(self.watch)
+        self._run.put_outcome(self.watch)
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -62,7 +62,7 @@ class TaskWaits(OutcomeStream[TaskOutcome]):
         self._queue = OutcomeQueue(math.inf)
         for task_id in self.task_ids:
             watch = self.waits.watch(task_id, self.timeout, self.polling, _nobody)
-            watch.ends_only = True
+            watch.final_only = True
             self._pending[task_id] = _Pending(watch, self)
 
     async def __aenter__(self) -> Self:
@@ -75,42 +75,42 @@ class TaskWaits(OutcomeStream[TaskOutcome]):
     async def _work(self) -> None:
         now = self.driver.clock.now()
         for place in self._pending.values():
-            place.watch.begin()
-            self.driver.agenda.join(place, now)
+            place.watch.start()
+            self.driver.scheduler.join(place, now)
         try:
             with self.waits.lifecycle.move_on_at(
                 None if self.timeout is None else now + self.timeout
             ):
-                async with anyio.create_task_group() as crew:
-                    await self._drive(crew)
-                    crew.cancel_scope.cancel()
+                async with anyio.create_task_group() as requests:
+                    await self._drive(requests)
+                    requests.cancel_scope.cancel()
         finally:
             for place in tuple(self._pending.values()) if self._fault is None else ():
-                self.settle(place.watch)
+                self.put_outcome(place.watch)
             self._queue.close()
 
-    async def _drive(self, crew: TaskGroup) -> None:
+    async def _drive(self, requests: TaskGroup) -> None:
         while self._pending:
             await self.driver.sleep()
-            while (job := self.driver.next_job()) is not None:
-                crew.start_soon(self._carry, job, crew)
+            while (request := self.driver.next_request()) is not None:
+                requests.start_soon(self._send, request, requests)
 
-    async def _carry(self, job: PollRequest, crew: TaskGroup) -> None:
+    async def _send(self, request: PollRequest, requests: TaskGroup) -> None:
         try:
-            await self.driver.carry(job)
+            await self.driver.send(request)
         except Exception as error:  # noqa: BLE001  # raised at the end of the iteration
             self._fault = error
-            crew.cancel_scope.cancel()
+            requests.cancel_scope.cancel()
 
-    def settle(self, watch: Watch) -> None:
+    def put_outcome(self, watch: Watch) -> None:
         """Land the outcome of a watch that has ended, or has to."""
         try:
-            task = watch.give()
+            task = watch.next_update()
         except errors.MJError as error:
             error.task_id = watch.task_id
             outcome = TaskOutcome(watch.task_id, error=error)
         else:
             failure = watch.failure()
             outcome = TaskOutcome(watch.task_id, None if failure else task, failure)
-        self.driver.agenda.leave(self._pending.pop(watch.task_id))
+        self.driver.scheduler.leave(self._pending.pop(watch.task_id))
         self._queue.put(outcome)

@@ -10,7 +10,7 @@ import anyio
 from .. import _config
 from .._protocol.parse import parse_task
 from ..errors import ClientStateError
-from .waiters import Crowd, Seats
+from .waiters import Waiters, WatchRegistry
 from .watch import Watch, wait
 
 if TYPE_CHECKING:
@@ -35,16 +35,16 @@ class TaskPoller:
     """
 
     def __init__(self, waits: WaitContext, driver: Driver) -> None:
-        self._waits = waits
+        self._context = waits
         self._driver = driver
-        self._agenda = driver.agenda
-        self._seats = Seats(driver, waits.lifecycle)
-        self._sit = self._seats.sit  # one for all watches
-        self._crowd = Crowd()
-        self._left: tuple[dict[str, Any], ...] | None = None
+        self._scheduler = driver.scheduler
+        self._waiters = Waiters(driver, waits.lifecycle)
+        self._sit = self._waiters.sit  # one for all watches
+        self._registry = WatchRegistry()
+        self._pending_at_close: tuple[dict[str, Any], ...] | None = None
 
     async def __aenter__(self) -> Self:
-        self._waits.lifecycle.check()
+        self._context.lifecycle.check()
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
@@ -56,9 +56,9 @@ class TaskPoller:
         Raises:
             ClientStateError: There are waits, in another event loop.
         """
-        if self._left is None:
-            self._left = self.pending()
-        if not self._waits.lifecycle.close() and self._seats.taken:
+        if self._pending_at_close is None:
+            self._pending_at_close = self.pending()
+        if not self._context.lifecycle.close() and self._waiters.waiting:
             raise ClientStateError("close this poller in the event loop in which it is used")
         await anyio.lowlevel.checkpoint()
 
@@ -146,18 +146,18 @@ class TaskPoller:
             ClientStateError: The poller, or its client, is closed, or another event loop's.
         """
         task = parse_task(payload)
-        self._waits.lifecycle.check()
-        for watch in self._crowd.of(task.id):
+        self._context.lifecycle.check()
+        for watch in self._registry.open_watches(task.id):
             if trusted:
-                watch.trust(task)
+                watch.on_webhook(task)
             else:
-                watch.hinted = True
+                watch.is_urgent = True
         if not trusted:
-            self._agenda.hint(task.id)
-        for place in self._agenda.places(task.id):
+            self._scheduler.mark_urgent(task.id)
+        for place in self._scheduler.places(task.id):
             if place.watch.has_news:
                 place.wake()
-        self._driver.kick()
+        self._driver.wake()
         return task
 
     def pending(self) -> tuple[dict[str, Any], ...]:
@@ -168,17 +168,17 @@ class TaskPoller:
             and in Unix seconds `first_seen_at` and `deadline_at`, which is None where there is
             no deadline. A closed poller gives what was pending when it was closed.
         """
-        if self._left is not None:
-            return self._left
+        if self._pending_at_close is not None:
+            return self._pending_at_close
         crowds: dict[str, list[Watch]] = {}
-        for watch in self._crowd:
+        for watch in self._registry:
             crowds.setdefault(watch.task_id, []).append(watch)
         found = map(_describe, crowds.values())
         return tuple(sorted(found, key=lambda one: one["first_seen_at"]))
 
     def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
-        watch = self._waits.watch(task_id, timeout, polling, self._sit)
-        self._crowd.add(watch)
+        watch = self._context.watch(task_id, timeout, polling, self._sit)
+        self._registry.add(watch)
         return watch
 
 

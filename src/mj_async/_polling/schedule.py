@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .._config import Polling
 
 # Before the first good answer these come from a wrong base_url and will not change.
-_MISPLACED = (errors.UnsupportedError, errors.APIError)
-_MISPLACED_REASONS = frozenset({"html", "redirect"})
+_WRONG_ADDRESS = (errors.UnsupportedError, errors.APIError)
+_WRONG_ADDRESS_REASONS = frozenset({"html", "redirect"})
 
 
 @attrs.define(kw_only=True, eq=False, weakref_slot=False)
@@ -42,7 +42,7 @@ class Schedule:
     def __attrs_post_init__(self) -> None:
         self._gap = self.polling.interval
 
-    def plan(self, asked_at: float) -> None:
+    def set_next(self, asked_at: float) -> None:
         """Set when the poll after one of that time of the clock is due."""
         base = self.due if abs(asked_at - self.due) <= self.slack else asked_at
         jitter = 0.0 if self.slack else self.polling.jitter  # else it is the ticks' jitter
@@ -63,37 +63,38 @@ class ErrorTolerance:
     had_good_answer: Callable[[], bool]
     failures: int = 0
     last_error: errors.MJError | None = None
-    missing_until: float = math.inf
+    missing_grace_ends_at: float = math.inf
 
-    def saw_task(self) -> None:
+    def on_task(self) -> None:
         """Forget the failures: the gateway lives and knows the task."""
         self.failures = 0
         self.last_error = None
-        self.missing_until = math.inf
+        self.missing_grace_ends_at = math.inf
 
-    def tolerates(self, error: errors.MJError, asked_at: float, heard_at: float) -> bool:
+    def tolerates(self, error: errors.MJError, asked_at: float, answered_at: float) -> bool:
         """Swallow a poll's error; False where it ends the wait.
 
         Args:
             error: What the poll ended with.
             asked_at: When it was due; a gate may have held it back since.
-            heard_at: When the error came.
+            answered_at: When the error came.
         """
         self.last_error = error
         if isinstance(error, errors.TaskNotFoundError):
             self.failures = 0
-            grace_ends_at = heard_at + self.polling.missing_grace
-            self.missing_until = min(self.missing_until, grace_ends_at)
-            return asked_at < self.missing_until
+            grace_ends_at = answered_at + self.polling.missing_grace
+            self.missing_grace_ends_at = min(self.missing_grace_ends_at, grace_ends_at)
+            return asked_at < self.missing_grace_ends_at
         if not isinstance(error, errors.RateLimitError):
             self.failures += 1
-        return self._may_pass(error) and self.failures < self.polling.max_consecutive_errors
+        return self._is_transient(error) and self.failures < self.polling.max_consecutive_errors
 
-    def _may_pass(self, error: errors.MJError) -> bool:
-        misplaced = type(error) in _MISPLACED or (
-            isinstance(error, errors.UnexpectedAnswerError) and error.reason in _MISPLACED_REASONS
+    def _is_transient(self, error: errors.MJError) -> bool:
+        is_wrong_address = type(error) in _WRONG_ADDRESS or (
+            isinstance(error, errors.UnexpectedAnswerError)
+            and error.reason in _WRONG_ADDRESS_REASONS
         )
-        if misplaced:
+        if is_wrong_address:
             return self.had_good_answer()
         crossed = isinstance(error, errors.UnexpectedAnswerError) and error.reason == "other task"
         return crossed or is_temporary(error)

@@ -25,52 +25,52 @@ if TYPE_CHECKING:
 
 # So many wait for the same event, for one each would be a quarter of what a wait takes. Whoever is
 # woken for another one's sake goes back to wait.
-_SHARE_AN_EVENT = 4
+_WAITERS_PER_EVENT = 4
 
 
-class Seat(Place):
+class Waiter(Place):
     """The place of one who waits, and what it is doing for all.
 
     Args:
         watch: The wait.
-        seats: All who wait.
+        waiters: All who wait.
     """
 
-    __slots__ = ("_seats", "carrying", "event", "job", "until")
+    __slots__ = ("_waiters", "event", "request", "sending", "until")
 
-    def __init__(self, watch: Watch, seats: Seats) -> None:
+    def __init__(self, watch: Watch, waiters: Waiters) -> None:
         super().__init__(watch)
         self.until = math.inf if watch.deadline is None else watch.deadline
-        self.job: PollRequest | None = None
+        self.request: PollRequest | None = None
         self.event: anyio.Event | None = None
-        self.carrying: anyio.CancelScope | None = None
-        self._seats = seats
+        self.sending: anyio.CancelScope | None = None
+        self._waiters = waiters
 
     def __enter__(self) -> Self:
-        self._seats.join(self)
+        self._waiters.join(self)
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._seats.leave(self)
+        self._waiters.leave(self)
 
     @property
     def is_idle(self) -> bool:
         """Whether it has nothing to do, and nobody to tell."""
-        return self.job is None and not self.watch.has_news
+        return self.request is None and not self.watch.has_news
 
     def wake(self) -> None:
         """End what it awaits: there is news, or something to do."""
         if self.event is not None:
             self.event.set()
-        if self.carrying is not None:
-            self.carrying.cancel()
+        if self.sending is not None:
+            self.sending.cancel()
 
     def step(self) -> Awaitable[None]:
         """Wait to be woken, or do what has to be done for all."""
-        return self._seats.step(self)
+        return self._waiters.step(self)
 
 
-class Seats:
+class Waiters:
     """All who wait. One of them leads: it hands out the requests, and ends whose time is over.
 
     Args:
@@ -78,123 +78,125 @@ class Seats:
         lifecycle: Ends all waits when the poller is closed.
 
     Attributes:
-        taken: Who waits, the first to come first.
+        waiting: Who waits, the first to come first.
         leader: Who leads.
     """
 
     def __init__(self, driver: Driver, lifecycle: Lifecycle) -> None:
-        self.taken: dict[Seat, None] = {}
-        self.leader: Seat | None = None
+        self.waiting: dict[Waiter, None] = {}
+        self.leader: Waiter | None = None
         self._driver = driver
-        self._agenda = driver.agenda
+        self._scheduler = driver.scheduler
         self._lifecycle = lifecycle
-        self._heir: Seat | None = None
+        self._next_leader: Waiter | None = None
         self._event = anyio.Event()
-        self._sharing = _SHARE_AN_EVENT
+        self._event_users = _WAITERS_PER_EVENT
         # Nobody's time is over before that. A scope with a timer for each would be a third of what
         # a wait takes.
-        self._until = math.inf
+        self._next_deadline = math.inf
 
-    def sit(self, watch: Watch) -> Seat:
+    def sit(self, watch: Watch) -> Waiter:
         """Make the place of a watch, which is to be entered."""
-        return Seat(watch, self)
+        return Waiter(watch, self)
 
-    def join(self, seat: Seat) -> None:
+    def join(self, waiter: Waiter) -> None:
         """Let one wait."""
-        if not self.taken:
+        if not self.waiting:
             self._lifecycle.enter(self)
-        self.taken[seat] = None
+        self.waiting[waiter] = None
         self._driver.clock.note_activity()
-        self._agenda.join(seat, self._driver.clock.now())
-        if seat.watch.hinted or seat.until < self._until:
-            self._until = min(seat.until, self._until)
-            self._driver.kick()
+        self._scheduler.join(waiter, self._driver.clock.now())
+        if waiter.watch.is_urgent or waiter.until < self._next_deadline:
+            self._next_deadline = min(waiter.until, self._next_deadline)
+            self._driver.wake()
 
-    def leave(self, seat: Seat) -> None:
+    def leave(self, waiter: Waiter) -> None:
         """Let one go; what it was to do is done by another."""
-        del self.taken[seat]
+        del self.waiting[waiter]
         self._driver.clock.note_activity()
-        self._agenda.leave(seat)
-        if seat.job is not None:  # handed to one who was just leaving
-            self._agenda.repeat(seat.job, self._driver.clock.now())
-            self._driver.kick()
-        if seat is self._heir:
-            self._promote()
-        if not self.taken:
+        self._scheduler.leave(waiter)
+        if waiter.request is not None:  # handed to one who was just leaving
+            self._scheduler.repeat(waiter.request, self._driver.clock.now())
+            self._driver.wake()
+        if waiter is self._next_leader:
+            self._elect()
+        if not self.waiting:
             self._lifecycle.leave(self)
-            self._until = math.inf
+            self._next_deadline = math.inf
 
     def cancel(self) -> None:
         """End all waits, for the poller is closed."""
-        self._end(self.taken)
-        self._driver.kick()
+        self._end(self.waiting)
+        self._driver.wake()
 
-    def step(self, seat: Seat) -> Awaitable[None]:
+    def step(self, waiter: Waiter) -> Awaitable[None]:
         """Give what one who waits is to do now."""
-        if seat.job is not None:
-            return self._carry(seat, seat.job)
+        if waiter.request is not None:
+            return self._send(waiter, waiter.request)
         if self.leader is None:
-            return self._lead(seat)
-        seat.event = self._event_for_one_more()
-        return seat.event.wait()
+            return self._lead(waiter)
+        waiter.event = self._shared_event()
+        return waiter.event.wait()
 
-    def _event_for_one_more(self) -> anyio.Event:
-        if self._sharing == _SHARE_AN_EVENT or self._event.is_set():
-            self._event, self._sharing = anyio.Event(), 0
-        self._sharing += 1
+    def _shared_event(self) -> anyio.Event:
+        if self._event_users == _WAITERS_PER_EVENT or self._event.is_set():
+            self._event, self._event_users = anyio.Event(), 0
+        self._event_users += 1
         return self._event
 
-    async def _carry(self, seat: Seat, job: PollRequest) -> None:
+    async def _send(self, waiter: Waiter, request: PollRequest) -> None:
         """Send a request for all, unless there is news for whoever sends it."""
         try:
-            with self._lifecycle.move_on_at(seat.watch.deadline) as seat.carrying:
-                await self._driver.carry(job)
-            if self._driver.clock.now() >= seat.until:
-                seat.watch.end()
+            with self._lifecycle.move_on_at(waiter.watch.deadline) as waiter.sending:
+                await self._driver.send(request)
+            if self._driver.clock.now() >= waiter.until:
+                waiter.watch.expire()
         finally:
-            seat.job = seat.carrying = None
+            waiter.request = waiter.sending = None
 
-    async def _lead(self, seat: Seat) -> None:
+    async def _lead(self, waiter: Waiter) -> None:
         """Hand out the requests as they come due, until there is one for oneself."""
-        self.leader, self._heir = seat, None
+        self.leader, self._next_leader = waiter, None
         try:
-            while seat.is_idle:
-                await self._driver.sleep(None if self._until == math.inf else self._until)
-                self._end_the_late()
-                self._hand_out()
+            while waiter.is_idle:
+                await self._driver.sleep(
+                    None if self._next_deadline == math.inf else self._next_deadline
+                )
+                self._expire_late()
+                self._dispatch()
         finally:
             self.leader = None
-            self._promote()
+            self._elect()
 
-    def _hand_out(self) -> None:
+    def _dispatch(self) -> None:
         """Give each request to the one it is for who will wait longest for the answer."""
-        while (job := self._driver.next_job()) is not None:
-            places = self._agenda.waiting(job.task_ids)
-            idle = [seat for seat in places if isinstance(seat, Seat) and seat.is_idle]
-            carrier = max(idle, key=lambda seat: (seat.until, seat is not self.leader))
-            carrier.job = job
-            carrier.wake()
+        while (request := self._driver.next_request()) is not None:
+            places = self._scheduler.waiting(request.task_ids)
+            idle = [waiter for waiter in places if isinstance(waiter, Waiter) and waiter.is_idle]
+            sender = max(idle, key=lambda waiter: (waiter.until, waiter is not self.leader))
+            sender.request = request
+            sender.wake()
 
-    def _end_the_late(self) -> None:
+    def _expire_late(self) -> None:
         now = self._driver.clock.now()
-        if now >= self._until:
-            self._end(seat for seat in self.taken if seat.until <= now)
-            times = (seat.until for seat in self.taken if seat.until > now)
-            self._until = min(times, default=math.inf)
+        if now >= self._next_deadline:
+            self._end(waiter for waiter in self.waiting if waiter.until <= now)
+            times = (waiter.until for waiter in self.waiting if waiter.until > now)
+            self._next_deadline = min(times, default=math.inf)
 
-    def _end(self, seats: Iterable[Seat]) -> None:
-        for seat in seats:
-            seat.watch.end()
-            seat.wake()
+    def _end(self, waiters: Iterable[Waiter]) -> None:
+        for waiter in waiters:
+            waiter.watch.expire()
+            waiter.wake()
 
-    def _promote(self) -> None:
+    def _elect(self) -> None:
         """Wake somebody to lead; whoever comes before it may as well."""
-        self._heir = next((seat for seat in self.taken if seat.is_idle), None)
-        if self._heir is not None:
-            self._heir.wake()
+        self._next_leader = next((waiter for waiter in self.waiting if waiter.is_idle), None)
+        if self._next_leader is not None:
+            self._next_leader.wake()
 
 
-class Crowd:
+class WatchRegistry:
     """All watches of a poller, as long as somebody holds them."""
 
     def __init__(self) -> None:
@@ -206,7 +208,7 @@ class Crowd:
         if self._first.setdefault(watch.task_id, watch) is not watch:
             self._more.add(watch)
 
-    def of(self, task_id: str) -> list[Watch]:
+    def open_watches(self, task_id: str) -> list[Watch]:
         """Give those of an id that wait."""
         first = self._first.get(task_id)
         more = [watch for watch in self._more if watch.task_id == task_id]
@@ -223,13 +225,13 @@ class Driver:
     """Sleeps until there is something to ask, and asks.
 
     Args:
-        agenda: What to ask, and when.
+        scheduler: What to ask, and when.
         clock: Time.
         poll: Asks once for one task.
         poll_list: Asks once for several tasks, and gives those that were found.
     """
 
-    agenda: BatchScheduler
+    scheduler: BatchScheduler
     clock: Clock
     poll: Callable[[str], Awaitable[Task]]
     poll_list: Callable[[list[str]], Awaitable[list[Task]]]
@@ -241,51 +243,51 @@ class Driver:
     async def sleep(self, deadline: float | None = None) -> None:
         """Sleep until the agenda may have something, until a deadline, or until `kick`."""
         # At least one turn of the loop, in which all that come at this instant can join.
-        await self._wakeup.wait(self.agenda.look_again_at(), deadline)
+        await self._wakeup.wait(self.scheduler.next_check_at(), deadline)
 
-    def kick(self) -> None:
+    def wake(self) -> None:
         """End the sleep: something has changed."""
         self._wakeup.set()
 
-    def next_job(self) -> PollRequest | None:
+    def next_request(self) -> PollRequest | None:
         """Begin the next request, if there is one; it must be carried."""
-        return self.agenda.next_job(self.clock.now())
+        return self.scheduler.next_request(self.clock.now())
 
-    async def carry(self, job: PollRequest) -> None:
+    async def send(self, request: PollRequest) -> None:
         """Send a request and tell what came back; one that is cut off will be repeated.
 
         Raises:
             Exception: A fault in a hook or transport of the caller's; it is not repeated now.
         """
         try:
-            answers = await self._ask(job)
+            answers = await self._ask(request)
         except Exception:
-            self.agenda.drop(job)
+            self.scheduler.drop(request)
             raise
         except BaseException:  # it was cut off
-            self.agenda.repeat(job, self.clock.now())
+            self.scheduler.repeat(request, self.clock.now())
             raise
         else:
-            self.agenda.end(job, answers, self.clock.now())
+            self.scheduler.on_answers(request, answers, self.clock.now())
         finally:
-            self.kick()
+            self.wake()
 
-    async def _ask(self, job: PollRequest) -> Answers:
+    async def _ask(self, request: PollRequest) -> Answers:
         try:
-            if job.alone:
-                (task_id,) = job.task_ids
+            if request.is_fetch:
+                (task_id,) = request.task_ids
                 return {task_id: await self.poll(task_id)}
-            return {task.id: task for task in await self.poll_list(list(job.task_ids))}
+            return {task.id: task for task in await self.poll_list(list(request.task_ids))}
         except errors.MJError as error:
-            return dict.fromkeys(job.task_ids, error)
+            return dict.fromkeys(request.task_ids, error)
 
 
 def make_driver(gateway: Gateway, clock: Clock, polling: Polling, batch_size: int) -> Driver:
     """Make what asks a gateway at the ticks of a schedule."""
-    agenda = BatchScheduler(
+    scheduler = BatchScheduler(
         interval=polling.interval,
         jitter=polling.jitter,
         batch_size=batch_size,
         has_list=lambda: gateway.lists.usable,
     )
-    return Driver(agenda=agenda, clock=clock, poll=gateway.poll, poll_list=gateway.lists.poll)
+    return Driver(scheduler=scheduler, clock=clock, poll=gateway.poll, poll_list=gateway.lists.poll)

@@ -83,7 +83,7 @@ class Watch:
 
     It decides what an answer means for the wait; who asks, and when exactly, is a `Stay`'s.
     `has_news` tells that there is something to give: a change, or what ends the wait. With
-    `ends_only` a change is no news.
+    `final_only` a change is no news.
 
     Args:
         task_id: The task's id.
@@ -100,26 +100,26 @@ class Watch:
     timeout: float | None
     task: Task | None = attrs.field(default=None, init=False)
     polls: int = attrs.field(default=0, init=False)
-    hinted: bool = attrs.field(default=False, init=False)
+    is_urgent: bool = attrs.field(default=False, init=False)
     has_news: bool = attrs.field(default=False, init=False)
-    ends_only: bool = attrs.field(default=False, init=False)
+    final_only: bool = attrs.field(default=False, init=False)
     first_seen_at: float = attrs.field(default=0.0, init=False)
     _schedule: Schedule = attrs.field(init=False)
-    _patience: ErrorTolerance = attrs.field(init=False)
-    _given: Task | None = attrs.field(default=None, init=False)
+    _tolerance: ErrorTolerance = attrs.field(init=False)
+    _last_update: Task | None = attrs.field(default=None, init=False)
     _failure: errors.MJError | None = attrs.field(default=None, init=False)
     _lacks_picture: bool = attrs.field(default=False, init=False)
     _started: float | None = attrs.field(default=None, init=False)
     _changed_at: float = attrs.field(default=0.0, init=False)
     _trusted_at: float = attrs.field(default=-math.inf, init=False)
-    _running: bool = attrs.field(default=False, init=False)
-    _ended: bool = attrs.field(default=False, init=False)
-    _is_over: bool = attrs.field(default=False, init=False)
+    _is_iterating: bool = attrs.field(default=False, init=False)
+    _is_done: bool = attrs.field(default=False, init=False)
+    _is_expired: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         context, polling = self.context, self.polling
         self._schedule = Schedule(polling=polling, slack=context.slack)
-        self._patience = ErrorTolerance(polling=polling, had_good_answer=context.had_good_answer)
+        self._tolerance = ErrorTolerance(polling=polling, had_good_answer=context.had_good_answer)
 
     def __aiter__(self) -> Self:
         return self
@@ -131,28 +131,28 @@ class Watch:
             ClientStateError: Another task is just doing the same.
             MJError: What ends the wait; the next call ends the iteration.
         """
-        if self._running:
+        if self._is_iterating:
             raise errors.ClientStateError("another task iterates over this watch; make one each")
-        if self._ended:
+        if self._is_done:
             raise StopAsyncIteration
-        self._running = True
+        self._is_iterating = True
         try:
             self.context.lifecycle.check()
-            self.begin()
+            self.start()
             if not self.has_news:
                 with self._sit(self) as stay:
                     while not self.has_news:
                         await stay.step()
-            return self.give()
+            return self.next_update()
         except errors.MJError:  # and no other: a cancelled call may be made again
-            self._ended = True
+            self._is_done = True
             raise
         finally:
-            self._running = False
+            self._is_iterating = False
 
     # --- for whoever asks -----------------------------------------------------------------
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Begin to count the time, with a poll that is due at once."""
         if self._started is None:
             self._started = self._schedule.due = self.context.clock.now()
@@ -161,7 +161,7 @@ class Watch:
     @property
     def is_open(self) -> bool:
         """Whether it has begun and has not ended."""
-        return self._started is not None and not self._ended
+        return self._started is not None and not self._is_done
 
     @property
     def deadline(self) -> float | None:
@@ -173,14 +173,14 @@ class Watch:
         """The time of the clock at which the next poll is due."""
         return self._schedule.due
 
-    def begin_poll(self) -> None:
+    def count_poll(self) -> None:
         """Count a request for it; one that was hinted at is on time, whenever it was due."""
         self.polls += 1
-        if self.hinted:
-            self.hinted = False
+        if self.is_urgent:
+            self.is_urgent = False
             self._schedule.bring_forward(self.context.clock.now())
 
-    def take(self, answer: Task | errors.MJError, asked_at: float) -> bool:
+    def on_answer(self, answer: Task | errors.MJError, asked_at: float) -> bool:
         """Take in what a poll has brought.
 
         Args:
@@ -193,21 +193,21 @@ class Watch:
         if asked_at < self._trusted_at and not self._is_further(answer):
             return self.has_news  # it was on its way when we were told better
         if isinstance(answer, errors.MJError):
-            self._take_error(answer, asked_at)
+            self._on_error(answer, asked_at)
         else:
-            self._take_task(answer, asked_at)
-        self.has_news = self._is_over or self._failure is not None or self._is_news()
+            self._on_task(answer, asked_at)
+        self.has_news = self._is_expired or self._failure is not None or self._has_change()
         return self.has_news
 
-    def _is_news(self) -> bool:
+    def _has_change(self) -> bool:
         if self.task is None or self._lacks_picture:
             return False
-        if is_change(self.task, self._given) and (self.task.is_final or not self.ends_only):
+        if is_change(self.task, self._last_update) and (self.task.is_final or not self.final_only):
             return True
-        self._given = self.task  # the same to whoever waits, and one to keep is enough
+        self._last_update = self.task  # the same to whoever waits, and one to keep is enough
         return False
 
-    def trust(self, task: Task) -> bool:
+    def on_webhook(self, task: Task) -> bool:
         """Take in what somebody else says; what is not further on than we know is dropped.
 
         Returns:
@@ -216,39 +216,39 @@ class Watch:
         completes = self._lacks_picture and task.succeeded and not lacks_picture(task)
         if completes or self._is_further(task):
             self._trusted_at = self.context.clock.now()
-            self.take(task, self._trusted_at)
+            self.on_answer(task, self._trusted_at)
         return self.has_news
 
     def _is_further(self, answer: Task | errors.MJError) -> bool:
         return isinstance(answer, Task) and is_further(answer, self.task)
 
-    def _take_error(self, error: errors.MJError, asked_at: float) -> None:
+    def _on_error(self, error: errors.MJError, asked_at: float) -> None:
         now = self.context.clock.now()
-        self._schedule.plan(asked_at)
+        self._schedule.set_next(asked_at)
         if self._lacks_picture:  # it has succeeded, and nothing takes that back
             self._lacks_picture = False
-        elif not self._patience.tolerates(error, asked_at, now):
+        elif not self._tolerance.tolerates(error, asked_at, now):
             self._failure = error
         elif isinstance(error, errors.TaskNotFoundError):  # look again just when the grace ends
-            self._schedule.bring_forward(self._patience.missing_until)
+            self._schedule.bring_forward(self._tolerance.missing_grace_ends_at)
         retry_after = getattr(error, "retry_after", None)
         if retry_after is not None:
             self._schedule.due = max(self._schedule.due, now + with_jitter(retry_after))
 
-    def _take_task(self, task: Task, asked_at: float) -> None:
-        self._patience.saw_task()
+    def _on_task(self, task: Task, asked_at: float) -> None:
+        self._tolerance.on_task()
         if self._lacks_picture:
             self._lacks_picture = False
             self.task = task if task.succeeded else self.task
             return
         self.task = task
-        self._schedule.plan(asked_at)
+        self._schedule.set_next(asked_at)
         if task.status == TaskStatus.MODAL:
-            self._failure = self._end_with(errors.TaskNeedsInputError)
+            self._failure = self._task_error(errors.TaskNeedsInputError)
         elif lacks_picture(task):  # gateways have said SUCCESS a moment before it was there
             self._lacks_picture = True
             self._schedule.due = self.context.clock.now() + _PICTURE_PAUSE
-        elif is_change(task, self._given):
+        elif is_change(task, self._last_update):
             self._changed_at = asked_at
         else:
             self._check_stall(asked_at)
@@ -256,9 +256,9 @@ class Watch:
     def _check_stall(self, now: float) -> None:
         limit = self.polling.stall_timeout
         if limit is not None and now - self._changed_at >= limit:
-            self._failure = self._end_with(errors.TaskStalledError)
+            self._failure = self._task_error(errors.TaskStalledError)
 
-    def give(self) -> Task:
+    def next_update(self) -> Task:
         """Give the news; where there is none, the time is over.
 
         Raises:
@@ -270,22 +270,22 @@ class Watch:
                 raise failure
             finally:
                 del failure  # else its traceback holds itself, and with it this watch
-        if self.task is None or not (self.task.is_final or is_change(self.task, self._given)):
+        if self.task is None or not (self.task.is_final or is_change(self.task, self._last_update)):
             self.context.lifecycle.check()
-            raise self._time_is_over() from self._patience.last_error
-        self._given = self.task
+            raise self._timeout_error() from self._tolerance.last_error
+        self._last_update = self.task
         self.has_news = False
-        self._ended = self.task.is_final
+        self._is_done = self.task.is_final
         return self.task
 
-    def end(self) -> None:
+    def expire(self) -> None:
         """End it, unless there is news: its time is over, or the client is closed."""
         if not self.has_news:
-            self.has_news = self._is_over = True
+            self.has_news = self._is_expired = True
 
     def close(self) -> None:
         """Count it no more as one that waits."""
-        self._ended = True
+        self._is_done = True
 
     @property
     def elapsed(self) -> float:
@@ -297,16 +297,16 @@ class Watch:
         assert self.task is not None  # noqa: S101  # it has been given
         return failure_of(self.task_id, self.task, elapsed=self.elapsed, polls=self.polls)
 
-    def _time_is_over(self) -> errors.WaitTimeoutError:
+    def _timeout_error(self) -> errors.WaitTimeoutError:
         return errors.WaitTimeoutError(
             task_id=self.task_id,
             task=self.task,
             elapsed=self.elapsed,
             polls=self.polls,
-            last_error=self._patience.last_error,
+            last_error=self._tolerance.last_error,
         )
 
-    def _end_with(self, kind: type[errors.TaskError]) -> errors.TaskError:
+    def _task_error(self, kind: type[errors.TaskError]) -> errors.TaskError:
         return kind(task_id=self.task_id, task=self.task, elapsed=self.elapsed, polls=self.polls)
 
 
@@ -340,13 +340,13 @@ class Alone:
         """Ask once."""
         await self._clock.sleep(max(0.0, self._watch.due - self._clock.now()))
         asked_at = self._clock.now()
-        self._watch.begin_poll()
+        self._watch.count_poll()
         answer: Task | errors.MJError
         try:
             answer = await self._poll(self._watch.task_id)
         except errors.MJError as error:
             answer = error
-        self._watch.take(answer, asked_at)
+        self._watch.on_answer(answer, asked_at)
 
 
 async def wait(
@@ -369,7 +369,7 @@ async def wait(
         MJError: What ended the wait.
     """
     task = None
-    watch.ends_only = on_update is None
+    watch.final_only = on_update is None
     try:
         async for task in watch:
             result = None if on_update is None else on_update(task)
