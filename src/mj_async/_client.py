@@ -27,7 +27,7 @@ from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
 from ._polling.many import TaskWaits
 from ._polling.poller import TaskPoller
-from ._polling.waiters import Driver, make_driver
+from ._polling.waiters import make_driver
 from ._polling.watch import Alone, WaitContext, Watch, wait
 from ._seeds.lookup import SeedLookup
 from ._seeds.planner import SeedOptions
@@ -352,13 +352,10 @@ class AsyncMJClient:
             ConfigurationError: An argument cannot be used.
         """
         _config.check_timeout(timeout)
-        waits, driver = self._make_poll(polling, BATCH_SIZE, self._lifecycle)
         return TaskWaits(
             task_ids=_config.check_ids(task_ids),
             timeout=timeout,
-            polling=polling,
-            waits=waits,
-            driver=driver,
+            poller=self._make_poller(polling, BATCH_SIZE),
         )
 
     def task_poller(
@@ -377,18 +374,16 @@ class AsyncMJClient:
             ConfigurationError: An argument cannot be used.
         """
         _config.check_count("batch_size", batch_size)
-        lifecycle = Lifecycle(self._clock, "poller", self._lifecycle)
-        return TaskPoller(*self._make_poll(polling, batch_size, lifecycle))
+        return self._make_poller(polling, batch_size)
 
-    def _make_poll(
-        self, polling: Polling | None, batch_size: int, lifecycle: Lifecycle
-    ) -> tuple[WaitContext, Driver]:
+    def _make_poller(self, polling: Polling | None, batch_size: int) -> TaskPoller:
         schedule = self._settings.polling if polling is None else polling
         _config.check_instance("polling", schedule, Polling)
-        driver = make_driver(self._gateway, self._clock, schedule, batch_size)
+        lifecycle = Lifecycle(self._clock, "poller", self._lifecycle)
         # A batch may be asked half a tick early, and at the end of its tick.
         slack = 1.5 * schedule.interval
-        return attrs.evolve(self._waits, polling=schedule, lifecycle=lifecycle, slack=slack), driver
+        waits = attrs.evolve(self._waits, polling=schedule, lifecycle=lifecycle, slack=slack)
+        return TaskPoller(waits, make_driver(self._gateway, self._clock, schedule, batch_size))
 
     def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
         alone = partial(Alone, poll=self._gateway.poll)

@@ -25,7 +25,7 @@ async def test_the_deadline_is_for_all() -> None:
             assert 10.0 == transport.gateway.now
 
     by_id = {outcome.task_id: outcome for outcome in found}
-    assert ["done", "1", "unknown"] == [outcome.task_id for outcome in found]
+    assert "done" == found[0].task_id
     assert {"1": "WaitTimeoutError", "unknown": "WaitTimeoutError", "done": "SUCCESS"} == {
         task_id: kind_of(outcome) for task_id, outcome in by_id.items()
     }
@@ -118,4 +118,4 @@ async def test_closing_the_client_ends_it() -> None:
         (1, "1", "SUCCESS"),
         (4.5, "0", "ClientStateError"),
         (4.5, "2", "ClientStateError"),
-    ] == found
+    ] == sorted(found)
