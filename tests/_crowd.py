@@ -53,17 +53,17 @@ class RecordingTransport(httpx.AsyncBaseTransport):
 
     Args:
         gateway: Answers.
-        seconds: How long each answer takes.
+        seconds: How long each answer takes, or a function that tells it.
         override: Answers in the gateway's place, where it does not give None.
     """
 
     gateway: FakeGateway = attrs.field(factory=FakeGateway)
-    seconds: float = 0.0
+    seconds: float | Callable[[Asked], float] = 0.0
     override: Override = lambda _asked: None
     asked: list[Asked] = attrs.field(factory=list, init=False)
     most_in_flight: int = attrs.field(default=0, init=False)
     cancelled: int = attrs.field(default=0, init=False)
-    _ids_in_flight: int = attrs.field(default=0, init=False)
+    _in_flight: int = attrs.field(default=0, init=False)
     _end: httpx.AsyncBaseTransport = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -81,17 +81,18 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         asked = self._read(request, await request.aread())
         self.asked.append(asked)
         assert len(self.asked) < _FLOOD
-        self._ids_in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self._ids_in_flight)
+        self._in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self._in_flight)
         answered = False
         try:
-            await self.gateway._clock.sleep(self.seconds)
+            seconds = self.seconds(asked) if callable(self.seconds) else self.seconds
+            await self.gateway._clock.sleep(seconds)
             answer = self._streamed(self.override(asked))
             answer = answer or await self._end.handle_async_request(request)
             answered = True
             return answer
         finally:
-            self._ids_in_flight -= 1
+            self._in_flight -= 1
             self.cancelled += not answered
 
     def _read(self, request: httpx.Request, body: bytes) -> Asked:

@@ -13,7 +13,7 @@ import httpx
 from mj_async import AsyncMJClient, Polling, Task, errors
 from mj_async._clock import Clock
 from mj_async._lifecycle import Lifecycle
-from mj_async._polling.watch import Alone, WaitContext, Watch
+from mj_async._polling.watch import WaitContext, Watch, poll_one
 
 
 def task(status: str = "IN_PROGRESS", progress: str | None = None, **fields: Any) -> Task:
@@ -55,7 +55,7 @@ def watch_on(
         polling=polling,
         had_good_answer=lambda: known_good,
     )
-    return context.watch("1", timeout, None, partial(Alone, poll=poll))
+    return context.watch("1", timeout, None, partial(poll_one, poll=poll))
 
 
 Handler = Callable[[httpx.Request], httpx.Response]

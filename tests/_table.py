@@ -11,7 +11,7 @@ from _fakes import task
 from mj_async import Polling
 from mj_async._clock import Clock
 from mj_async._lifecycle import Lifecycle
-from mj_async._polling.batches import Answers, BatchScheduler, Place, PollRequest
+from mj_async._polling.batches import Answers, BatchScheduler, PollRequest
 from mj_async._polling.watch import WaitContext, Watch
 
 
@@ -27,25 +27,9 @@ class HandClock(Clock):
         return self.time
 
 
-def nobody(_watch: Watch) -> NoReturn:
-    """Follow nothing: the tests ask."""
-    raise AssertionError("the tests ask")
-
-
-class Reader(Place):
-    """The place of one who reads what is no end, and waits on."""
-
-    def __init__(self, watch: Watch, woken: list[str]) -> None:
-        super().__init__(watch)
-        self.woken = woken
-        self.reads = True
-
-    def wake(self) -> None:
-        """Remember that, and read."""
-        self.woken.append(self.watch.task_id)
-        task = self.watch.task
-        if self.reads and task is not None and task.status == "IN_PROGRESS":
-            self.watch.next_update()
+async def never_wait(_watch: Watch) -> NoReturn:
+    """Refuse to wait: the test answers."""
+    raise AssertionError("the test answers")
 
 
 @attrs.define(eq=False)
@@ -58,6 +42,7 @@ class BatchHarness:
     has_list: bool = True
     scheduler: BatchScheduler = attrs.field(init=False)
     woken: list[str] = attrs.field(factory=list)
+    reads: bool = True
 
     def __attrs_post_init__(self) -> None:
         self.scheduler = BatchScheduler(
@@ -67,11 +52,11 @@ class BatchHarness:
             has_list=lambda: self.has_list,
         )
 
-    def join(self, *task_ids: str, **options: Any) -> list[Reader]:
+    def join(self, *task_ids: str, **options: Any) -> list[Watch]:
         """Let some begin to wait."""
         return [self._join(task_id, options) for task_id in task_ids]
 
-    def _join(self, task_id: str, options: dict[str, Any]) -> Reader:
+    def _join(self, task_id: str, options: dict[str, Any]) -> Watch:
         context = WaitContext(
             clock=self.clock,
             lifecycle=Lifecycle(self.clock),
@@ -79,12 +64,11 @@ class BatchHarness:
             had_good_answer=lambda: True,
             slack=4.5,
         )
-        watch = context.watch(task_id, options.get("timeout"), options.get("polling"), nobody)
+        watch = context.watch(task_id, options.get("timeout"), options.get("polling"), never_wait)
         watch.start()
         watch.polls = options.get("polls", 0)
-        place = Reader(watch, self.woken)
-        self.scheduler.join(place, self.clock.time)
-        return place
+        self.scheduler.join(watch, self.clock.time)
+        return watch
 
     def requests(self, at: float) -> list[PollRequest]:
         """Take all requests that may begin at a time."""
@@ -103,9 +87,11 @@ class BatchHarness:
     ) -> None:
         """End a request; without answers all its tasks are still working."""
         self.clock.time = self.clock.time if at is None else at
-        self.scheduler.on_answers(
-            request, working(request) if answers is None else answers, self.clock.time
-        )
+        answers = working(request) if answers is None else answers
+        for watch in self.scheduler.on_answers(request, answers, self.clock.time):
+            self.woken.append(watch.task_id)
+            if self.reads and watch.task is not None and watch.task.status == "IN_PROGRESS":
+                watch.next_update()
 
     def cancel(self, request: PollRequest) -> None:
         """End a request that was cut off."""

@@ -27,8 +27,7 @@ from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
 from ._polling.many import TaskWaits
 from ._polling.poller import TaskPoller
-from ._polling.waiters import make_driver
-from ._polling.watch import Alone, WaitContext, Watch, wait
+from ._polling.watch import WaitContext, Watch, poll_one, wait
 from ._seeds.lookup import SeedLookup
 from ._seeds.planner import SeedOptions
 from ._seeds.source import TaskIds
@@ -383,11 +382,11 @@ class AsyncMJClient:
         # A batch may be asked half a tick early, and at the end of its tick.
         slack = 1.5 * schedule.interval
         waits = attrs.evolve(self._waits, polling=schedule, lifecycle=lifecycle, slack=slack)
-        return TaskPoller(waits, make_driver(self._gateway, self._clock, schedule, batch_size))
+        return TaskPoller(waits, self._gateway, batch_size)
 
     def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
-        alone = partial(Alone, poll=self._gateway.poll)
-        return self._waits.watch(task_id, timeout, polling, alone)
+        wait_for_news = partial(poll_one, poll=self._gateway.poll)
+        return self._waits.watch(task_id, timeout, polling, wait_for_news)
 
     def image_seeds(
         self,

@@ -14,8 +14,8 @@ from _cancellation_sweep import BACKENDS, Backend, StepCounter
 from _crowd import ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import TaskPoller
 
-# What each role does: it hands out the requests, sends one, or just waits.
-ROLES = {"leads", "carries", "parks"}
+# What each role does: it waits for the next request to come due, sends some, or just waits.
+ROLES = {"leads", "sends", "parks"}
 
 
 @attrs.define
@@ -38,13 +38,13 @@ class Scene:
     def look(self) -> None:
         """Note what the one does that is about to be cancelled."""
         waiters = self.poller._waiters
-        waiter = next((one for one in waiters.waiting if one.watch.task_id == "cancelled"), None)
-        if waiter is None:
+        watch = next((one for one in waiters.waiting if one.task_id == "cancelled"), None)
+        if watch is None:
             self.roles["is elsewhere"] += 1
-        elif waiter is waiters.leader:
-            self.roles["leads"] += 1
+        elif watch is waiters.leader:
+            self.roles["sends" if self.poller._scheduler._in_flight else "leads"] += 1
         else:
-            self.roles["carries" if waiter.sending is not None else "parks"] += 1
+            self.roles["parks"] += 1
 
     async def play(self, host: Backend, turns: StepCounter) -> bool:
         """Cancel one at the turn that is due; whether it ended before that."""
@@ -95,7 +95,11 @@ class Scene:
         assert len(transport.asked) <= 3 * lists + transport.cancelled
         assert max(waits.ended_at.values()) <= 9.0
         assert ({}, None, ()) == (waiters.waiting, waiters.leader, self.poller.pending())
-        assert ({}, set(), 0) == (scheduler._places, scheduler._ids_in_flight, scheduler._in_flight)
+        assert ({}, set(), 0) == (
+            scheduler._watches,
+            scheduler._ids_in_flight,
+            scheduler._in_flight,
+        )
 
 
 async def options() -> None:

@@ -112,9 +112,9 @@ def test_the_first_to_come_begins_a_tick() -> None:
 def test_who_comes_back_does_not_ask_sooner(polls: int, at: float, next_tick: float) -> None:
     """A wait that comes back from its callback, alone, keeps to the ticks; a new one does not."""
     harness = BatchHarness()
-    (place,) = harness.join("1")
+    (watch,) = harness.join("1")
     harness.end(harness.requests(0.0)[0])
-    harness.scheduler.leave(place)
+    harness.scheduler.leave(watch)
     harness.clock.time = at
     harness.join("2", polls=polls)
 
@@ -152,11 +152,14 @@ def test_jitter_moves_the_ticks_both_ways() -> None:
 def test_who_has_left_is_not_asked_for() -> None:
     """Ids of a queued batch vanish with their last wait; a batch without any is not sent."""
     harness = BatchHarness(2)
-    places = harness.join("1", "2", "3", "4", "5", "5")
+    watches = harness.join("1", "2", "3", "4", "5", "5")
 
     assert ["1 2"] == harness.ids(0.0)
-    for place in places[2:5]:
-        harness.scheduler.leave(place)
+    for watch in watches[2:5]:
+        harness.scheduler.leave(watch)
     assert ["5"] == harness.ids(2.9)
-    assert (places[5],) == harness.scheduler.places("5")
-    assert () == harness.scheduler.places("3")
+    assert {
+        "1": (watches[0],),
+        "2": (watches[1],),
+        "5": (watches[5],),
+    } == harness.scheduler._watches

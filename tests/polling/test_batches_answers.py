@@ -21,16 +21,16 @@ FORBIDDEN = errors.PermissionDeniedError(status_code=403)
 def test_a_request_that_was_cut_is_repeated_at_once() -> None:
     """It is the next one, for those who still wait."""
     harness = BatchHarness(2)
-    places = harness.join("1", "2", "3", "4")
+    watches = harness.join("1", "2", "3", "4")
     (first,) = harness.requests(0.0)
-    harness.scheduler.leave(places[0])
+    harness.scheduler.leave(watches[0])
 
     harness.clock.time = 0.5
     harness.cancel(first)
 
     assert 0.5 == harness.scheduler.next_check_at()
     assert [PollRequest(0.5, ("2",))] == harness.requests(0.5)
-    assert 2 == places[1].watch.polls
+    assert 2 == watches[1].polls
     assert ["3 4"] == harness.ids(1.5)
 
 
@@ -44,21 +44,21 @@ def test_an_answer_goes_to_whoever_waits_for_it() -> None:
     harness.end(request, {"1": task("SUCCESS"), "2": LIMITED, "stranger": task()})
 
     assert ["1", "1"] == harness.woken
-    assert [True, True, False] == [place.watch.has_news for place in (*ones, other)]
-    assert [1, 1, 1] == [place.watch.polls for place in (*ones, other)]
+    assert [True, True, False] == [watch.has_news for watch in (*ones, other)]
+    assert [1, 1, 1] == [watch.polls for watch in (*ones, other)]
 
 
 def test_who_has_news_already_is_not_told_others() -> None:
     """An answer that comes after the word of a webhook does not take that back."""
     harness = BatchHarness()
-    (place,) = harness.join("1")
+    (watch,) = harness.join("1")
     (request,) = harness.requests(0.0)
-    place.watch.on_webhook(task("SUCCESS"))
+    watch.on_webhook(task("SUCCESS"))
 
     harness.end(request, {"1": task("IN_PROGRESS", "10%")})
 
     assert [] == harness.woken
-    assert "SUCCESS" == place.watch.next_update().status
+    assert "SUCCESS" == watch.next_update().status
 
 
 def test_a_change_is_no_news_to_who_waits_for_the_end() -> None:
@@ -67,36 +67,36 @@ def test_a_change_is_no_news_to_who_waits_for_the_end() -> None:
     steady, stalled = harness.join(
         "1", "2", polling=Polling(factor=1.0, jitter=0, stall_timeout=6.0)
     )
-    steady.watch.final_only = stalled.watch.final_only = True
-    steady.reads = stalled.reads = False
+    steady.final_only = stalled.final_only = True
+    harness.reads = False
 
     for number, at in enumerate((0.0, 3.0, 6.0, 9.0)):
         for request in harness.requests(at):
             moved = task(id="1", progress=f"{number}%")
             harness.end(request, {"1": moved, "2": task(id="2", progress="1%")})
     assert ["2"] == harness.woken
-    assert (False, moved) == (steady.watch.has_news, steady.watch.task)
+    assert (False, moved) == (steady.has_news, steady.task)
     with pytest.raises(errors.TaskStalledError):
-        stalled.watch.next_update()
+        stalled.next_update()
 
     (request,) = harness.requests(12.0)
     harness.end(request, {"1": task("SUCCESS", id="1")})
     assert ["2", "1"] == harness.woken
-    assert "SUCCESS" == steady.watch.next_update().status
+    assert "SUCCESS" == steady.next_update().status
 
 
 def test_each_wait_has_an_error_of_its_own() -> None:
     """An error of a list names the task of each wait, and is not shared between them."""
     harness = BatchHarness()
-    places = harness.join("1", "2", "2")
+    watches = harness.join("1", "2", "2")
     (request,) = harness.requests(0.0)
 
     harness.end(request, dict.fromkeys(request.task_ids, FORBIDDEN))
 
     raised: list[errors.MJError] = []
-    for place in places:
+    for watch in watches:
         with pytest.raises(errors.PermissionDeniedError) as caught:
-            place.watch.next_update()
+            watch.next_update()
         raised.append(caught.value)
     assert ["1", "2", "2"] == [error.task_id for error in raised]
     assert 3 == len({id(error) for error in raised})
@@ -107,12 +107,12 @@ def test_each_wait_has_an_error_of_its_own() -> None:
 def test_a_refused_key_is_refused_for_all(error: errors.MJError, ended: int) -> None:
     """A 401 ends all waits, also those that were not asked for; a 403 its own ones."""
     harness = BatchHarness(1)
-    places = harness.join("1", "2", "3")
+    watches = harness.join("1", "2", "3")
     (request,) = harness.requests(0.0)
 
     harness.end(request, {"1": error})
 
-    assert ended == sum(place.watch.has_news for place in places)
+    assert ended == sum(watch.has_news for watch in watches)
     assert (3 - ended) == len(harness.ids(2.9))
 
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from _crowd import numbered
-from _table import BatchHarness, Reader, working
+from _table import BatchHarness, working
 from mj_async import Polling
 from mj_async._polling.batches import PollRequest
+from mj_async._polling.watch import Watch
 
 IDS = st.sampled_from(numbered(7))
 TICK = 3.0
@@ -21,21 +22,21 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.harness = BatchHarness(2)
-        self.places: list[Reader] = []
+        self.watches: list[Watch] = []
         self.under_way: list[PollRequest] = []
 
     @rule(task_id=IDS, interval=st.sampled_from([1.0, 3.0, 7.0]))
     def join(self, task_id: str, interval: float) -> None:
         """Somebody begins to wait."""
-        self.places += self.harness.join(task_id, polling=Polling(interval=interval, jitter=0))
+        self.watches += self.harness.join(task_id, polling=Polling(interval=interval, jitter=0))
 
-    @precondition(lambda self: self.places)
+    @precondition(lambda self: self.watches)
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         """Somebody stops waiting."""
-        place = data.draw(st.sampled_from(self.places))
-        self.places.remove(place)
-        self.harness.scheduler.leave(place)
+        watch = data.draw(st.sampled_from(self.watches))
+        self.watches.remove(watch)
+        self.harness.scheduler.leave(watch)
 
     @rule(task_id=IDS)
     def mark_urgent(self, task_id: str) -> None:
@@ -56,7 +57,7 @@ class AnyOrder(RuleBasedStateMachine):
     def ask(self) -> None:
         """All that may be asked is asked: for those who wait, and for none twice."""
         busy = {task_id for request in self.under_way for task_id in request.task_ids}
-        waiting = {place.watch.task_id for place in self.places}
+        waiting = {watch.task_id for watch in self.watches}
         for request in self.harness.requests(self.harness.clock.time):
             assert busy.isdisjoint(request.task_ids)
             assert waiting.issuperset(request.task_ids)
@@ -92,13 +93,13 @@ class AnyOrder(RuleBasedStateMachine):
         while self.under_way:
             harness.end(self.under_way.pop())
         harness.has_list = True
-        before = {id(place): place.watch.polls for place in self.places}
+        before = {id(watch): watch.polls for watch in self.watches}
         now = harness.clock.time
-        harness.clock.time = max(now, harness.scheduler.next_check_at()) if self.places else now
-        latest = max((place.watch.due for place in self.places), default=now)
+        harness.clock.time = max(now, harness.scheduler.next_check_at()) if self.watches else now
+        latest = max((watch.due for watch in self.watches), default=now)
         harness.run(max(latest, harness.clock.time) + 3 * TICK)
-        for place in self.places:
-            assert place.watch.polls > before[id(place)]
+        for watch in self.watches:
+            assert watch.polls > before[id(watch)]
 
 
 AnyOrder.TestCase.settings = settings(max_examples=200, stateful_step_count=30)

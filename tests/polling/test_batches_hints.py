@@ -89,16 +89,16 @@ def test_a_hint_without_a_list_is_a_fetch() -> None:
 def test_who_leaves_takes_its_hint_along() -> None:
     """A hint for somebody who left is no request; one that comes back brings its own."""
     harness = BatchHarness()
-    (place, _) = harness.join("1", "2")
+    (watch, _) = harness.join("1", "2")
     harness.run(1.0)
     harness.scheduler.mark_urgent("1")
-    harness.scheduler.leave(place)
+    harness.scheduler.leave(watch)
 
     assert [] == harness.requests(1.0)
-    place.watch.is_urgent = True
-    harness.scheduler.join(place, 1.0)
+    watch.is_urgent = True
+    harness.scheduler.join(watch, 1.0)
     assert ["1"] == harness.ids(1.0)
-    assert not place.watch.is_urgent
+    assert not watch.is_urgent
 
 
 def test_a_hint_for_a_stranger_asks_nothing() -> None:
@@ -115,15 +115,15 @@ def test_a_hint_for_a_stranger_asks_nothing() -> None:
 def test_a_hint_is_not_lost_on_who_has_news() -> None:
     """One that has news, and is about to come back, is asked for when it has come back."""
     harness = BatchHarness()
-    (place, _) = harness.join("1", "2")
+    (watch, _) = harness.join("1", "2")
     (request,) = harness.requests(0.0)
     harness.scheduler.mark_urgent("1")
-    place.watch.is_urgent = True
-    place.reads = False
+    watch.is_urgent = True
+    harness.reads = False
     harness.end(request)
 
     assert [] == harness.requests(0.0)
-    harness.scheduler.leave(place)
-    place.watch.next_update()
-    harness.scheduler.join(place, 0.0)
+    harness.scheduler.leave(watch)
+    watch.next_update()
+    harness.scheduler.join(watch, 0.0)
     assert ["1"] == harness.ids(0.0)

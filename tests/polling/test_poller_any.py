@@ -120,7 +120,7 @@ def check_nothing_is_left(poller: TaskPoller) -> None:
     gc.collect()  # errors and their frames hold each other
     scheduler = poller._scheduler
     assert ({}, None, ()) == (poller._waiters.waiting, poller._waiters.leader, poller.pending())
-    assert ({}, set(), 0) == (scheduler._places, scheduler._ids_in_flight, scheduler._in_flight)
+    assert ({}, set(), 0) == (scheduler._watches, scheduler._ids_in_flight, scheduler._in_flight)
 
 
 async def sweep(scene: Callable[[int], Awaitable[None]]) -> None:
@@ -153,7 +153,8 @@ async def test_it_may_close_at_any_turn() -> None:
                     await anyio.lowlevel.checkpoint()
                 await poller.aclose()
             scheduler = poller._scheduler
-            assert ({}, {}, 0) == (poller._waiters.waiting, scheduler._places, scheduler._in_flight)
+            assert ({}, {}) == (poller._waiters.waiting, scheduler._watches)
+            assert 0 == scheduler._in_flight
         assert 3 == len(ended)
         assert {"SUCCESS", "closed"} >= set(ended)
 

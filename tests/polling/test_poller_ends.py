@@ -204,7 +204,8 @@ async def test_nothing_is_left_behind(stop: str) -> None:
 
         scheduler, lifecycle = poller._scheduler, poller._context.lifecycle
         assert ({}, None) == (poller._waiters.waiting, poller._waiters.leader)
-        assert ({}, set(), 0) == (scheduler._places, scheduler._ids_in_flight, scheduler._in_flight)
+        assert ({}, set()) == (scheduler._watches, scheduler._ids_in_flight)
+        assert 0 == scheduler._in_flight
         assert (set(), set()) == (lifecycle._scopes, client._lifecycle._scopes)
         del group, waits
         gc.collect()

@@ -79,7 +79,7 @@ async def follow_and_break(others: int, after: int) -> None:
         await transport.gateway.advance(100.0)
         assert [] == [at for at in transport.at("left") if at > left_at]
         assert (21 if others else left_at) == max(transport.at())
-        assert ({}, {}) == (poller._waiters.waiting, poller._scheduler._places)
+        assert ({}, {}) == (poller._waiters.waiting, poller._scheduler._watches)
 
 
 @pytest.mark.parametrize("others", [0, 2])

@@ -1,4 +1,7 @@
-"""What to ask next for many waits, and when: ticks, batches, what is under way. No waiting."""
+"""One poll for many waits: which ids to ask for next, and when, in ticks and batches.
+
+It decides and does not wait: the time of the clock is an argument.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,19 @@ if TYPE_CHECKING:
 Answers: TypeAlias = Mapping[str, Task | errors.MJError]
 
 MAX_IN_FLIGHT = 4
-# Webhooks are unsigned: whoever floods us with them must not make us flood the gateway.
+# Webhooks are unsigned: a flood of forged ones must not become a flood of requests.
 _URGENT_PER_TICK = 2
 _URGENT_REQUESTS_PER_TICK = 10
 
 
 @attrs.frozen
 class PollRequest:
-    """One request.
+    """One request to send.
 
     Args:
-        at: When it may begin, or has begun, as a time of the clock.
-        task_ids: Whom it asks for.
-        alone: Whether by `/fetch`, which takes one id, instead of by the list.
+        at: The time of the clock from which it may be sent, or at which it was sent.
+        task_ids: The ids to ask for.
+        is_fetch: True for `/fetch`, which answers one id; False for the list.
     """
 
     at: float
@@ -40,41 +43,26 @@ class PollRequest:
     is_fetch: bool = False
 
 
-@attrs.define(eq=False, weakref_slot=False)
-class Place:
-    """A watch for which is asked.
-
-    Args:
-        watch: The wait.
-    """
-
-    watch: Watch
-
-    def wake(self) -> None:
-        """Tell whoever waits that there is news."""
-        raise NotImplementedError
-
-
 @attrs.define(kw_only=True, eq=False)
 class BatchScheduler:
-    """The requests of all waits that are asked for together.
+    """The requests of all waits of a poller.
 
-    A tick is `interval` long. At its start the watches that are due, to the nearest tick, are
-    put into batches, and these are spread evenly over it. Ids that a list leaves out are asked
-    for alone, at most `batch_size` a tick.
+    A tick is `interval` long. At its start the ids that are due, to the nearest tick, are put into
+    batches, and the batches are spread evenly over the tick. Ids that a list leaves out are fetched
+    one by one, at most `batch_size` a tick.
 
     Args:
         interval: Seconds of a tick.
         jitter: The share by which a tick may be shorter or longer.
-        batch_size: How many ids are asked for in one list.
-        has_list: Whether the gateway has a list, as far as is known.
+        batch_size: The most ids in one list call.
+        has_list: Returns True if the gateway has a list, as far as is known.
     """
 
     interval: float
     jitter: float
     batch_size: int
     has_list: Callable[[], bool]
-    _places: dict[str, tuple[Place, ...]] = attrs.field(factory=dict, init=False)
+    _watches: dict[str, tuple[Watch, ...]] = attrs.field(factory=dict, init=False)
     _queue: deque[PollRequest] = attrs.field(factory=deque, init=False)
     _ids_in_flight: set[str] = attrs.field(factory=set, init=False)
     _in_flight: int = attrs.field(default=0, init=False)
@@ -85,68 +73,66 @@ class BatchScheduler:
     _urgent_from: float = attrs.field(default=0.0, init=False)
     _urgent_counts: dict[str, int] = attrs.field(factory=dict, init=False)
 
-    # --- who waits ------------------------------------------------------------------------
+    # --- the waits ------------------------------------------------------------------------
 
-    def join(self, place: Place, now: float) -> None:
-        """Ask for a watch from the next tick on; the first one to come begins a tick."""
-        watch = place.watch
-        if not self._places and (watch.polls == 0 or now >= self._next_tick):
+    def join(self, watch: Watch, now: float) -> None:
+        """Add a watch; it is due at the next tick, and the first one to come starts a tick."""
+        if not self._watches and (watch.polls == 0 or now >= self._next_tick):
             self._next_tick = now
-        self._places[watch.task_id] = (*self.places(watch.task_id), place)
+        others = self._watches.get(watch.task_id, ())
+        self._watches[watch.task_id] = (*others, watch)
         if watch.is_urgent and self._urgent_counts.get(watch.task_id, 0) <= _URGENT_PER_TICK:
             self._urgent[watch.task_id] = None
 
-    def leave(self, place: Place) -> None:
-        """Ask for it no more."""
-        task_id = place.watch.task_id
-        others = tuple(one for one in self._places.pop(task_id) if one is not place)
+    def leave(self, watch: Watch) -> None:
+        """Remove a watch; an id without a watch is not asked for any more."""
+        task_id = watch.task_id
+        others = tuple(one for one in self._watches.pop(task_id) if one is not watch)
         if others:
-            self._places[task_id] = others
+            self._watches[task_id] = others
         else:
             self._urgent.pop(task_id, None)
 
-    def places(self, task_id: str) -> tuple[Place, ...]:
-        """Give the places of an id."""
-        return self._places.get(task_id, ())
-
-    def waiting(self, task_ids: Iterable[str]) -> Iterator[Place]:
-        """Give the places of those ids that have no news yet."""
-        places = (place for one in task_ids for place in self._places.get(one, ()))
-        return (place for place in places if not place.watch.has_news)
-
     def mark_urgent(self, task_id: str) -> None:
-        """Bring the poll of an id forward to now; too many hints wait for the next tick."""
-        if task_id not in self._places:
+        """Make the poll of an id due now; after too many such calls, at the next tick."""
+        if task_id not in self._watches:
             return
         self._urgent_counts[task_id] = self._urgent_counts.get(task_id, 0) + 1
         if self._urgent_counts[task_id] <= _URGENT_PER_TICK:
             self._urgent[task_id] = None
-        for place in self._places[task_id]:
-            place.watch.is_urgent = True
+        for watch in self._watches[task_id]:
+            watch.is_urgent = True
 
-    # --- what to ask ----------------------------------------------------------------------
+    # --- what to send ---------------------------------------------------------------------
 
     def next_request(self, now: float) -> PollRequest | None:
-        """Begin the next request, if there is one for now; `on_answers` must follow."""
+        """Start the next request that may be sent now, if there is one.
+
+        `on_answers`, `repeat` or `drop` must follow.
+        """
         if now >= self._next_tick:
             self._start_tick(now)
         self._queue_urgent(now)
         while self._in_flight < MAX_IN_FLIGHT and self._queue and self._queue[0].at <= now:
             request = self._queue.popleft()
-            wanted = tuple(one for one in request.task_ids if self._is_due(one, now))
+            due = tuple(one for one in request.task_ids if self._is_due(one, now))
             if not request.is_fetch and not self.has_list():
-                self._queue_fetches(wanted, now)
-            elif wanted:
-                return self._start(PollRequest(now, wanted, request.is_fetch))
+                self._queue_fetches(due, now)
+            elif due:
+                return self._start(PollRequest(now, due, request.is_fetch))
         return None
 
     def next_check_at(self) -> float:
-        """Give the time at which `next_request` may have one, if nothing happens before."""
+        """Return the time at which `next_request` may have one, if nothing happens before."""
         times = [self._next_tick]
         if self._in_flight < MAX_IN_FLIGHT:
             times += [self._queue[0].at] if self._queue else []
             times += [self._urgent_from] if self._ready_urgent() else []
         return min(times)
+
+    def is_awaited(self, request: PollRequest) -> bool:
+        """Return True if a watch without news waits for the answer to a request."""
+        return any(self._without_news(request.task_ids))
 
     def _start_tick(self, now: float) -> None:
         late = now - self._next_tick
@@ -157,9 +143,8 @@ class BatchScheduler:
         self._urgent_counts.clear()
         # What the last tick did not come to is among the due, and the first of them.
         self._queue.clear()
-        # Those whose answer is still to come are asked last, if it leaves them due: it is
-        # looked at again before each request.
-        due = [one for one in self._places if one in self._ids_in_flight or self._is_due(one, now)]
+        # Ids in flight come last: their answer may come in time, so `next_request` looks again.
+        due = [one for one in self._watches if one in self._ids_in_flight or self._is_due(one, now)]
         due.sort(key=lambda one: (one in self._ids_in_flight, self._due_at(one)))
         if self.has_list():
             batches = (due[at : at + self.batch_size] for at in range(0, len(due), self.batch_size))
@@ -171,7 +156,6 @@ class BatchScheduler:
         ready = self._ready_urgent()[: self.batch_size]
         if not ready or now < self._urgent_from:
             return
-        # Many at once are one request; a flood must not keep the gateway busy for good.
         self._urgent_from = now + self.interval / _URGENT_REQUESTS_PER_TICK
         for task_id in ready:
             del self._urgent[task_id]
@@ -179,13 +163,15 @@ class BatchScheduler:
 
     def _ready_urgent(self) -> list[str]:
         idle = (task_id for task_id in self._urgent if task_id not in self._ids_in_flight)
-        return [task_id for task_id in idle if any(self.waiting([task_id]))]
+        return [task_id for task_id in idle if any(self._without_news([task_id]))]
+
+    def _without_news(self, task_ids: Iterable[str]) -> Iterator[Watch]:
+        watches = (watch for one in task_ids for watch in self._watches.get(one, ()))
+        return (watch for watch in watches if not watch.has_news)
 
     def _due_at(self, task_id: str) -> float:
-        """Give when an id is due; infinity where nobody waits for news of it."""
         due = math.inf
-        for place in self._places.get(task_id, ()):
-            watch = place.watch
+        for watch in self._watches.get(task_id, ()):
             if not watch.has_news:
                 due = min(due, -math.inf if watch.is_urgent else watch.due)
         return due
@@ -201,7 +187,7 @@ class BatchScheduler:
         self._spread([PollRequest(now, (task_id,), is_fetch=True) for task_id in few], now)
 
     def _spread(self, requests: list[PollRequest], now: float) -> None:
-        """Queue jobs evenly over what is left of the tick, rather than fire them at once."""
+        """Queue requests evenly over the rest of the tick, instead of all at once."""
         step = (self._next_tick - now) / max(1, len(requests))
         spread = [
             attrs.evolve(request, at=now + step * number) for number, request in enumerate(requests)
@@ -211,45 +197,50 @@ class BatchScheduler:
     def _start(self, request: PollRequest) -> PollRequest:
         self._in_flight += 1
         self._ids_in_flight.update(request.task_ids)
-        for place in self.waiting(request.task_ids):
-            place.watch.count_poll()
+        for watch in self._without_news(request.task_ids):
+            watch.count_poll()
         return request
 
     # --- what came back -------------------------------------------------------------------
 
     def drop(self, request: PollRequest) -> None:
-        """Forget a request that `next_request` gave; whom it was for is due at the next tick."""
+        """End a request without an answer; its ids are due at the next tick."""
         self._in_flight -= 1
         self._ids_in_flight.difference_update(request.task_ids)
 
     def repeat(self, request: PollRequest, now: float) -> None:
-        """Ask again for what was cut off."""
+        """End a request that was cut, and put it first in the queue again."""
         self.drop(request)
         self._queue.appendleft(attrs.evolve(request, at=now))
 
-    def on_answers(self, request: PollRequest, answers: Answers, now: float) -> None:
-        """Take in what a request has brought.
+    def on_answers(self, request: PollRequest, answers: Answers, now: float) -> list[Watch]:
+        """End a request, and pass its answers to the watches.
 
         Args:
-            request: As `next_request` gave it.
-            answers: By id.
+            request: As `next_request` returned it.
+            answers: By id. An id that is left out is fetched.
             now: The time of the clock.
+
+        Returns:
+            The watches that have news now.
         """
         self.drop(request)
+        have_news: list[Watch] = []
         for task_id, answer in answers.items():
-            self._deliver(task_id, answer, request.at)
-            if isinstance(answer, errors.AuthenticationError):  # others need not ask to know
-                for other in tuple(self._places):
-                    self._deliver(other, answer, request.at)
+            # A refused key is refused for all: the others need not ask.
+            is_for_all = isinstance(answer, errors.AuthenticationError)
+            for one in tuple(self._watches) if is_for_all else (task_id,):
+                have_news += self._deliver(one, answer, request.at)
         self._queue_fetches((one for one in request.task_ids if one not in answers), now)
+        return have_news
 
-    def _deliver(self, task_id: str, answer: Task | errors.MJError, asked_at: float) -> None:
-        for place in self.places(task_id):
-            if place.watch.has_news:
-                continue
+    def _deliver(
+        self, task_id: str, answer: Task | errors.MJError, asked_at: float
+    ) -> Iterator[Watch]:
+        for watch in self._without_news([task_id]):
             own = answer
-            if isinstance(answer, errors.MJError):  # each raises its own
+            if isinstance(answer, errors.MJError):  # each wait raises its own
                 own = copy(answer)
-                own.task_id = place.watch.task_id
-            if place.watch.on_answer(own, asked_at):
-                place.wake()
+                own.task_id = task_id
+            if watch.on_answer(own, asked_at):
+                yield watch

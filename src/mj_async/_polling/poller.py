@@ -1,22 +1,24 @@
-"""Many waits, one poll: the waiters themselves drive it, one at a time."""
+"""Many waits with one poll for all."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet, WeakValueDictionary
 
 import anyio
 
 from .. import _config
 from .._protocol.parse import parse_task
 from ..errors import ClientStateError
-from .waiters import Waiters, WatchRegistry
+from .batches import BatchScheduler
+from .waiters import Waiters
 from .watch import Watch, wait
 
 if TYPE_CHECKING:
     from .._config import Polling
+    from .._gateway.endpoints import Gateway
     from .._models import Task
-    from .waiters import Driver
     from .watch import WaitContext
 
 
@@ -34,12 +36,16 @@ class TaskPoller:
     closed with `aclose()`.
     """
 
-    def __init__(self, waits: WaitContext, driver: Driver) -> None:
-        self._context = waits
-        self._driver = driver
-        self._scheduler = driver.scheduler
-        self._waiters = Waiters(driver, waits.lifecycle)
-        self._sit = self._waiters.sit  # one for all watches
+    def __init__(self, context: WaitContext, gateway: Gateway, batch_size: int) -> None:
+        self._context = context
+        self._scheduler = BatchScheduler(
+            interval=context.polling.interval,
+            jitter=context.polling.jitter,
+            batch_size=batch_size,
+            has_list=lambda: gateway.lists.usable,
+        )
+        self._waiters = Waiters(self._scheduler, gateway, context.clock, context.lifecycle)
+        self._wait_for_news = self._waiters.wait_for_news  # one bound method for all watches
         self._registry = WatchRegistry()
         self._pending_at_close: tuple[dict[str, Any], ...] | None = None
 
@@ -147,17 +153,15 @@ class TaskPoller:
         """
         task = parse_task(payload)
         self._context.lifecycle.check()
-        for watch in self._registry.open_watches(task.id):
+        watches = self._registry.open_watches(task.id)
+        for watch in watches:
             if trusted:
                 watch.on_webhook(task)
             else:
                 watch.is_urgent = True
         if not trusted:
             self._scheduler.mark_urgent(task.id)
-        for place in self._scheduler.places(task.id):
-            if place.watch.has_news:
-                place.wake()
-        self._driver.wake()
+        self._waiters.wake(watches)
         return task
 
     def pending(self) -> tuple[dict[str, Any], ...]:
@@ -170,16 +174,39 @@ class TaskPoller:
         """
         if self._pending_at_close is not None:
             return self._pending_at_close
-        crowds: dict[str, list[Watch]] = {}
+        by_id: dict[str, list[Watch]] = {}
         for watch in self._registry:
-            crowds.setdefault(watch.task_id, []).append(watch)
-        found = map(_describe, crowds.values())
+            by_id.setdefault(watch.task_id, []).append(watch)
+        found = map(_describe, by_id.values())
         return tuple(sorted(found, key=lambda one: one["first_seen_at"]))
 
     def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
-        watch = self._context.watch(task_id, timeout, polling, self._sit)
+        watch = self._context.watch(task_id, timeout, polling, self._wait_for_news)
         self._registry.add(watch)
         return watch
+
+
+class WatchRegistry:
+    """All watches of a poller that exist, also while their callers do not wait."""
+
+    def __init__(self) -> None:
+        self._first: WeakValueDictionary[str, Watch] = WeakValueDictionary()
+        self._others: WeakSet[Watch] = WeakSet()  # of ids that have a first one
+
+    def add(self, watch: Watch) -> None:
+        """Add a watch, for as long as it exists."""
+        if self._first.setdefault(watch.task_id, watch) is not watch:
+            self._others.add(watch)
+
+    def open_watches(self, task_id: str) -> list[Watch]:
+        """Return the watches of an id that have started and have not ended."""
+        first = self._first.get(task_id)
+        others = [watch for watch in self._others if watch.task_id == task_id]
+        return [watch for watch in (first, *others) if watch is not None and watch.is_open]
+
+    def __iter__(self) -> Iterator[Watch]:
+        watches = [*self._first.values(), *self._others]
+        return (watch for watch in watches if watch.is_open)
 
 
 def _describe(watches: list[Watch]) -> dict[str, Any]:

@@ -1,142 +1,112 @@
-"""Who waits with a poller: they do themselves what has to be done for all, one at a time."""
+"""The waiters of a poller: one of them leads and sends the requests for all (leader/followers).
+
+So a poller needs no background task, and may be entered in one task and closed in another.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Self
-from weakref import WeakSet, WeakValueDictionary
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import anyio
-import attrs
 
 from .. import errors
 from .._clock import Wakeup
-from .batches import BatchScheduler, Place
 
 if TYPE_CHECKING:
     from .._clock import Clock
-    from .._config import Polling
     from .._gateway.endpoints import Gateway
     from .._lifecycle import Lifecycle
-    from .._models import Task
-    from .batches import Answers, PollRequest
+    from .batches import Answers, BatchScheduler, PollRequest
     from .watch import Watch
 
-# So many wait for the same event, for one each would be a quarter of what a wait takes. Whoever is
-# woken for another one's sake goes back to wait.
+# So many waiters share an event: an event for each would be a quarter of the memory of a wait. A
+# waiter that is woken for another one goes back to wait.
 _WAITERS_PER_EVENT = 4
-
-
-class Waiter(Place):
-    """The place of one who waits, and what it is doing for all.
-
-    Args:
-        watch: The wait.
-        waiters: All who wait.
-    """
-
-    __slots__ = ("_waiters", "event", "request", "sending", "until")
-
-    def __init__(self, watch: Watch, waiters: Waiters) -> None:
-        super().__init__(watch)
-        self.until = math.inf if watch.deadline is None else watch.deadline
-        self.request: PollRequest | None = None
-        self.event: anyio.Event | None = None
-        self.sending: anyio.CancelScope | None = None
-        self._waiters = waiters
-
-    def __enter__(self) -> Self:
-        self._waiters.join(self)
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._waiters.leave(self)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has nothing to do, and nobody to tell."""
-        return self.request is None and not self.watch.has_news
-
-    def wake(self) -> None:
-        """End what it awaits: there is news, or something to do."""
-        if self.event is not None:
-            self.event.set()
-        if self.sending is not None:
-            self.sending.cancel()
-
-    def step(self) -> Awaitable[None]:
-        """Wait to be woken, or do what has to be done for all."""
-        return self._waiters.step(self)
+# Seconds for which the news of a former leader waits for its requests in flight. They end sooner,
+# but for those that the gate holds back: these are cut, and the next leader repeats them.
+_MAX_DELAY = 15.0
 
 
 class Waiters:
-    """All who wait. One of them leads: it hands out the requests, and ends whose time is over.
+    """The watches of a poller whose callers wait now.
 
     Args:
-        driver: Asks.
+        scheduler: Decides what to send, and when.
+        gateway: Sends.
+        clock: The client's time.
         lifecycle: Ends all waits when the poller is closed.
 
     Attributes:
-        waiting: Who waits, the first to come first.
-        leader: Who leads.
+        waiting: The event that each watch waits for, or None for a leader; first come, first.
+        leader: The watch whose caller sends the requests.
     """
 
-    def __init__(self, driver: Driver, lifecycle: Lifecycle) -> None:
-        self.waiting: dict[Waiter, None] = {}
-        self.leader: Waiter | None = None
-        self._driver = driver
-        self._scheduler = driver.scheduler
+    def __init__(
+        self, scheduler: BatchScheduler, gateway: Gateway, clock: Clock, lifecycle: Lifecycle
+    ) -> None:
+        self.waiting: dict[Watch, anyio.Event | None] = {}
+        self.leader: Watch | None = None
+        self._scheduler = scheduler
+        self._gateway = gateway
+        self._clock = clock
         self._lifecycle = lifecycle
-        self._next_leader: Waiter | None = None
+        self._wakeup = Wakeup(clock)
+        self._next_leader: Watch | None = None
+        self._is_outlasted = False
         self._event = anyio.Event()
         self._event_users = _WAITERS_PER_EVENT
-        # Nobody's time is over before that. A scope with a timer for each would be a third of what
-        # a wait takes.
+        # No deadline is before this one. A scope with a timer for each waiter would be a third of
+        # the cost of a wait.
         self._next_deadline = math.inf
 
-    def sit(self, watch: Watch) -> Waiter:
-        """Make the place of a watch, which is to be entered."""
-        return Waiter(watch, self)
+    async def wait_for_news(self, watch: Watch) -> None:
+        """Wait until a watch has news, and meanwhile lead if no other waiter does."""
+        self._join(watch)
+        try:
+            while not watch.has_news:
+                if self.leader is None and self._next_leader in (None, watch):
+                    await self._lead(watch)
+                else:
+                    self.waiting[watch] = event = self._shared_event()
+                    await event.wait()
+        finally:
+            self._leave(watch)
 
-    def join(self, waiter: Waiter) -> None:
-        """Let one wait."""
+    def wake(self, watches: Iterable[Watch]) -> None:
+        """Wake the waiters that have news, and let the leader look for requests again."""
+        for watch in watches:
+            event = self.waiting.get(watch)
+            if event is not None and watch.has_news:
+                event.set()
+        self._wakeup.set()
+
+    def cancel(self) -> None:
+        """End all waits: the poller is closed."""
+        self._expire(list(self.waiting))
+
+    def _join(self, watch: Watch) -> None:
         if not self.waiting:
             self._lifecycle.enter(self)
-        self.waiting[waiter] = None
-        self._driver.clock.note_activity()
-        self._scheduler.join(waiter, self._driver.clock.now())
-        if waiter.watch.is_urgent or waiter.until < self._next_deadline:
-            self._next_deadline = min(waiter.until, self._next_deadline)
-            self._driver.wake()
+        self.waiting[watch] = None
+        self._clock.note_activity()
+        self._scheduler.join(watch, self._clock.now())
+        if watch.is_urgent or watch.ends_at < self._next_deadline:
+            self._next_deadline = min(watch.ends_at, self._next_deadline)
+            self._wakeup.set()
+        if self.leader is not None and watch.ends_at > self.leader.ends_at:
+            self._is_outlasted = True
 
-    def leave(self, waiter: Waiter) -> None:
-        """Let one go; what it was to do is done by another."""
-        del self.waiting[waiter]
-        self._driver.clock.note_activity()
-        self._scheduler.leave(waiter)
-        if waiter.request is not None:  # handed to one who was just leaving
-            self._scheduler.repeat(waiter.request, self._driver.clock.now())
-            self._driver.wake()
-        if waiter is self._next_leader:
+    def _leave(self, watch: Watch) -> None:
+        del self.waiting[watch]
+        self._clock.note_activity()
+        self._scheduler.leave(watch)
+        if watch is self._next_leader:
             self._elect()
         if not self.waiting:
             self._lifecycle.leave(self)
             self._next_deadline = math.inf
-
-    def cancel(self) -> None:
-        """End all waits, for the poller is closed."""
-        self._end(self.waiting)
-        self._driver.wake()
-
-    def step(self, waiter: Waiter) -> Awaitable[None]:
-        """Give what one who waits is to do now."""
-        if waiter.request is not None:
-            return self._send(waiter, waiter.request)
-        if self.leader is None:
-            return self._lead(waiter)
-        waiter.event = self._shared_event()
-        return waiter.event.wait()
 
     def _shared_event(self) -> anyio.Event:
         if self._event_users == _WAITERS_PER_EVENT or self._event.is_set():
@@ -144,150 +114,96 @@ class Waiters:
         self._event_users += 1
         return self._event
 
-    async def _send(self, waiter: Waiter, request: PollRequest) -> None:
-        """Send a request for all, unless there is news for whoever sends it."""
+    async def _lead(self, leader: Watch) -> None:
+        """Send the requests for all waiters as they come due, until another one has to lead."""
+        self.leader, self._next_leader, self.waiting[leader] = leader, None, None
+        self._is_outlasted = False
+        in_flight: set[PollRequest] = set()
         try:
-            with self._lifecycle.move_on_at(waiter.watch.deadline) as waiter.sending:
-                await self._driver.send(request)
-            if self._driver.clock.now() >= waiter.until:
-                waiter.watch.expire()
+            async with anyio.create_task_group() as group:
+                while True:
+                    # At least one turn of the loop, so that all waits of this instant can join.
+                    await self._wakeup.wait(
+                        self._scheduler.next_check_at(),
+                        None if self._next_deadline == math.inf else self._next_deadline,
+                    )
+                    self._expire_late()
+                    if leader.has_news or self._is_outlasted:
+                        break
+                    while (request := self._scheduler.next_request(self._clock.now())) is not None:
+                        in_flight.add(request)
+                        group.start_soon(self._send, request, in_flight)
+                self._step_down()
+                await self._finish(leader, in_flight)
+                group.cancel_scope.cancel()
+        except ExceptionGroup as faults:  # of a hook or a transport of the caller's
+            raise faults.exceptions[0] from None
         finally:
-            waiter.request = waiter.sending = None
+            if self.leader is leader:
+                self._step_down()
 
-    async def _lead(self, waiter: Waiter) -> None:
-        """Hand out the requests as they come due, until there is one for oneself."""
-        self.leader, self._next_leader = waiter, None
-        try:
-            while waiter.is_idle:
-                await self._driver.sleep(
-                    None if self._next_deadline == math.inf else self._next_deadline
-                )
-                self._expire_late()
-                self._dispatch()
-        finally:
-            self.leader = None
-            self._elect()
+    async def _finish(self, leader: Watch, in_flight: set[PollRequest]) -> None:
+        """Wait for the requests of a former leader, before its caller gets the news."""
+        until = self._clock.now() + _MAX_DELAY
+        while self._clock.now() < until and not leader.is_expired:
+            if not any(map(self._scheduler.is_awaited, in_flight)):
+                break
+            await self._wakeup.wait(until)
 
-    def _dispatch(self) -> None:
-        """Give each request to the one it is for who will wait longest for the answer."""
-        while (request := self._driver.next_request()) is not None:
-            places = self._scheduler.waiting(request.task_ids)
-            idle = [waiter for waiter in places if isinstance(waiter, Waiter) and waiter.is_idle]
-            sender = max(idle, key=lambda waiter: (waiter.until, waiter is not self.leader))
-            sender.request = request
-            sender.wake()
-
-    def _expire_late(self) -> None:
-        now = self._driver.clock.now()
-        if now >= self._next_deadline:
-            self._end(waiter for waiter in self.waiting if waiter.until <= now)
-            times = (waiter.until for waiter in self.waiting if waiter.until > now)
-            self._next_deadline = min(times, default=math.inf)
-
-    def _end(self, waiters: Iterable[Waiter]) -> None:
-        for waiter in waiters:
-            waiter.watch.expire()
-            waiter.wake()
+    def _step_down(self) -> None:
+        self.leader = None
+        self._elect()
 
     def _elect(self) -> None:
-        """Wake somebody to lead; whoever comes before it may as well."""
-        self._next_leader = next((waiter for waiter in self.waiting if waiter.is_idle), None)
-        if self._next_leader is not None:
-            self._next_leader.wake()
+        """Wake the waiter that leads next: the one whose deadline is the last.
 
-
-class WatchRegistry:
-    """All watches of a poller, as long as somebody holds them."""
-
-    def __init__(self) -> None:
-        self._first: WeakValueDictionary[str, Watch] = WeakValueDictionary()
-        self._more: WeakSet[Watch] = WeakSet()  # of ids that are waited for already
-
-    def add(self, watch: Watch) -> None:
-        """Count it among those who wait, until nobody holds it any more."""
-        if self._first.setdefault(watch.task_id, watch) is not watch:
-            self._more.add(watch)
-
-    def open_watches(self, task_id: str) -> list[Watch]:
-        """Give those of an id that wait."""
-        first = self._first.get(task_id)
-        more = [watch for watch in self._more if watch.task_id == task_id]
-        return [watch for watch in (first, *more) if watch is not None and watch.is_open]
-
-    def __iter__(self) -> Iterator[Watch]:
-        """Give all that wait."""
-        watches = [*self._first.values(), *self._more]
-        return (watch for watch in watches if watch.is_open)
-
-
-@attrs.define(kw_only=True, eq=False)
-class Driver:
-    """Sleeps until there is something to ask, and asks.
-
-    Args:
-        scheduler: What to ask, and when.
-        clock: Time.
-        poll: Asks once for one task.
-        poll_list: Asks once for several tasks, and gives those that were found.
-    """
-
-    scheduler: BatchScheduler
-    clock: Clock
-    poll: Callable[[str], Awaitable[Task]]
-    poll_list: Callable[[list[str]], Awaitable[list[Task]]]
-    _wakeup: Wakeup = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._wakeup = Wakeup(self.clock)
-
-    async def sleep(self, deadline: float | None = None) -> None:
-        """Sleep until the agenda may have something, until a deadline, or until `kick`."""
-        # At least one turn of the loop, in which all that come at this instant can join.
-        await self._wakeup.wait(self.scheduler.next_check_at(), deadline)
-
-    def wake(self) -> None:
-        """End the sleep: something has changed."""
-        self._wakeup.set()
-
-    def next_request(self) -> PollRequest | None:
-        """Begin the next request, if there is one; it must be carried."""
-        return self.scheduler.next_request(self.clock.now())
-
-    async def send(self, request: PollRequest) -> None:
-        """Send a request and tell what came back; one that is cut off will be repeated.
-
-        Raises:
-            Exception: A fault in a hook or transport of the caller's; it is not repeated now.
+        When that deadline cuts its requests, no other waiter needs them.
         """
+        parked = [
+            watch
+            for watch, event in self.waiting.items()
+            if event is not None and not watch.has_news
+        ]
+        # Of the same deadlines the last one to come: if all are cancelled, it is cancelled last.
+        self._next_leader = max(reversed(parked), key=lambda watch: watch.ends_at, default=None)
+        event = self.waiting[self._next_leader] if self._next_leader else None
+        if event is not None:
+            event.set()
+
+    async def _send(self, request: PollRequest, in_flight: set[PollRequest]) -> None:
+        """Send a request and deliver what comes back; repeat it at once if it is cut."""
         try:
             answers = await self._ask(request)
-        except Exception:
-            self.scheduler.drop(request)
+        except Exception:  # of a hook or a transport of the caller's: wait for the next tick
+            self._scheduler.drop(request)
             raise
-        except BaseException:  # it was cut off
-            self.scheduler.repeat(request, self.clock.now())
+        except BaseException:
+            self._scheduler.repeat(request, self._clock.now())
             raise
         else:
-            self.scheduler.on_answers(request, answers, self.clock.now())
+            self.wake(self._scheduler.on_answers(request, answers, self._clock.now()))
         finally:
-            self.wake()
+            in_flight.discard(request)
+            self._wakeup.set()
 
     async def _ask(self, request: PollRequest) -> Answers:
         try:
             if request.is_fetch:
                 (task_id,) = request.task_ids
-                return {task_id: await self.poll(task_id)}
-            return {task.id: task for task in await self.poll_list(list(request.task_ids))}
+                return {task_id: await self._gateway.poll(task_id)}
+            tasks = await self._gateway.lists.poll(list(request.task_ids))
         except errors.MJError as error:
             return dict.fromkeys(request.task_ids, error)
+        return {task.id: task for task in tasks}
 
+    def _expire_late(self) -> None:
+        now = self._clock.now()
+        if now >= self._next_deadline:
+            self._expire([watch for watch in self.waiting if watch.ends_at <= now])
+            deadlines = (watch.ends_at for watch in self.waiting if watch.ends_at > now)
+            self._next_deadline = min(deadlines, default=math.inf)
 
-def make_driver(gateway: Gateway, clock: Clock, polling: Polling, batch_size: int) -> Driver:
-    """Make what asks a gateway at the ticks of a schedule."""
-    scheduler = BatchScheduler(
-        interval=polling.interval,
-        jitter=polling.jitter,
-        batch_size=batch_size,
-        has_list=lambda: gateway.lists.usable,
-    )
-    return Driver(scheduler=scheduler, clock=clock, poll=gateway.poll, poll_list=gateway.lists.poll)
+    def _expire(self, watches: list[Watch]) -> None:
+        for watch in watches:
+            watch.expire()
+        self.wake(watches)

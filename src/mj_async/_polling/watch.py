@@ -1,10 +1,10 @@
-"""Waiting for one task: what an answer means for the wait."""
+"""One wait for one task: what an answer means for it, and what ends it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import attrs
 
@@ -16,12 +16,13 @@ from .._outcomes import failure_of
 from .schedule import ErrorTolerance, Schedule
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from .._clock import Clock
     from .._lifecycle import Lifecycle
 
+# Gateways have said SUCCESS a moment before the picture was there.
 _PICTURE_PAUSE = 2.0
+
+WaitForNews: TypeAlias = Callable[["Watch"], Awaitable[None]]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -29,11 +30,11 @@ class WaitContext:
     """What all waits of a client, or of a poller, have in common.
 
     Args:
-        clock: Time.
-        lifecycle: Ends the waits when the client is closed.
-        polling: The schedule of those that bring none.
-        had_good_answer: Whether the client has ever had one.
-        slack: That of `Schedule`.
+        clock: The client's time.
+        lifecycle: Ends the waits when the client or the poller is closed.
+        polling: The schedule of the waits that bring none.
+        had_good_answer: Returns True if the client has ever had a good answer.
+        slack: Seconds, see `Schedule`.
     """
 
     clock: Clock
@@ -47,9 +48,9 @@ class WaitContext:
         task_id: str,
         timeout: float | None,
         polling: Polling | None,
-        sit: Callable[[Watch], Stay],
+        wait_for_news: WaitForNews,
     ) -> Watch:
-        """Make a wait.
+        """Return a wait that has not started.
 
         Raises:
             ConfigurationError: An argument cannot be used.
@@ -57,64 +58,48 @@ class WaitContext:
         _config.check_timeout(timeout)
         schedule = self.polling if polling is None else polling
         _config.check_instance("polling", schedule, Polling)
-        return Watch(_config.check_id(task_id), self, sit, schedule, timeout)
-
-
-class Stay(Protocol):
-    """The time during which a watch is asked for: `with` it, as many steps as it takes."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> bool | None: ...
-
-    def step(self) -> Awaitable[None]:
-        """Give what is to be awaited next, as long as there is no news."""
+        return Watch(_config.check_id(task_id), self, wait_for_news, schedule, timeout)
 
 
 @attrs.define(eq=False)
 class Watch:
-    """One wait for one task: an iterator over its changes, the final one last.
+    """An iterator over the changes of one task, the final one last.
 
-    It decides what an answer means for the wait; who asks, and when exactly, is a `Stay`'s.
-    `has_news` tells that there is something to give: a change, or what ends the wait. With
-    `final_only` a change is no news.
+    It decides what an answer means for the wait, and when the next poll is due. `wait_for_news`
+    polls, alone or together with others, until `has_news`: a change, or what ends the wait. With
+    `final_only` a change that is not final is no news.
 
     Args:
         task_id: The task's id.
-        context: What it has in common with others.
-        sit: Begins to ask for it, near the times that are due.
-        polling: The schedule, and what is put up with.
-        timeout: Seconds for the whole wait; None: for ever.
+        context: What it shares with other waits.
+        wait_for_news: Polls until `has_news`, or until the time is over.
+        polling: The schedule, and which errors it tolerates.
+        timeout: Seconds for the whole wait; None: no limit.
     """
 
     task_id: str
     context: WaitContext
-    _sit: Callable[[Watch], Stay]
+    _wait_for_news: WaitForNews
     polling: Polling
     timeout: float | None
     task: Task | None = attrs.field(default=None, init=False)
     polls: int = attrs.field(default=0, init=False)
     is_urgent: bool = attrs.field(default=False, init=False)
     has_news: bool = attrs.field(default=False, init=False)
+    is_expired: bool = attrs.field(default=False, init=False)
     final_only: bool = attrs.field(default=False, init=False)
     first_seen_at: float = attrs.field(default=0.0, init=False)
+    ends_at: float = attrs.field(default=math.inf, init=False)
     _schedule: Schedule = attrs.field(init=False)
     _tolerance: ErrorTolerance = attrs.field(init=False)
     _last_update: Task | None = attrs.field(default=None, init=False)
-    _failure: errors.MJError | None = attrs.field(default=None, init=False)
+    _error: errors.MJError | None = attrs.field(default=None, init=False)
     _lacks_picture: bool = attrs.field(default=False, init=False)
-    _started: float | None = attrs.field(default=None, init=False)
+    _started_at: float | None = attrs.field(default=None, init=False)
     _changed_at: float = attrs.field(default=0.0, init=False)
     _trusted_at: float = attrs.field(default=-math.inf, init=False)
     _is_iterating: bool = attrs.field(default=False, init=False)
     _is_done: bool = attrs.field(default=False, init=False)
-    _is_expired: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         context, polling = self.context, self.polling
@@ -125,10 +110,10 @@ class Watch:
         return self
 
     async def __anext__(self) -> Task:
-        """Give the next change of status or progress.
+        """Wait for the next change of status or progress.
 
         Raises:
-            ClientStateError: Another task is just doing the same.
+            ClientStateError: Another task iterates over this watch now.
             MJError: What ends the wait; the next call ends the iteration.
         """
         if self._is_iterating:
@@ -140,9 +125,7 @@ class Watch:
             self.context.lifecycle.check()
             self.start()
             if not self.has_news:
-                with self._sit(self) as stay:
-                    while not self.has_news:
-                        await stay.step()
+                await self._wait_for_news(self)
             return self.next_update()
         except errors.MJError:  # and no other: a cancelled call may be made again
             self._is_done = True
@@ -150,23 +133,20 @@ class Watch:
         finally:
             self._is_iterating = False
 
-    # --- for whoever asks -----------------------------------------------------------------
+    # --- when to poll ---------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to count the time, with a poll that is due at once."""
-        if self._started is None:
-            self._started = self._schedule.due = self.context.clock.now()
+        """Start the time of the wait, with a poll that is due at once; again: do nothing."""
+        if self._started_at is None:
+            now = self.context.clock.now()
+            self._started_at = self._schedule.due = now
+            self.ends_at = math.inf if self.timeout is None else now + self.timeout
             self.first_seen_at = self.context.clock.wall_time()
 
     @property
     def is_open(self) -> bool:
-        """Whether it has begun and has not ended."""
-        return self._started is not None and not self._is_done
-
-    @property
-    def deadline(self) -> float | None:
-        """The time of the clock at which it ends, or None."""
-        return None if self.timeout is None else (self._started or 0.0) + self.timeout
+        """True if it has started and has not ended."""
+        return self._started_at is not None and not self._is_done
 
     @property
     def due(self) -> float:
@@ -174,62 +154,57 @@ class Watch:
         return self._schedule.due
 
     def count_poll(self) -> None:
-        """Count a request for it; one that was hinted at is on time, whenever it was due."""
+        """Count a request; an urgent poll is on time, whenever it was due."""
         self.polls += 1
         if self.is_urgent:
             self.is_urgent = False
             self._schedule.bring_forward(self.context.clock.now())
 
+    # --- what an answer means -------------------------------------------------------------
+
     def on_answer(self, answer: Task | errors.MJError, asked_at: float) -> bool:
-        """Take in what a poll has brought.
+        """Decide what the answer of a poll means for the wait.
 
         Args:
             answer: The task, or the error.
-            asked_at: When it was asked for, as a time of the clock.
+            asked_at: The time of the clock at which the request was sent.
 
         Returns:
-            Whether there is news.
+            True if there is news.
         """
         if asked_at < self._trusted_at and not self._is_further(answer):
-            return self.has_news  # it was on its way when we were told better
+            return self.has_news  # it was in flight when a trusted webhook came
         if isinstance(answer, errors.MJError):
             self._on_error(answer, asked_at)
         else:
             self._on_task(answer, asked_at)
-        self.has_news = self._is_expired or self._failure is not None or self._has_change()
+        self.has_news = self.is_expired or self._error is not None or self._is_update()
         return self.has_news
 
-    def _has_change(self) -> bool:
-        if self.task is None or self._lacks_picture:
-            return False
-        if is_change(self.task, self._last_update) and (self.task.is_final or not self.final_only):
-            return True
-        self._last_update = self.task  # the same to whoever waits, and one to keep is enough
-        return False
-
-    def on_webhook(self, task: Task) -> bool:
-        """Take in what somebody else says; what is not further on than we know is dropped.
-
-        Returns:
-            Whether there is news.
-        """
+    def on_webhook(self, task: Task) -> None:
+        """Use a trusted webhook as an answer, unless the wait has seen a later state."""
         completes = self._lacks_picture and task.succeeded and not lacks_picture(task)
         if completes or self._is_further(task):
             self._trusted_at = self.context.clock.now()
             self.on_answer(task, self._trusted_at)
-        return self.has_news
 
-    def _is_further(self, answer: Task | errors.MJError) -> bool:
-        return isinstance(answer, Task) and is_further(answer, self.task)
+    def expire(self) -> None:
+        """End the wait, unless it has news: its time is over, or the client is closed."""
+        if not self.has_news:
+            self.has_news = self.is_expired = True
+
+    def close(self) -> None:
+        """End the wait: its caller has gone."""
+        self._is_done = True
 
     def _on_error(self, error: errors.MJError, asked_at: float) -> None:
         now = self.context.clock.now()
         self._schedule.set_next(asked_at)
-        if self._lacks_picture:  # it has succeeded, and nothing takes that back
+        if self._lacks_picture:  # the task has succeeded, and an error does not change that
             self._lacks_picture = False
         elif not self._tolerance.tolerates(error, asked_at, now):
-            self._failure = error
-        elif isinstance(error, errors.TaskNotFoundError):  # look again just when the grace ends
+            self._error = error
+        elif isinstance(error, errors.TaskNotFoundError):  # poll again when the grace ends
             self._schedule.bring_forward(self._tolerance.missing_grace_ends_at)
         retry_after = getattr(error, "retry_after", None)
         if retry_after is not None:
@@ -244,32 +219,44 @@ class Watch:
         self.task = task
         self._schedule.set_next(asked_at)
         if task.status == TaskStatus.MODAL:
-            self._failure = self._task_error(errors.TaskNeedsInputError)
-        elif lacks_picture(task):  # gateways have said SUCCESS a moment before it was there
+            self._error = self._task_error(errors.TaskNeedsInputError)
+        elif lacks_picture(task):
             self._lacks_picture = True
             self._schedule.due = self.context.clock.now() + _PICTURE_PAUSE
         elif is_change(task, self._last_update):
             self._changed_at = asked_at
-        else:
-            self._check_stall(asked_at)
+        elif self._is_stalled(asked_at):
+            self._error = self._task_error(errors.TaskStalledError)
 
-    def _check_stall(self, now: float) -> None:
+    def _is_further(self, answer: Task | errors.MJError) -> bool:
+        return isinstance(answer, Task) and is_further(answer, self.task)
+
+    def _is_stalled(self, now: float) -> bool:
         limit = self.polling.stall_timeout
-        if limit is not None and now - self._changed_at >= limit:
-            self._failure = self._task_error(errors.TaskStalledError)
+        return limit is not None and now - self._changed_at >= limit
+
+    def _is_update(self) -> bool:
+        if self.task is None or self._lacks_picture:
+            return False
+        if is_change(self.task, self._last_update) and (self.task.is_final or not self.final_only):
+            return True
+        self._last_update = self.task  # the same for the caller, and one task to keep is enough
+        return False
+
+    # --- what the caller gets -------------------------------------------------------------
 
     def next_update(self) -> Task:
-        """Give the news; where there is none, the time is over.
+        """Return the news; without any, the time is over.
 
         Raises:
             MJError: What ends the wait.
         """
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
+        if self._error is not None:
+            error, self._error = self._error, None
             try:
-                raise failure
+                raise error
             finally:
-                del failure  # else its traceback holds itself, and with it this watch
+                del error  # its traceback would hold itself, and with it this watch
         if self.task is None or not (self.task.is_final or is_change(self.task, self._last_update)):
             self.context.lifecycle.check()
             raise self._timeout_error() from self._tolerance.last_error
@@ -278,24 +265,15 @@ class Watch:
         self._is_done = self.task.is_final
         return self.task
 
-    def expire(self) -> None:
-        """End it, unless there is news: its time is over, or the client is closed."""
-        if not self.has_news:
-            self.has_news = self._is_expired = True
-
-    def close(self) -> None:
-        """Count it no more as one that waits."""
-        self._is_done = True
+    def failure(self) -> errors.TaskError | None:
+        """Return the error of a task that ended with FAILURE or CANCEL; None for any other."""
+        assert self.task is not None  # noqa: S101  # next_update has returned it
+        return failure_of(self.task_id, self.task, elapsed=self.elapsed, polls=self.polls)
 
     @property
     def elapsed(self) -> float:
-        """Seconds since it began."""
-        return 0.0 if self._started is None else self.context.clock.now() - self._started
-
-    def failure(self) -> errors.TaskError | None:
-        """Make the error of a task that has ended badly; None for any other."""
-        assert self.task is not None  # noqa: S101  # it has been given
-        return failure_of(self.task_id, self.task, elapsed=self.elapsed, polls=self.polls)
+        """Seconds since the wait started."""
+        return 0.0 if self._started_at is None else self.context.clock.now() - self._started_at
 
     def _timeout_error(self) -> errors.WaitTimeoutError:
         return errors.WaitTimeoutError(
@@ -310,43 +288,21 @@ class Watch:
         return kind(task_id=self.task_id, task=self.task, elapsed=self.elapsed, polls=self.polls)
 
 
-class Alone:
-    """Asks for one task whenever it is due, until its time is over.
-
-    Args:
-        watch: The wait.
-        poll: Asks once.
-    """
-
-    def __init__(self, watch: Watch, poll: Callable[[str], Awaitable[Task]]) -> None:
-        self._watch = watch
-        self._poll = poll
-        self._clock = watch.context.clock
-        self._cut = watch.context.lifecycle.move_on_at(watch.deadline)
-
-    def __enter__(self) -> Self:
-        self._cut.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        return self._cut.__exit__(kind, error, traceback)
-
-    async def step(self) -> None:
-        """Ask once."""
-        await self._clock.sleep(max(0.0, self._watch.due - self._clock.now()))
-        asked_at = self._clock.now()
-        self._watch.count_poll()
-        answer: Task | errors.MJError
-        try:
-            answer = await self._poll(self._watch.task_id)
-        except errors.MJError as error:
-            answer = error
-        self._watch.on_answer(answer, asked_at)
+async def poll_one(watch: Watch, poll: Callable[[str], Awaitable[Task]]) -> None:
+    """Poll for one task whenever it is due, until there is news or the time is over."""
+    clock = watch.context.clock
+    ends_at = None if watch.ends_at == math.inf else watch.ends_at
+    with watch.context.lifecycle.move_on_at(ends_at):
+        while not watch.has_news:
+            await clock.sleep(max(0.0, watch.due - clock.now()))
+            asked_at = clock.now()
+            watch.count_poll()
+            answer: Task | errors.MJError
+            try:
+                answer = await poll(watch.task_id)
+            except errors.MJError as error:
+                answer = error
+            watch.on_answer(answer, asked_at)
 
 
 async def wait(
@@ -355,12 +311,12 @@ async def wait(
     *,
     raise_on_failure: bool,
 ) -> Task:
-    """Follow a watch to its end.
+    """Wait until a task is final.
 
     Args:
         watch: The wait.
-        on_update: Called with each change; what it returns is awaited if it can be.
-        raise_on_failure: Whether FAILURE and CANCEL are errors.
+        on_update: Called with each change; what it returns is awaited if it is awaitable.
+        raise_on_failure: True to raise the error of FAILURE and CANCEL.
 
     Returns:
         The final task.
@@ -375,7 +331,7 @@ async def wait(
             result = None if on_update is None else on_update(task)
             if isinstance(result, Awaitable):
                 await result
-    finally:  # whoever holds the error may hold the watch by its traceback
+    finally:  # an error that the caller keeps may hold the watch by its traceback
         watch.close()
     assert task is not None  # noqa: S101  # a watch yields or raises
     failure = watch.failure() if raise_on_failure else None
