@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mj_async import Polling, errors
-from mj_async._polling.schedule import ErrorTolerance, Schedule
+from mj_async._polling.schedule import Schedule
+from mj_async._polling.watch import ErrorTolerance
 
 STEADY = Polling(jitter=0)
 EVEN = Polling(factor=1.0, jitter=0)

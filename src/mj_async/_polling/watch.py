@@ -10,10 +10,10 @@ import attrs
 
 from .. import _config, errors
 from .._config import Polling
-from .._http.retry import with_jitter
+from .._http.retry import is_temporary, with_jitter
 from .._models import Task, TaskStatus, is_change, is_further, lacks_picture
 from .._outcomes import failure_of
-from .schedule import ErrorTolerance, Schedule
+from .schedule import Schedule
 
 if TYPE_CHECKING:
     from .._clock import Clock
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # Gateways have said SUCCESS a moment before the picture was there.
 _PICTURE_PAUSE = 2.0
+# Before the first good answer these come from a wrong base_url and will not change.
+_WRONG_ADDRESS = (errors.UnsupportedError, errors.APIError)
+_WRONG_ADDRESS_REASONS = frozenset({"html", "redirect"})
 
 WaitForNews: TypeAlias = Callable[["Watch"], Awaitable[None]]
 
@@ -286,6 +289,53 @@ class Watch:
 
     def _task_error(self, kind: type[errors.TaskError]) -> errors.TaskError:
         return kind(task_id=self.task_id, task=self.task, elapsed=self.elapsed, polls=self.polls)
+
+
+@attrs.define(kw_only=True, eq=False, weakref_slot=False)
+class ErrorTolerance:
+    """Which failed polls a wait tolerates: its schedule is their retry.
+
+    Args:
+        polling: The limits.
+        had_good_answer: Returns True if the client has ever had a good answer.
+    """
+
+    polling: Polling
+    had_good_answer: Callable[[], bool]
+    failures: int = 0
+    last_error: errors.MJError | None = None
+    missing_grace_ends_at: float = math.inf
+
+    def on_task(self) -> None:
+        """Reset: the gateway answers, and knows the task."""
+        self.failures = 0
+        self.last_error = None
+        self.missing_grace_ends_at = math.inf
+
+    def tolerates(self, error: errors.MJError, asked_at: float, answered_at: float) -> bool:
+        """Return False if the error of a poll ends the wait.
+
+        Args:
+            error: The error.
+            asked_at: The time of the clock at which the request was due to be sent; the rate limit
+                may have held it back since.
+            answered_at: The time of the clock at which the error came.
+        """
+        self.last_error = error
+        if isinstance(error, errors.TaskNotFoundError):
+            self.failures = 0
+            grace_ends_at = answered_at + self.polling.missing_grace
+            self.missing_grace_ends_at = min(self.missing_grace_ends_at, grace_ends_at)
+            return asked_at < self.missing_grace_ends_at
+        if not isinstance(error, errors.RateLimitError):
+            self.failures += 1
+        return self._is_transient(error) and self.failures < self.polling.max_consecutive_errors
+
+    def _is_transient(self, error: errors.MJError) -> bool:
+        reason = error.reason if isinstance(error, errors.UnexpectedAnswerError) else None
+        if type(error) in _WRONG_ADDRESS or reason in _WRONG_ADDRESS_REASONS:
+            return self.had_good_answer()
+        return reason == "other task" or is_temporary(error)
 
 
 async def poll_one(watch: Watch, poll: Callable[[str], Awaitable[Task]]) -> None:
