@@ -25,8 +25,7 @@ from ._http.session import Session
 from ._lifecycle import Lifecycle
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
-from ._polling.many import TaskWaits
-from ._polling.poller import TaskPoller
+from ._polling.poller import TaskPoller, TaskWaits
 from ._polling.watch import WaitContext, Watch, poll_one, wait
 from ._seeds.lookup import SeedLookup
 from ._seeds.planner import SeedOptions

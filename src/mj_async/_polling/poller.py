@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet, WeakValueDictionary
 
 import anyio
+import attrs
 
-from .. import _config
+from .. import _config, errors
+from .._outcomes import OutcomeQueue, OutcomeStream, TaskOutcome
 from .._protocol.parse import parse_task
-from ..errors import ClientStateError
 from .batches import BatchScheduler
 from .waiters import Waiters
 from .watch import Watch, wait
@@ -65,7 +67,7 @@ class TaskPoller:
         if self._pending_at_close is None:
             self._pending_at_close = self.pending()
         if not self._context.lifecycle.close() and self._waiters.waiting:
-            raise ClientStateError("close this poller in the event loop in which it is used")
+            raise errors.ClientStateError("close this poller in the event loop in which it is used")
         await anyio.lowlevel.checkpoint()
 
     async def wait_for_task(
@@ -217,3 +219,50 @@ def _describe(watches: list[Watch]) -> dict[str, Any]:
         "first_seen_at": min(watch.first_seen_at for watch in watches),
         "deadline_at": max(known) if len(known) == len(ends) else None,
     }
+
+
+@attrs.define(kw_only=True, eq=False)
+class TaskWaits(OutcomeStream[TaskOutcome]):
+    """Waits for many tasks: `async with` it, then `async for` over it.
+
+    Args:
+        task_ids: Distinct ids.
+        timeout: Seconds for each wait; all begin at once. None: no limit.
+        poller: A poller for these waits alone.
+    """
+
+    call = "wait_for_tasks"
+
+    task_ids: list[str]
+    timeout: float | None
+    poller: TaskPoller
+
+    def __attrs_post_init__(self) -> None:
+        self._queue = OutcomeQueue(math.inf)
+
+    async def __aenter__(self) -> Self:
+        await self.poller.__aenter__()
+        return await super().__aenter__()
+
+    def _end(self) -> None:
+        """Raise nothing: each id has had its outcome."""
+
+    async def _work(self) -> None:
+        try:
+            async with anyio.create_task_group() as waits:
+                for task_id in self.task_ids:
+                    waits.start_soon(self._wait, task_id)
+        except ExceptionGroup as faults:  # of a hook or a transport of the caller's
+            self._fault = faults.exceptions[0]
+        finally:
+            self._queue.close()
+
+    async def _wait(self, task_id: str) -> None:
+        try:
+            outcome = TaskOutcome(
+                task_id, await self.poller.wait_for_task(task_id, timeout=self.timeout)
+            )
+        except errors.MJError as error:
+            error.task_id = task_id
+            outcome = TaskOutcome(task_id, error=error)
+        self._queue.put(outcome)
