@@ -269,16 +269,18 @@ class AsyncMJClient:
     ) -> Task:
         """Wait until a task has ended.
 
-        It asks at once and then by the schedule of `polling`. A failed poll is not a failed
-        task: temporary errors are absorbed.
+        The first poll is sent at once, the next ones by the schedule of `polling`. A failed poll
+        is not a failed task: temporary errors do not end the wait.
 
         Args:
             task_id: The task's id.
-            timeout: Seconds for the whole wait; None: for ever.
+            timeout: Seconds for the whole wait; None: no limit.
             polling: The schedule; None: the client's.
-            on_update: Called with the task when its status or progress has changed, and
-                awaited if it can be. The timeout does not cut it; what it raises ends the wait.
-            raise_on_failure: Whether FAILURE and CANCEL are raised instead of returned.
+            on_update: Called with the task when its status or progress has changed; what it
+                returns is awaited if it is awaitable. The timeout does not cut it, and an
+                exception from it ends the wait.
+            raise_on_failure: True to raise an error for FAILURE and CANCEL; False to return the
+                task.
 
         Returns:
             The final task.
@@ -287,17 +289,15 @@ class AsyncMJClient:
             ConfigurationError: An argument cannot be used.
             TaskFailedError: The task ended with FAILURE.
             TaskCancelledError: The task ended with CANCEL.
-            TaskNeedsInputError: The task is MODAL and will not move by itself.
-            TaskStalledError: It stood still for `polling.stall_timeout`.
+            TaskNeedsInputError: The task is MODAL: it does not go on without input.
+            TaskStalledError: Nothing changed for `polling.stall_timeout`.
             WaitTimeoutError: The time is over; the error has the last task.
             TaskNotFoundError: The id was unknown for `polling.missing_grace`.
-            AuthenticationError: The key was refused, or its quota is used up.
+            AuthenticationError: The gateway refused the key, or its quota is used up.
             PermissionDeniedError: The gateway does not allow this.
-            MJError: `polling.max_consecutive_errors` polls in a row failed, the last with
-                this; or base_url is wrong.
+            MJError: `polling.max_consecutive_errors` polls in a row failed, the last one with
+                this error; or base_url is wrong.
         """
-        if on_update is not None:
-            _config.check_instance("on_update", on_update, Callable)
         watch = self._watch(task_id, timeout, polling)
         return await wait(watch, on_update, raise_on_failure=raise_on_failure)
 
@@ -308,12 +308,12 @@ class AsyncMJClient:
 
         Args:
             task_id: The task's id.
-            timeout: Seconds for the whole wait; None: for ever.
+            timeout: Seconds for the whole wait; None: no limit.
             polling: The schedule; None: the client's.
 
         Returns:
-            An iterator over each change of status or progress, the final one last, FAILURE
-            and CANCEL too. It may be left at any time.
+            An iterator over the changes of status or progress, the final one last, FAILURE and
+            CANCEL too. The caller may leave it at any time.
 
         Raises:
             ConfigurationError: An argument cannot be used.
@@ -330,21 +330,21 @@ class AsyncMJClient:
     ) -> AbstractAsyncContextManager[AsyncIterator[TaskOutcome]]:
         """Wait for many tasks with one poll for all.
 
-        `async with client.wait_for_tasks(ids) as outcomes`, then `async for outcome in
-        outcomes`. At each tick of `polling.interval` those that are due are asked for by the
-        hundred, as `TaskPoller` does it.
+        `async with client.wait_for_tasks(ids) as outcomes`, then `async for outcome in outcomes`.
+        At each tick of `polling.interval` the tasks that are due are asked for in lists of a
+        hundred, see `TaskPoller`.
 
         Args:
-            task_ids: The ids; each is waited for once.
-            timeout: Seconds for all of it; None: for ever. At its end each task that has not
-                ended gets its `WaitTimeoutError`, with the task as last seen.
+            task_ids: The ids; a repeated id counts once.
+            timeout: Seconds for all of it; None: no limit. At the end each task that is not final
+                has a `WaitTimeoutError` with the last task.
             polling: The schedule; None: the client's.
 
         Returns:
-            A context manager that yields a `TaskOutcome` for each id, as the tasks end. A task
-            that ended with FAILURE or CANCEL, is MODAL or was not found is an outcome with an
-            error, and so is each that was pending when the key was refused or the client was
-            closed.
+            A context manager that yields an iterator over a `TaskOutcome` for each id, as the
+            tasks end. The outcome has an error for a task that ended with FAILURE or CANCEL, is
+            MODAL or was not found, and for each task that was pending when the gateway refused
+            the key or the client was closed.
 
         Raises:
             ConfigurationError: An argument cannot be used.
@@ -359,11 +359,11 @@ class AsyncMJClient:
     def task_poller(
         self, *, polling: Polling | None = None, batch_size: int = BATCH_SIZE
     ) -> TaskPoller:
-        """Make a poller: many waits that come and go, and one poll for all of them.
+        """Return a poller: many waits that come and go, with one poll for all.
 
         Args:
             polling: The ticks, and the schedule of waits that bring none; None: the client's.
-            batch_size: How many ids are asked for in one list. Upstream documents 500 at most.
+            batch_size: The most ids in one list call. Upstream documents at most 500.
 
         Returns:
             The poller, to be closed before the client.
@@ -378,7 +378,7 @@ class AsyncMJClient:
         schedule = self._settings.polling if polling is None else polling
         _config.check_instance("polling", schedule, Polling)
         lifecycle = Lifecycle(self._clock, "poller", self._lifecycle)
-        # A batch may be asked half a tick early, and at the end of its tick.
+        # A batch may be sent half a tick early, or at the end of its tick.
         slack = 1.5 * schedule.interval
         waits = attrs.evolve(self._waits, polling=schedule, lifecycle=lifecycle, slack=slack)
         return TaskPoller(waits, self._gateway, batch_size)

@@ -10,7 +10,7 @@ from weakref import WeakSet, WeakValueDictionary
 import anyio
 import attrs
 
-from .. import _config, errors
+from .. import errors
 from .._outcomes import OutcomeQueue, OutcomeStream, TaskOutcome
 from .._protocol.parse import parse_task
 from .batches import BatchScheduler
@@ -25,16 +25,15 @@ if TYPE_CHECKING:
 
 
 class TaskPoller:
-    """Waits on many tasks with one poll for all.
+    """Many waits with one poll for all; `client.task_poller()` makes it.
 
-    `client.task_poller()` makes one. All its waits are asked for together: every
-    `polling.interval` there is a tick, and at a tick those that are due are put into list calls
-    of `batch_size` ids, spread over the tick. So 500 waits cost 5 requests where they would
-    cost 500. Ids that the list leaves out, and gateways without a list, are asked for one by
-    one, at most `batch_size` a tick. At most 4 requests are under way at once. Two waits on one
-    id are one poll, and nothing is asked when nobody waits.
+    Every `polling.interval` there is a tick. At a tick the tasks that are due are asked for in
+    list calls of `batch_size` ids, spread over the tick: 500 waits cost 5 requests instead of
+    500. Ids that the list leaves out, and all ids at a gateway without a list, are fetched one by
+    one, at most `batch_size` a tick. At most 4 requests are in flight. Two waits for one id cost
+    one poll, and without a wait no request is sent.
 
-    It may be entered in one task and closed in another, or be used without `async with` and
+    A poller may be entered in one task and closed in another, or be used without `async with` and
     closed with `aclose()`.
     """
 
@@ -59,10 +58,10 @@ class TaskPoller:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End all waits with `ClientStateError`; a second time does nothing.
+        """End all waits with `ClientStateError`; a second call does nothing.
 
         Raises:
-            ClientStateError: There are waits, in another event loop.
+            ClientStateError: There are waits in another event loop.
         """
         if self._pending_at_close is None:
             self._pending_at_close = self.pending()
@@ -79,36 +78,26 @@ class TaskPoller:
         on_update: Callable[[Task], object] | None = None,
         raise_on_failure: bool = True,
     ) -> Task:
-        """Wait until a task has ended, as `AsyncMJClient.wait_for_task` does.
+        """Wait until a task has ended.
 
         Args:
             task_id: The task's id.
-            timeout: Seconds for the whole wait; None: for ever.
+            timeout: Seconds for the whole wait; None: no limit.
             polling: The schedule; None: the poller's. It is rounded to the poller's ticks.
-            on_update: Called with the task when its status or progress has changed, and
-                awaited if it can be, in the task of whoever waits. The timeout does not cut
-                it; what it raises ends the wait. No other wait stands still meanwhile.
-            raise_on_failure: Whether FAILURE and CANCEL are raised instead of returned.
+            on_update: Called with the task when its status or progress has changed, in the
+                caller's task; what it returns is awaited if it is awaitable. The timeout does not
+                cut it, other waits go on meanwhile, and an exception from it ends the wait.
+            raise_on_failure: True to raise an error for FAILURE and CANCEL; False to return the
+                task.
 
         Returns:
             The final task.
 
         Raises:
-            ConfigurationError: An argument cannot be used.
             ClientStateError: The poller, or its client, is closed.
-            TaskFailedError: The task ended with FAILURE.
-            TaskCancelledError: The task ended with CANCEL.
-            TaskNeedsInputError: The task is MODAL and will not move by itself.
-            TaskStalledError: It stood still for `polling.stall_timeout`.
-            WaitTimeoutError: The time is over; the error has the last task.
-            TaskNotFoundError: The id was unknown for `polling.missing_grace`.
-            AuthenticationError: The key was refused; this ends all waits of the poller.
-            PermissionDeniedError: The gateway does not allow this.
-            MJError: `polling.max_consecutive_errors` polls in a row failed, the last with
-                this; or base_url is wrong.
+            AuthenticationError: The gateway refused the key; this ends all waits of the poller.
+            MJError: As `AsyncMJClient.wait_for_task`.
         """
-        if on_update is not None:
-            _config.check_instance("on_update", on_update, Callable)
         watch = self._watch(task_id, timeout, polling)
         return await wait(watch, on_update, raise_on_failure=raise_on_failure)
 
@@ -119,12 +108,12 @@ class TaskPoller:
 
         Args:
             task_id: The task's id.
-            timeout: Seconds for the whole wait; None: for ever.
+            timeout: Seconds for the whole wait; None: no limit.
             polling: The schedule; None: the poller's. It is rounded to the poller's ticks.
 
         Returns:
-            An iterator over each change of status or progress, the final one last, FAILURE
-            and CANCEL too. It may be left at any time.
+            An iterator over the changes of status or progress, the final one last, FAILURE and
+            CANCEL too. The caller may leave it at any time.
 
         Raises:
             ConfigurationError: An argument cannot be used.
@@ -133,25 +122,26 @@ class TaskPoller:
         return self._watch(task_id, timeout, polling)
 
     def feed(self, payload: bytes | str | Mapping[str, Any], *, trusted: bool = False) -> Task:
-        """Take in the body of a webhook (`notifyHook`).
+        """Use the body of a webhook (`notifyHook`).
 
-        Webhooks are unsigned, repeated and out of order (gateways page, "Webhooks"). By default
-        one only brings the poll of its id forward to now. Polling goes on either way, so that
-        a webhook that is lost is no harm. Call it in the event loop of the waits; from another
-        thread, by `loop.call_soon_threadsafe(poller.feed, payload)`.
+        Webhooks are unsigned, repeated and out of order (gateways page, "Webhooks"). By default a
+        webhook only makes the poll of its id due now. Polling goes on in any case, so a webhook
+        that is lost does no harm. Call this in the event loop of the waits; from another thread,
+        with `loop.call_soon_threadsafe(poller.feed, payload)`.
 
         Args:
             payload: The body as bytes or text, or its JSON object.
-            trusted: Whether to take its word: then it is the answer to a wait, without a
-                request. Only for deliveries that you have authenticated yourself. What is not
-                further on than is known is dropped, even so.
+            trusted: True to use the task in it as an answer, without a request. Only for
+                deliveries that you have authenticated yourself. A state before the last known one
+                is ignored.
 
         Returns:
-            The task in it.
+            The task in the webhook.
 
         Raises:
-            UnexpectedAnswerError: It is no task, or has no id; no wait is harmed.
-            ClientStateError: The poller, or its client, is closed, or another event loop's.
+            UnexpectedAnswerError: The body is not a task, or has no id; the waits go on.
+            ClientStateError: The poller, or its client, is closed, or is used in another event
+                loop.
         """
         task = parse_task(payload)
         self._context.lifecycle.check()
@@ -167,12 +157,12 @@ class TaskPoller:
         return task
 
     def pending(self) -> tuple[dict[str, Any], ...]:
-        """Tell what is being waited for, to go on with after a restart.
+        """Return the ids of the waits, to continue with them after a restart.
 
         Returns:
-            A dict for each id, the oldest wait first, of plain data for JSON. It has `task_id`,
-            and in Unix seconds `first_seen_at` and `deadline_at`, which is None where there is
-            no deadline. A closed poller gives what was pending when it was closed.
+            A dict for each id, the oldest wait first, ready for JSON: `task_id`, and in Unix
+            seconds `first_seen_at` and `deadline_at`, which is None without a deadline. A closed
+            poller returns what was pending when it was closed.
         """
         if self._pending_at_close is not None:
             return self._pending_at_close
@@ -223,13 +213,7 @@ def _describe(watches: list[Watch]) -> dict[str, Any]:
 
 @attrs.define(kw_only=True, eq=False)
 class TaskWaits(OutcomeStream[TaskOutcome]):
-    """Waits for many tasks: `async with` it, then `async for` over it.
-
-    Args:
-        task_ids: Distinct ids.
-        timeout: Seconds for each wait; all begin at once. None: no limit.
-        poller: A poller for these waits alone.
-    """
+    """The outcomes of many waits, which start at once and have a poller of their own."""
 
     call = "wait_for_tasks"
 
@@ -245,7 +229,7 @@ class TaskWaits(OutcomeStream[TaskOutcome]):
         return await super().__aenter__()
 
     def _end(self) -> None:
-        """Raise nothing: each id has had its outcome."""
+        """Raise nothing: each id has its outcome."""
 
     async def _work(self) -> None:
         try:

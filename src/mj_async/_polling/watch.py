@@ -32,12 +32,7 @@ WaitForNews: TypeAlias = Callable[["Watch"], Awaitable[None]]
 class WaitContext:
     """What all waits of a client, or of a poller, have in common.
 
-    Args:
-        clock: The client's time.
-        lifecycle: Ends the waits when the client or the poller is closed.
-        polling: The schedule of the waits that bring none.
-        had_good_answer: Returns True if the client has ever had a good answer.
-        slack: Seconds, see `Schedule`.
+    `polling` is the schedule of the waits that bring none, and `slack` that of `Schedule`.
     """
 
     clock: Clock
@@ -53,11 +48,7 @@ class WaitContext:
         polling: Polling | None,
         wait_for_news: WaitForNews,
     ) -> Watch:
-        """Return a wait that has not started.
-
-        Raises:
-            ConfigurationError: An argument cannot be used.
-        """
+        """Check the arguments, and return a wait that has not started."""
         _config.check_timeout(timeout)
         schedule = self.polling if polling is None else polling
         _config.check_instance("polling", schedule, Polling)
@@ -71,13 +62,6 @@ class Watch:
     It decides what an answer means for the wait, and when the next poll is due. `wait_for_news`
     polls, alone or together with others, until `has_news`: a change, or what ends the wait. With
     `final_only` a change that is not final is no news.
-
-    Args:
-        task_id: The task's id.
-        context: What it shares with other waits.
-        wait_for_news: Polls until `has_news`, or until the time is over.
-        polling: The schedule, and which errors it tolerates.
-        timeout: Seconds for the whole wait; None: no limit.
     """
 
     task_id: str
@@ -113,12 +97,7 @@ class Watch:
         return self
 
     async def __anext__(self) -> Task:
-        """Wait for the next change of status or progress.
-
-        Raises:
-            ClientStateError: Another task iterates over this watch now.
-            MJError: What ends the wait; the next call ends the iteration.
-        """
+        """Wait for the next change of status or progress; an error ends the iteration."""
         if self._is_iterating:
             raise errors.ClientStateError("another task iterates over this watch; make one each")
         if self._is_done:
@@ -148,7 +127,7 @@ class Watch:
 
     @property
     def is_open(self) -> bool:
-        """True if it has started and has not ended."""
+        """True if the wait has started and has not ended."""
         return self._started_at is not None and not self._is_done
 
     @property
@@ -166,15 +145,7 @@ class Watch:
     # --- what an answer means -------------------------------------------------------------
 
     def on_answer(self, answer: Task | errors.MJError, asked_at: float) -> bool:
-        """Decide what the answer of a poll means for the wait.
-
-        Args:
-            answer: The task, or the error.
-            asked_at: The time of the clock at which the request was sent.
-
-        Returns:
-            True if there is news.
-        """
+        """Decide what the answer to a poll means for the wait; return True if there is news."""
         if asked_at < self._trusted_at and not self._is_further(answer):
             return self.has_news  # it was in flight when a trusted webhook came
         if isinstance(answer, errors.MJError):
@@ -249,11 +220,7 @@ class Watch:
     # --- what the caller gets -------------------------------------------------------------
 
     def next_update(self) -> Task:
-        """Return the news; without any, the time is over.
-
-        Raises:
-            MJError: What ends the wait.
-        """
+        """Return the change, or raise what ends the wait; without any news, the time is over."""
         if self._error is not None:
             error, self._error = self._error, None
             try:
@@ -293,12 +260,7 @@ class Watch:
 
 @attrs.define(kw_only=True, eq=False, weakref_slot=False)
 class ErrorTolerance:
-    """Which failed polls a wait tolerates: its schedule is their retry.
-
-    Args:
-        polling: The limits.
-        had_good_answer: Returns True if the client has ever had a good answer.
-    """
+    """Which failed polls a wait tolerates: its schedule is their retry."""
 
     polling: Polling
     had_good_answer: Callable[[], bool]
@@ -307,7 +269,7 @@ class ErrorTolerance:
     missing_grace_ends_at: float = math.inf
 
     def on_task(self) -> None:
-        """Reset: the gateway answers, and knows the task."""
+        """Forget the errors: the gateway answers, and knows the task."""
         self.failures = 0
         self.last_error = None
         self.missing_grace_ends_at = math.inf
@@ -315,11 +277,8 @@ class ErrorTolerance:
     def tolerates(self, error: errors.MJError, asked_at: float, answered_at: float) -> bool:
         """Return False if the error of a poll ends the wait.
 
-        Args:
-            error: The error.
-            asked_at: The time of the clock at which the request was due to be sent; the rate limit
-                may have held it back since.
-            answered_at: The time of the clock at which the error came.
+        The grace of an unknown id is from answer to question: the rate limit may have held the
+        request back between `asked_at` and `answered_at`.
         """
         self.last_error = error
         if isinstance(error, errors.TaskNotFoundError):
@@ -361,19 +320,9 @@ async def wait(
     *,
     raise_on_failure: bool,
 ) -> Task:
-    """Wait until a task is final.
-
-    Args:
-        watch: The wait.
-        on_update: Called with each change; what it returns is awaited if it is awaitable.
-        raise_on_failure: True to raise the error of FAILURE and CANCEL.
-
-    Returns:
-        The final task.
-
-    Raises:
-        MJError: What ended the wait.
-    """
+    """Wait until a task is final, and call back with each change."""
+    if on_update is not None:
+        _config.check_instance("on_update", on_update, Callable)
     task = None
     watch.final_only = on_update is None
     try:
