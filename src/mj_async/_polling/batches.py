@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
@@ -87,9 +88,9 @@ class BatchScheduler:
     def leave(self, watch: Watch) -> None:
         """Remove a watch; an id without a watch is not asked for any more."""
         task_id = watch.task_id
-        others = tuple(one for one in self._watches.pop(task_id) if one is not watch)
+        others = [one for one in self._watches.pop(task_id) if one is not watch]
         if others:
-            self._watches[task_id] = others
+            self._watches[task_id] = tuple(others)
         else:
             self._urgent.pop(task_id, None)
 
@@ -112,14 +113,15 @@ class BatchScheduler:
         """
         if now >= self._next_tick:
             self._start_tick(now)
-        self._queue_urgent(now)
+        if self._urgent and now >= self._urgent_from:
+            self._queue_urgent(now)
         while self._in_flight < MAX_IN_FLIGHT and self._queue and self._queue[0].at <= now:
             request = self._queue.popleft()
-            due = tuple(one for one in request.task_ids if self._is_due(one, now))
+            due = [one for one in request.task_ids if self._is_due(one, now)]
             if not request.is_fetch and not self.has_list():
-                self._queue_fetches(due, now)
+                self._spread(due, now, is_fetch=True)
             elif due:
-                return self._start(PollRequest(now, due, request.is_fetch))
+                return self._start(PollRequest(now, tuple(due), request.is_fetch))
         return None
 
     def next_check_at(self) -> float:
@@ -127,12 +129,12 @@ class BatchScheduler:
         times = [self._next_tick]
         if self._in_flight < MAX_IN_FLIGHT:
             times += [self._queue[0].at] if self._queue else []
-            times += [self._urgent_from] if self._ready_urgent() else []
+            times += [self._urgent_from] if self._urgent and self._ready_urgent() else []
         return min(times)
 
     def is_awaited(self, request: PollRequest) -> bool:
         """Return True if a watch without news waits for the answer to a request."""
-        return any(self._without_news(request.task_ids))
+        return bool(self._without_news(request.task_ids))
 
     def _start_tick(self, now: float) -> None:
         late = now - self._next_tick
@@ -146,28 +148,27 @@ class BatchScheduler:
         # Ids in flight come last: their answer may come in time, so `next_request` looks again.
         due = [one for one in self._watches if one in self._ids_in_flight or self._is_due(one, now)]
         due.sort(key=lambda one: (one in self._ids_in_flight, self._due_at(one)))
-        if self.has_list():
-            batches = (due[at : at + self.batch_size] for at in range(0, len(due), self.batch_size))
-            self._spread([PollRequest(now, tuple(batch)) for batch in batches], now)
-        else:
-            self._queue_fetches(due, now)
+        self._spread(due, now, is_fetch=not self.has_list())
 
     def _queue_urgent(self, now: float) -> None:
         ready = self._ready_urgent()[: self.batch_size]
-        if not ready or now < self._urgent_from:
-            return
-        self._urgent_from = now + self.interval / _URGENT_REQUESTS_PER_TICK
-        for task_id in ready:
-            del self._urgent[task_id]
-        self._queue.appendleft(PollRequest(now, tuple(ready)))
+        if ready:
+            self._urgent_from = now + self.interval / _URGENT_REQUESTS_PER_TICK
+            for task_id in ready:
+                del self._urgent[task_id]
+            self._queue.appendleft(PollRequest(now, tuple(ready)))
 
     def _ready_urgent(self) -> list[str]:
-        idle = (task_id for task_id in self._urgent if task_id not in self._ids_in_flight)
-        return [task_id for task_id in idle if any(self._without_news([task_id]))]
+        idle = [task_id for task_id in self._urgent if task_id not in self._ids_in_flight]
+        return [task_id for task_id in idle if self._without_news([task_id])]
 
-    def _without_news(self, task_ids: Iterable[str]) -> Iterator[Watch]:
-        watches = (watch for one in task_ids for watch in self._watches.get(one, ()))
-        return (watch for watch in watches if not watch.has_news)
+    def _without_news(self, task_ids: Iterable[str]) -> list[Watch]:
+        return [
+            watch
+            for task_id in task_ids
+            for watch in self._watches.get(task_id, ())
+            if not watch.has_news
+        ]
 
     def _due_at(self, task_id: str) -> float:
         due = math.inf
@@ -181,18 +182,18 @@ class BatchScheduler:
         is_due = due <= now or due < self._tick + self.interval / 2
         return is_due and task_id not in self._ids_in_flight
 
-    def _queue_fetches(self, task_ids: Iterable[str], now: float) -> None:
-        few = list(task_ids)[: self._fetches_left]
-        self._fetches_left -= len(few)
-        self._spread([PollRequest(now, (task_id,), is_fetch=True) for task_id in few], now)
-
-    def _spread(self, requests: list[PollRequest], now: float) -> None:
-        """Queue requests evenly over the rest of the tick, instead of all at once."""
-        step = (self._next_tick - now) / max(1, len(requests))
-        spread = [
-            attrs.evolve(request, at=now + step * number) for number, request in enumerate(requests)
-        ]
-        self._queue = deque(sorted([*self._queue, *spread], key=lambda request: request.at))
+    def _spread(self, task_ids: list[str], now: float, *, is_fetch: bool) -> None:
+        """Queue requests for ids evenly over the rest of the tick, instead of all at once."""
+        size = self.batch_size
+        if is_fetch:
+            size, task_ids = 1, task_ids[: self._fetches_left]
+            self._fetches_left -= len(task_ids)
+        starts = range(0, len(task_ids), size)
+        step = (self._next_tick - now) / max(1, len(starts))
+        for number, start in enumerate(starts):
+            batch = tuple(task_ids[start : start + size])
+            self._queue.append(PollRequest(now + step * number, batch, is_fetch))
+        self._queue = deque(sorted(self._queue, key=attrgetter("at")))
 
     def _start(self, request: PollRequest) -> PollRequest:
         self._in_flight += 1
@@ -225,22 +226,17 @@ class BatchScheduler:
             The watches that have news now.
         """
         self.drop(request)
-        have_news: list[Watch] = []
+        have_news = []
         for task_id, answer in answers.items():
             # A refused key is refused for all: the others need not ask.
             is_for_all = isinstance(answer, errors.AuthenticationError)
-            for one in tuple(self._watches) if is_for_all else (task_id,):
-                have_news += self._deliver(one, answer, request.at)
-        self._queue_fetches((one for one in request.task_ids if one not in answers), now)
+            for watch in self._without_news(tuple(self._watches) if is_for_all else [task_id]):
+                own = answer
+                if isinstance(answer, errors.MJError):  # each wait raises its own
+                    own = copy(answer)
+                    own.task_id = watch.task_id
+                if watch.on_answer(own, request.at):
+                    have_news.append(watch)
+        left_out = [one for one in request.task_ids if one not in answers]
+        self._spread(left_out, now, is_fetch=True)
         return have_news
-
-    def _deliver(
-        self, task_id: str, answer: Task | errors.MJError, asked_at: float
-    ) -> Iterator[Watch]:
-        for watch in self._without_news([task_id]):
-            own = answer
-            if isinstance(answer, errors.MJError):  # each wait raises its own
-                own = copy(answer)
-                own.task_id = task_id
-            if watch.on_answer(own, asked_at):
-                yield watch

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import anyio
@@ -95,7 +96,8 @@ class Waiters:
         if watch.is_urgent or watch.ends_at < self._next_deadline:
             self._next_deadline = min(watch.ends_at, self._next_deadline)
             self._wakeup.set()
-        if self.leader is not None and watch.ends_at > self.leader.ends_at:
+        leader = self.leader or self._next_leader
+        if leader is not None and watch.ends_at > leader.ends_at:
             self._is_outlasted = True
 
     def _leave(self, watch: Watch) -> None:
@@ -117,7 +119,6 @@ class Waiters:
     async def _lead(self, leader: Watch) -> None:
         """Send the requests for all waiters as they come due, until another one has to lead."""
         self.leader, self._next_leader, self.waiting[leader] = leader, None, None
-        self._is_outlasted = False
         in_flight: set[PollRequest] = set()
         try:
             async with anyio.create_task_group() as group:
@@ -134,8 +135,9 @@ class Waiters:
                         in_flight.add(request)
                         group.start_soon(self._send, request, in_flight)
                 self._step_down()
-                await self._finish(leader, in_flight)
-                group.cancel_scope.cancel()
+                if in_flight:
+                    await self._finish(leader, in_flight)
+                    group.cancel_scope.cancel()
         except ExceptionGroup as faults:  # of a hook or a transport of the caller's
             raise faults.exceptions[0] from None
         finally:
@@ -164,8 +166,9 @@ class Waiters:
             for watch, event in self.waiting.items()
             if event is not None and not watch.has_news
         ]
-        # Of the same deadlines the last one to come: if all are cancelled, it is cancelled last.
-        self._next_leader = max(reversed(parked), key=lambda watch: watch.ends_at, default=None)
+        self._is_outlasted = False
+        # Of equal deadlines the last one to come: if all are cancelled, it is cancelled last.
+        self._next_leader = max(reversed(parked), key=attrgetter("ends_at"), default=None)
         event = self.waiting[self._next_leader] if self._next_leader else None
         if event is not None:
             event.set()
