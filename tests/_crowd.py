@@ -49,7 +49,7 @@ Override: TypeAlias = Callable[[Asked], httpx.Response | None]
 
 @attrs.define(eq=False)
 class RecordingTransport(httpx.AsyncBaseTransport):
-    """The way to a fake gateway, on its clock; it records what is asked.
+    """A transport to a fake gateway, on its clock; it records the requests.
 
     Args:
         gateway: Answers.
@@ -71,7 +71,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         self._end = self.gateway.transport
 
     def client(self, **options: Any) -> AsyncMJClient:
-        """Make a client that goes this way, and asks at each tick."""
+        """Return a client that uses this transport, and polls at each tick."""
         given: dict[str, Any] = {"polling": EVEN, "dialect": SPOKEN, **options}
         given |= {"api_key": self.gateway.api_key, "base_url": self.gateway.base_url}
         return AsyncMJClient._on_clock(self.gateway._clock, self, **given)
@@ -110,13 +110,13 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status_code, headers=answer.headers, stream=stream)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep on the gateway's clock, which so does not run ahead of who sleeps."""
+        """Sleep on the gateway's clock, so that it does not run ahead."""
         await self.gateway._clock.sleep(seconds)
 
     # --- what was asked -------------------------------------------------------------------
 
     def at(self, task_id: str | None = None, verb: str | None = None) -> list[float]:
-        """Give the instants at which was asked, for one id or in one way only."""
+        """Return the instants of the requests, of one id or one verb only."""
         return [
             one.at
             for one in self.asked
@@ -124,7 +124,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         ]
 
     def seen(self) -> list[tuple[float, str, str]]:
-        """Give all requests in short: (0.0, "list", "1 2")."""
+        """Return all requests in short: (0.0, "list", "1 2")."""
         return [(one.at, one.verb, " ".join(sorted(one.task_ids))) for one in self.asked]
 
 
@@ -159,7 +159,7 @@ class ManyWaits:
                 group.start_soon(self.wait, task_id, options)
 
     def kinds(self) -> dict[str, str]:
-        """Tell the status or the class of the error that each ended with."""
+        """Return the status, or the class of the error, that each wait ended with."""
         return {
             task_id: ended.status if isinstance(ended, Task) else type(ended).__name__
             for task_id, ended in self.ended.items()
@@ -181,7 +181,7 @@ def for_lists(answer: Any) -> Override:
 
 
 def numbered(count: int) -> list[str]:
-    """Give so many ids."""
+    """Return so many ids."""
     return [f"{number}" for number in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""An agenda with a clock that is set by hand, and those who wait."""
+"""A scheduler with a clock that is set by hand, and its watches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def never_wait(_watch: Watch) -> NoReturn:
 
 @attrs.define(eq=False)
 class BatchHarness:
-    """An agenda with its clock, and the places of those who wait."""
+    """A scheduler with its clock; it reads the changes of its watches."""
 
     batch_size: int = 100
     jitter: float = 0.0
@@ -53,7 +53,7 @@ class BatchHarness:
         )
 
     def join(self, *task_ids: str, **options: Any) -> list[Watch]:
-        """Let some begin to wait."""
+        """Start some waits."""
         return [self._join(task_id, options) for task_id in task_ids]
 
     def _join(self, task_id: str, options: dict[str, Any]) -> Watch:
@@ -71,7 +71,7 @@ class BatchHarness:
         return watch
 
     def requests(self, at: float) -> list[PollRequest]:
-        """Take all requests that may begin at a time."""
+        """Start all requests that may start at a time."""
         self.clock.time = at
         found = []
         while (request := self.scheduler.next_request(at)) is not None:
@@ -79,7 +79,7 @@ class BatchHarness:
         return found
 
     def ids(self, at: float) -> list[str]:
-        """Name whom the requests of a time are for: "1 2" by the list, "/3" alone."""
+        """Return the ids of the requests of a time: "1 2" by the list, "/3" alone."""
         return [label(request) for request in self.requests(at)]
 
     def end(
@@ -100,7 +100,7 @@ class BatchHarness:
     def run(
         self, until: float, answer: Callable[[PollRequest], Answers] | None = None
     ) -> list[tuple[float, str]]:
-        """Do all that comes before a time, with answers at once; name it."""
+        """Send all requests before a time, with answers at once; return them."""
         done = []
         while self.clock.time < until:
             while (request := self.scheduler.next_request(self.clock.time)) is not None:
@@ -111,7 +111,7 @@ class BatchHarness:
 
 
 def label(request: PollRequest) -> str:
-    """Name whom a request is for: "1 2" by the list, "/3" alone."""
+    """Return the ids of a request: "1 2" by the list, "/3" alone."""
     return "/" * request.is_fetch + " ".join(request.task_ids)
 
 

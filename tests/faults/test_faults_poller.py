@@ -103,7 +103,7 @@ class Scene:
 
 
 async def options() -> None:
-    """Let the others have a turn."""
+    """Run the other tasks once."""
     await anyio.lowlevel.checkpoint()
 
 

@@ -1,4 +1,4 @@
-"""What to ask next for many waits: ticks, batches, at most four at once. Pure."""
+"""What to ask next for many waits: ticks, batches, at most four requests in flight."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_due_times_are_rounded_to_ticks(interval: float, ticks: list[float]) -> 
 
 
 def test_the_first_to_come_begins_a_tick() -> None:
-    """Where nobody waits there are no ticks; who comes later is due at the next one."""
+    """Without a wait there are no ticks; a wait that comes later is due at the next tick."""
     harness = BatchHarness()
     harness.clock.time = 5.0
     harness.join("1")
@@ -109,7 +109,7 @@ def test_the_first_to_come_begins_a_tick() -> None:
 @pytest.mark.parametrize(
     ("polls", "at", "next_tick"), [(0, 1.0, 1.0), (1, 1.0, 3.0), (1, 3.0, 3.0), (1, 7.0, 7.0)]
 )
-def test_who_comes_back_does_not_ask_sooner(polls: int, at: float, next_tick: float) -> None:
+def test_a_wait_that_comes_back_keeps_to_the_ticks(polls: int, at: float, next_tick: float) -> None:
     """A wait that comes back from its callback, alone, keeps to the ticks; a new one does not."""
     harness = BatchHarness()
     (watch,) = harness.join("1")
@@ -149,7 +149,7 @@ def test_jitter_moves_the_ticks_both_ways() -> None:
     assert 3.0 == pytest.approx(sum(gaps) / len(gaps), abs=0.05)
 
 
-def test_who_has_left_is_not_asked_for() -> None:
+def test_an_id_without_a_wait_is_not_asked_for() -> None:
     """Ids of a queued batch vanish with their last wait; a batch without any is not sent."""
     harness = BatchHarness(2)
     watches = harness.join("1", "2", "3", "4", "5", "5")

@@ -1,4 +1,4 @@
-"""What comes back for many waits: whom it is for, what is asked for alone. Pure."""
+"""What comes back for many waits: which wait gets it, and which ids are fetched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORBIDDEN = errors.PermissionDeniedError(status_code=403)
 
 
 def test_a_request_that_was_cut_is_repeated_at_once() -> None:
-    """It is the next one, for those who still wait."""
+    """It is the next one, for the ids that still have a wait."""
     harness = BatchHarness(2)
     watches = harness.join("1", "2", "3", "4")
     (first,) = harness.requests(0.0)
@@ -34,8 +34,8 @@ def test_a_request_that_was_cut_is_repeated_at_once() -> None:
     assert ["3 4"] == harness.ids(1.5)
 
 
-def test_an_answer_goes_to_whoever_waits_for_it() -> None:
-    """All waits on an id are told, and woken where that is news; strangers are nobody's."""
+def test_an_answer_goes_to_all_waits_for_its_id() -> None:
+    """Each wait is woken if the answer is news; an id without a wait is ignored."""
     harness = BatchHarness()
     ones = harness.join("1", "1")
     (other,) = harness.join("2")
@@ -48,7 +48,7 @@ def test_an_answer_goes_to_whoever_waits_for_it() -> None:
     assert [1, 1, 1] == [watch.polls for watch in (*ones, other)]
 
 
-def test_who_has_news_already_is_not_told_others() -> None:
+def test_a_watch_with_news_gets_no_other_answer() -> None:
     """An answer that comes after the word of a webhook does not take that back."""
     harness = BatchHarness()
     (watch,) = harness.join("1")
@@ -62,7 +62,7 @@ def test_who_has_news_already_is_not_told_others() -> None:
 
 
 def test_a_change_is_no_news_to_who_waits_for_the_end() -> None:
-    """Nobody is woken for it; it counts all the same, as when a task stands still."""
+    """No wait is woken for it; it counts all the same, as when a task stands still."""
     harness = BatchHarness()
     steady, stalled = harness.join(
         "1", "2", polling=Polling(factor=1.0, jitter=0, stall_timeout=6.0)
@@ -116,7 +116,7 @@ def test_a_refused_key_is_refused_for_all(error: errors.MJError, ended: int) -> 
     assert (3 - ended) == len(harness.ids(2.9))
 
 
-def test_who_is_left_out_is_asked_for_alone() -> None:
+def test_an_id_that_is_left_out_is_fetched() -> None:
     """Ids that a list leaves out are asked for by /fetch, spread over the rest of the tick."""
     harness = BatchHarness()
     harness.join("1", "2", "3", "4")
@@ -136,7 +136,7 @@ def leave_out(request: PollRequest) -> Answers:
 
 @pytest.mark.parametrize("has_list", [True, False], ids=["a list without them", "no list"])
 def test_a_tick_asks_for_so_many_alone(has_list: bool) -> None:  # noqa: FBT001
-    """At most `batch_size` a tick are asked for by /fetch, and nobody starves."""
+    """At most `batch_size` a tick are asked for by /fetch, and no id starves."""
     harness = BatchHarness(3, has_list=has_list)
     harness.join(*numbered(5))
 

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, an agenda keeps its promises. Pure."""
+"""In any order of events the scheduler keeps its promises."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TICK = 3.0
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Joins, leaves, hints, answers and cuts in any order, on an agenda of batches of two."""
+    """Joins, leaves, webhooks, answers and cuts in any order, with batches of two."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,13 +27,13 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(task_id=IDS, interval=st.sampled_from([1.0, 3.0, 7.0]))
     def join(self, task_id: str, interval: float) -> None:
-        """Somebody begins to wait."""
+        """A wait begins."""
         self.watches += self.harness.join(task_id, polling=Polling(interval=interval, jitter=0))
 
     @precondition(lambda self: self.watches)
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
-        """Somebody stops waiting."""
+        """A wait ends."""
         watch = data.draw(st.sampled_from(self.watches))
         self.watches.remove(watch)
         self.harness.scheduler.leave(watch)
@@ -55,7 +55,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def ask(self) -> None:
-        """All that may be asked is asked: for those who wait, and for none twice."""
+        """All requests that may start do: for ids that have a wait, and no id twice."""
         busy = {task_id for request in self.under_way for task_id in request.task_ids}
         waiting = {watch.task_id for watch in self.watches}
         for request in self.harness.requests(self.harness.clock.time):
@@ -84,11 +84,11 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def four_at_once(self) -> None:
-        """Never are more than four requests under way."""
+        """At most four requests are in flight."""
         assert len(self.under_way) <= 4
 
     def teardown(self) -> None:
-        """Once all is answered, everybody who waits is asked for within two ticks of its time."""
+        """After all answers each id is asked for within two ticks of its time."""
         harness = self.harness
         while self.under_way:
             harness.end(self.under_way.pop())

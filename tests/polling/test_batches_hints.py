@@ -1,4 +1,4 @@
-"""Webhooks bring a poll forward to now, a bounded number of times. Pure."""
+"""Webhooks make a poll due now, a bounded number of times."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_hints_of_one_instant_are_one_request() -> None:
 
 
 def test_a_flood_of_hints_is_gathered() -> None:
-    """Hints are a batch each tenth of a tick at most; who was asked for meanwhile is not again."""
+    """Urgent ids are a batch each tenth of a tick; an id asked for meanwhile is left out."""
     harness = BatchHarness(2)
     harness.join(*numbered(5))
     harness.run(1.6)
@@ -86,8 +86,8 @@ def test_a_hint_without_a_list_is_a_fetch() -> None:
     assert [] == harness.ids(2.1)
 
 
-def test_who_leaves_takes_its_hint_along() -> None:
-    """A hint for somebody who left is no request; one that comes back brings its own."""
+def test_a_wait_that_leaves_takes_its_hint_along() -> None:
+    """A hint for a wait that left is no request; a wait that comes back brings its own."""
     harness = BatchHarness()
     (watch, _) = harness.join("1", "2")
     harness.run(1.0)
@@ -101,8 +101,8 @@ def test_who_leaves_takes_its_hint_along() -> None:
     assert not watch.is_urgent
 
 
-def test_a_hint_for_a_stranger_asks_nothing() -> None:
-    """Where nobody waits for an id, a hint is no request."""
+def test_a_hint_for_an_unknown_id_asks_nothing() -> None:
+    """Without a wait for an id, a hint is no request."""
     harness = BatchHarness()
     harness.join("1")
     harness.run(1.0)
@@ -112,7 +112,7 @@ def test_a_hint_for_a_stranger_asks_nothing() -> None:
     assert ([], 3.0) == (harness.requests(1.0), harness.scheduler.next_check_at())
 
 
-def test_a_hint_is_not_lost_on_who_has_news() -> None:
+def test_a_hint_is_not_lost_on_a_watch_with_news() -> None:
     """One that has news, and is about to come back, is asked for when it has come back."""
     harness = BatchHarness()
     (watch, _) = harness.join("1", "2")

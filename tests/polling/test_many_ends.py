@@ -44,7 +44,7 @@ async def test_a_success_that_lacks_its_picture_is_one_at_the_deadline() -> None
 
 
 async def test_leaving_early_leaves_nothing_behind() -> None:
-    """A `break` cuts what is under way, and nothing is asked after it."""
+    """A `break` cuts the requests in flight, and no request follows."""
     transport, ids = RecordingTransport(seconds=1.0), numbered(150)
     for task_id in ids:
         transport.gateway.add_task(task_id, done_at(0 if task_id == "0" else 100))

@@ -70,7 +70,7 @@ async def test_an_answer_that_takes_its_time_costs_no_tick(
     seconds: float,
     has_list: bool,  # noqa: FBT001
 ) -> None:
-    """Who is under way when a tick begins is asked for in that tick, too, when it has ended."""
+    """An id in flight when a tick begins is asked for in that tick, too, after its answer."""
     transport, ids = RecordingTransport(seconds=seconds), numbered(count)
     for task_id in ids:
         transport.gateway.add_task(task_id, WORKING)
@@ -85,7 +85,7 @@ async def test_an_answer_that_takes_its_time_costs_no_tick(
     assert {19, 20} >= set(asked.values())
 
 
-async def test_nothing_is_asked_when_nobody_waits() -> None:
+async def test_without_a_wait_no_request_is_sent() -> None:
     """Before the first wait, between waits and after the last one no request begins."""
     transport = RecordingTransport()
     for task_id in ("1", "2"):
@@ -101,7 +101,7 @@ async def test_nothing_is_asked_when_nobody_waits() -> None:
 
 
 async def test_a_wait_that_joins_is_due_at_the_next_tick() -> None:
-    """Whoever comes in the middle of a tick is asked for at the next one, with the others."""
+    """A wait that comes in the middle of a tick is due at the next one, with the others."""
     transport = RecordingTransport()
     transport.gateway.add_task("1", done_at(6))
     transport.gateway.add_task("2", done_at(6))
@@ -125,12 +125,12 @@ async def test_a_wait_that_joins_is_due_at_the_next_tick() -> None:
         (["0"], [(3, "1 2"), (4, "3 4")]),
         (["1", "2"], [(3, "1 2"), (4, "3 4"), (5, "0")]),
     ],
-    ids=["nobody", "one of a batch", "a whole batch", "who began", "who was asked for already"],
+    ids=["none", "one of a batch", "a whole batch", "the first", "ids asked for already"],
 )
-async def test_whoever_leaves_is_not_asked_for_any_more(
+async def test_an_id_without_a_wait_is_not_asked_for(
     leaving: list[str], asked: list[tuple[float, str]]
 ) -> None:
-    """Who leaves vanishes from batches that are queued; a batch without any is not sent."""
+    """It vanishes from the queued batches; an empty batch is not sent."""
     transport = RecordingTransport()
     scopes = {task_id: anyio.CancelScope() for task_id in numbered(5)}
     async with transport.client() as client, client.task_poller(batch_size=2) as poller:
@@ -245,7 +245,7 @@ async def test_a_finish_is_known_after_half_an_interval(polling: Polling) -> Non
 
 
 async def shares_of_interval(polling: Polling) -> list[float]:
-    """Tell for each of some waits how much of an interval after its finish it has ended."""
+    """Return for each wait the share of an interval between its task's end and its own."""
     transport, ids = RecordingTransport(), numbered(200)
     ends = {task_id: 5.0 + 60.0 * int(task_id) / len(ids) for task_id in ids}
     for task_id, end in ends.items():

@@ -46,11 +46,11 @@ class Chaos:
             return None
         fault = self.chance.choice(FAULTS)
         if isinstance(fault, type):
-            raise fault("reset")  # a new one: an error keeps the frames of all who raised it
+            raise fault("reset")  # a new one: an error keeps the frames that raised it
         return fault
 
     async def dawdle(self, _task: Task) -> None:
-        """Take some time for a callback, or none."""
+        """Wait in a callback, or return at once."""
         await self.transport.sleep(max(0.0, self.chance.uniform(-9.0, 9.0)))
 
     async def wait(self, poller: TaskPoller, task_id: str) -> None:
@@ -92,7 +92,7 @@ class Chaos:
 
 @pytest.mark.parametrize("seed", range(30))
 async def test_whatever_happens_all_end_as_they_should(seed: int) -> None:
-    """Each wait gets its own task, nobody starves, and nothing is left behind."""
+    """Each wait gets its own task, no wait starves, and nothing is left behind."""
     chance = random.Random(seed)
     chaos, ids = Chaos(chance), numbered(chance.choice([1, 2, 3, 8, 40]))
     transport = chaos.transport
@@ -116,7 +116,7 @@ async def test_whatever_happens_all_end_as_they_should(seed: int) -> None:
 
 
 def check_nothing_is_left(poller: TaskPoller) -> None:
-    """Nobody waits, nothing is under way, and nothing is pending."""
+    """There are no waits, no requests in flight, and nothing is pending."""
     gc.collect()  # errors and their frames hold each other
     scheduler = poller._scheduler
     assert ({}, None, ()) == (poller._waiters.waiting, poller._waiters.leader, poller.pending())

@@ -1,4 +1,4 @@
-"""The end of a poller: whoever closes it, from wherever, while waits are pending."""
+"""The end of a poller: closed in any way and from any place, while waits are pending."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ async def test_closing_keeps_what_was_already_said() -> None:
 
 @pytest.mark.parametrize("stop", ["aclose", "cancel"])
 async def test_nothing_is_left_behind(stop: str) -> None:
-    """After the end there are no seats, no places and no scopes, and the garbage has none."""
+    """After the end there are no waiters, watches and scopes, and no garbage holds a watch."""
     transport, ids = RecordingTransport(seconds=1.0), numbered(250)
     async with transport.client() as client:
         poller = client.task_poller()
@@ -229,7 +229,7 @@ async def test_a_cancelled_close_has_closed() -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_it_belongs_to_one_event_loop(backend: str) -> None:
-    """A second loop is refused, and may close it all the same when nobody waits."""
+    """A second loop is refused, and may close the poller all the same if there are no waits."""
     transport = RecordingTransport()
     transport.gateway.add_task("1", done_at(0))
     client = transport.client()

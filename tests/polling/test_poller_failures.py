@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 PAGE = httpx.Response(200, html="<!doctype html><title>new-api</title>")
 
 
-async def test_an_empty_list_that_lies_harms_nobody() -> None:
+async def test_an_empty_list_that_lies_harms_no_wait() -> None:
     """`[]` although the tasks exist, as new-api says when its database fails: each is fetched."""
     transport, ids = RecordingTransport(), numbered(5)
     for task_id in ids:
@@ -127,7 +127,7 @@ async def test_a_403_for_one_id_is_that_ones() -> None:
 
 
 async def test_a_401_of_a_fetch_ends_all_waits_too() -> None:
-    """Also where the list left somebody out, and its fetch is refused."""
+    """Also if the list left an id out, and its fetch is refused."""
     transport = RecordingTransport()
     transport.gateway.add_task("1", WORKING)
     transport.override = lambda asked: httpx.Response(401) if asked.verb == "fetch" else None
@@ -146,7 +146,7 @@ async def test_a_401_of_a_fetch_ends_all_waits_too() -> None:
 async def test_a_429_holds_everybody_back(
     headers: dict[str, str], soonest: float, latest: float
 ) -> None:
-    """Nothing is sent before the Retry-After is over, nobody dies, and it is no failure."""
+    """Nothing is sent before the Retry-After is over, no wait ends, and it is no failure."""
     transport, ids = RecordingTransport(), numbered(150)
     for task_id in ids:
         transport.gateway.add_task(task_id, done_at(0))

@@ -105,7 +105,7 @@ async def test_hints_for_many_are_gathered() -> None:
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("hints", [1, 2])
 async def test_a_hint_for_what_is_under_way_asks_again_right_after(count: int, hints: int) -> None:
-    """The answer that is under way may be older than the webhook."""
+    """The answer in flight may be older than the webhook."""
     transport, ids = RecordingTransport(seconds=1.0), numbered(count)
     for task_id in ids:
         transport.gateway.add_task(task_id, done_at(1.5))
@@ -127,7 +127,7 @@ async def test_a_hint_for_what_is_under_way_asks_again_right_after(count: int, h
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("hints", [1, 2])
 async def test_a_hint_during_a_callback_asks_right_after(count: int, hints: int) -> None:
-    """Who is in its callback is asked for when it comes back, and not at the next tick."""
+    """A wait in its callback is asked for when it comes back, and not at the next tick."""
     transport, ids = RecordingTransport(), numbered(count)
     for task_id in ids:
         transport.gateway.add_task(task_id, done_at(4))
@@ -150,7 +150,7 @@ async def test_a_hint_during_a_callback_asks_right_after(count: int, hints: int)
 
 @pytest.mark.parametrize("status", ["SUCCESS", "FAILURE", "CANCEL", "MODAL"])
 async def test_a_forged_end_ends_nothing(status: str) -> None:
-    """Nobody takes an unsigned word for an end; the gateway's answer counts."""
+    """An unsigned webhook ends no wait; the gateway's answer counts."""
     transport = RecordingTransport()
     transport.gateway.add_task("1", done_at(5))
     async with transport.client() as client, client.task_poller() as poller:
@@ -164,7 +164,7 @@ async def test_a_forged_end_ends_nothing(status: str) -> None:
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-async def test_a_webhook_for_a_stranger_harms_nobody(trusted: bool) -> None:  # noqa: FBT001
+async def test_a_webhook_for_an_unknown_id_harms_no_wait(trusted: bool) -> None:  # noqa: FBT001
     """It is read and given back, costs no request, and leaves nothing behind."""
     transport = RecordingTransport()
     transport.gateway.add_task("1", done_at(5))
@@ -188,7 +188,7 @@ async def test_a_webhook_for_a_stranger_harms_nobody(trusted: bool) -> None:  # 
     [b"", b"{", b"<html>", "[]", {}, {"id": ""}, {"status": "SUCCESS"}, b"\xff"],
     ids=repr,
 )
-async def test_junk_is_refused_and_harms_nobody(payload: Any, trusted: bool) -> None:  # noqa: FBT001
+async def test_junk_is_refused_and_harms_no_wait(payload: Any, trusted: bool) -> None:  # noqa: FBT001
     """What is no task is UnexpectedAnswerError, and the waits go on."""
     transport = RecordingTransport()
     transport.gateway.add_task("1", done_at(5))

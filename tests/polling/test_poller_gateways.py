@@ -49,7 +49,7 @@ async def test_each_gateway_is_polled_as_it_is(name: Any) -> None:
 
 @pytest.mark.parametrize("name", DIALECTS)
 async def test_a_missing_list_is_found_out_once(name: Any) -> None:
-    """Then ids are fetched: at most four at once and `batch_size` a tick, and nobody starves."""
+    """Then ids are fetched: at most four at once and `batch_size` a tick, and no id starves."""
     dialect, missing = NO_LIST[name]
     transport, ids = (
         RecordingTransport(FakeGateway(name), seconds=0.4, override=for_lists(missing)),
@@ -73,7 +73,7 @@ async def test_a_missing_list_is_found_out_once(name: Any) -> None:
 
 
 async def test_slow_fetches_are_four_at_once() -> None:
-    """Where answers take longer than a tick, four requests are under way, and none is cut."""
+    """If answers take longer than a tick, four requests are in flight, and none is cut."""
     transport, ids = RecordingTransport(seconds=7.0, override=for_lists(SPRING_404)), numbered(12)
     for task_id in ids:
         transport.gateway.add_task(task_id, done_at(0))
@@ -85,8 +85,8 @@ async def test_slow_fetches_are_four_at_once() -> None:
     assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
 
 
-async def test_who_fetches_for_itself_is_not_cut_when_it_should_lead() -> None:
-    """A wait that carries a request carries it to its end, whoever leads meanwhile."""
+async def test_a_fetch_in_flight_is_not_cut_by_news_of_the_leader() -> None:
+    """The leader's news waits for the fetches in flight, and none is cut."""
     transport, ids = RecordingTransport(seconds=2.0, override=for_lists(SPRING_404)), numbered(3)
     for task_id in ids:
         transport.gateway.add_task(task_id, done_at(0))
@@ -97,7 +97,7 @@ async def test_who_fetches_for_itself_is_not_cut_when_it_should_lead() -> None:
 
 
 async def test_ids_that_a_list_leaves_out_are_fetched() -> None:
-    """Who is missing is fetched in the same tick, and is not found after `missing_grace`."""
+    """A missing id is fetched in the same tick, and its wait ends after `missing_grace`."""
     transport = RecordingTransport()
     transport.gateway.add_task("1", done_at(15))
     async with transport.client() as client, client.task_poller() as poller:
@@ -112,7 +112,7 @@ async def test_ids_that_a_list_leaves_out_are_fetched() -> None:
     assert {("unknown",)} == {one.task_ids for one in transport.asked if one.verb == "fetch"}
 
 
-async def test_who_is_left_out_for_a_while_is_found() -> None:
+async def test_an_id_that_is_left_out_for_a_while_is_found() -> None:
     """A replica that lags behind for some seconds ends no wait."""
     transport = RecordingTransport()
     transport.gateway.add_task("1", done_at(15))

@@ -1,4 +1,4 @@
-"""The callback of one wait among many: in its own task, and it holds up nobody."""
+"""The callback of one wait among many: in its own task, and no other wait is held up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mj_async import Task, errors
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_slow_callback_holds_up_nobody() -> None:
+async def test_a_slow_callback_holds_up_no_other_wait() -> None:
     """The others are asked for meanwhile; the slow one sees the newest state afterwards."""
     transport = RecordingTransport()
     for task_id in ("slow", "1", "2"):
@@ -41,8 +41,8 @@ async def test_a_slow_callback_holds_up_nobody() -> None:
     assert [(0, "0%"), (9, "8%"), (16.5, "100%")] == seen
 
 
-async def test_who_comes_back_alone_does_not_wait_for_a_tick() -> None:
-    """Where nobody else waits, the ticks go on from when it comes back, if one is over."""
+async def test_a_wait_that_comes_back_alone_does_not_wait_for_a_tick() -> None:
+    """Without other waits the ticks go on from when it comes back, if a tick is over."""
     transport = RecordingTransport()
     transport.gateway.add_task("1", done_at(5))
     back: list[float] = []
@@ -77,7 +77,7 @@ async def test_a_callback_may_give_anything_that_can_be_awaited() -> None:
     assert ["awaited"] == done
 
 
-async def test_a_callback_runs_in_the_task_of_who_waits() -> None:
+async def test_a_callback_runs_in_the_task_of_its_wait() -> None:
     """Context variables, cancel scopes and errors are those of the waiter."""
     transport, ids = RecordingTransport(), numbered(5)
     tasks: dict[str, set[int]] = {task_id: set() for task_id in ids}

@@ -135,7 +135,7 @@ async def test_a_deadline_cuts_no_request_of_others(slowest: str, count: int) ->
     assert 2.5 == waits.ended_at[slowest]
 
 
-async def test_deadlines_one_after_the_other_starve_nobody() -> None:
+async def test_deadlines_one_after_the_other_starve_no_wait() -> None:
     """Where waits end one by one, each in the middle of a call, the others get their answer."""
     transport, ids = RecordingTransport(seconds=4.0), numbered(30)
     async with transport.client() as client, client.task_poller() as poller:
@@ -150,8 +150,8 @@ async def test_deadlines_one_after_the_other_starve_nobody() -> None:
     assert transport.cancelled <= 1
 
 
-async def test_whoever_comes_later_may_have_to_go_first() -> None:
-    """Each deadline is kept to the instant, though one who waits looks after all of them."""
+async def test_a_wait_that_comes_later_may_end_first() -> None:
+    """Each deadline is kept to the instant, though one waiter looks after all of them."""
     transport = RecordingTransport()
     timeouts = {"0": 7.25, "1": 5.0, "2": 2.5, "3": 4.75, "4": None, "5": 0.25}
     for task_id in timeouts:
@@ -169,8 +169,8 @@ async def test_whoever_comes_later_may_have_to_go_first() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["between calls", "in a call"])
-async def test_whoever_is_woken_for_another_goes_on(seconds: float) -> None:
-    """Those who wait side by side end one by one, in any order, and nothing more is asked.
+async def test_a_waiter_that_is_woken_for_another_goes_on(seconds: float) -> None:
+    """Waiters that share an event end one by one, in any order, and no request is sent again.
 
     The leader ends when its request in flight has ended.
     """

@@ -90,8 +90,8 @@ async def test_a_break_leaves_nothing_behind(others: int, after: int) -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_who_should_have_led_leaves_nothing_behind_either() -> None:
-    """Also one that was to lead and came too late; trio runs what is ready in any order."""
+async def test_an_elected_leader_that_leaves_leaves_nothing_behind() -> None:
+    """Also if the next leader leaves before it leads; trio runs ready tasks in any order."""
     for _ in range(20):
         await follow_and_break(2, 2)
 
@@ -113,8 +113,8 @@ async def test_a_cancelled_look_loses_nothing() -> None:
     assert cancelled > 4
 
 
-async def test_who_looks_slowly_sees_the_newest() -> None:
-    """What changes while nobody looks is skipped, but for the newest; nothing is asked then."""
+async def test_a_slow_reader_sees_the_newest() -> None:
+    """Changes between two looks are skipped, but for the newest; no request is sent then."""
     transport = RecordingTransport()
     transport.gateway.add_task("1", [*STEPS, (13, "SUCCESS", "100%")])
     seen = []
@@ -188,7 +188,7 @@ async def test_pending_is_plain_data() -> None:
     ) == found
 
 
-async def test_who_has_ended_or_was_cancelled_is_not_pending() -> None:
+async def test_a_wait_that_ended_or_was_cancelled_is_not_pending() -> None:
     """Only waits that go on are pending, those in their callback among them."""
     transport = RecordingTransport()
     for task_id in ("done", "failed"):

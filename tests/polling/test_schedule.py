@@ -1,4 +1,4 @@
-"""When to poll for a task, and which failed polls a wait puts up with. Pure, but for chance."""
+"""When to poll for a task, and which failed polls a wait tolerates."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_jitter_is_the_ticks_where_there_are_some(slack: float, spread: float) -
     assert max(gaps) == pytest.approx(10.0 * (1 + spread), abs=0.2)
 
 
-# --- patience -------------------------------------------------------------------------------------
+# --- error tolerance ------------------------------------------------------------------------------
 
 MISSING = errors.TaskNotFoundError(status_code=400)
 RESET = errors.TransportError("reset")
@@ -89,7 +89,7 @@ LIMITED = errors.RateLimitError(status_code=429)
 
 
 def make_tolerance(*, known_good: bool = True, **options: Any) -> ErrorTolerance:
-    """Make a patience."""
+    """Return an error tolerance."""
     return ErrorTolerance(polling=Polling(jitter=0, **options), had_good_answer=lambda: known_good)
 
 

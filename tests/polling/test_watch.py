@@ -10,7 +10,6 @@ from trio.testing import MockClock
 
 from _fakes import Script, task, watch_on
 from mj_async import Polling, Task, errors
-from mj_async._polling.schedule import Schedule
 from mj_async._polling.watch import wait
 
 pytestmark = pytest.mark.anyio
@@ -55,32 +54,6 @@ async def test_an_interval_counts_from_start_to_start() -> None:
 
     assert [0, 2, 4, 6] == pytest.approx(quick.at)
     assert [0, 5, 10, 15] == pytest.approx([at - started for at in slow.at])
-
-
-def test_jitter_moves_an_interval_both_ways() -> None:
-    """An interval is shorter or longer by the jitter at most, and averages out."""
-    polling = Polling(interval=10.0, factor=1.0, jitter=0.15)
-
-    gaps = []
-    for _ in range(1000):
-        schedule = Schedule(polling=polling)
-        schedule.set_next(0.0)
-        gaps.append(schedule.due)
-
-    assert 8.5 <= min(gaps) < 9.0
-    assert 11.0 < max(gaps) <= 11.5
-    assert 10.0 == pytest.approx(sum(gaps) / len(gaps), abs=0.2)
-
-
-def test_a_long_interval_is_not_shortened_by_max_interval() -> None:
-    """An interval above max_interval stays as it was asked for."""
-    schedule = Schedule(polling=Polling(interval=30.0, jitter=0))
-
-    schedule.set_next(0.0)
-    first = schedule.due
-    schedule.set_next(first)
-
-    assert [30.0, 60.0] == [first, schedule.due]
 
 
 @pytest.mark.parametrize(
@@ -329,16 +302,6 @@ async def test_the_grace_begins_anew_when_the_task_was_seen() -> None:
     assert (await finish(poll)).succeeded
 
 
-async def test_no_grace_means_none() -> None:
-    """With missing_grace=0 the first poll decides."""
-    poll = Script([MISSING])
-
-    with pytest.raises(errors.TaskNotFoundError):
-        await finish(poll, polling=Polling(missing_grace=0))
-
-    assert [0] == poll.at
-
-
 async def test_a_task_that_stands_still_is_given_up() -> None:
     """stall_timeout ends the wait when status and progress stand still; a change resets it."""
     polling = Polling(interval=10.0, factor=1.0, jitter=0, stall_timeout=25.0)
@@ -381,19 +344,6 @@ async def test_on_update_may_be_slow_and_is_not_cut() -> None:
 
     assert [0, 50, 100] == poll.at
     assert [(50, 10), (100, 90), (150, None), (200, None)] == seen
-
-
-async def test_what_on_update_raises_ends_the_wait() -> None:
-    """An error of the caller's reaches the caller, and nothing is polled after it."""
-    poll = Script([task()])
-
-    def refuse(_update: Task) -> None:
-        raise LookupError("the message was deleted")
-
-    with pytest.raises(LookupError, match="deleted"):
-        await finish(poll, on_update=refuse)
-
-    assert [0] == poll.at
 
 
 async def test_a_watch_gives_each_change_and_the_end() -> None:
