@@ -1,1 +1,1 @@
-"""Waiting for tasks: when to poll, what an answer means, one poll for many waits."""
+"""Waiting for tasks: when to poll, what an answer means, and one poll for many waits."""

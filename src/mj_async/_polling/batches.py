@@ -31,12 +31,9 @@ _URGENT_REQUESTS_PER_TICK = 10
 
 @attrs.frozen
 class PollRequest:
-    """One request to send.
+    """One request: a `/fetch` of one id, or a list.
 
-    Args:
-        at: The time of the clock from which it may be sent, or at which it was sent.
-        task_ids: The ids to ask for.
-        is_fetch: True for `/fetch`, which answers one id; False for the list.
+    `at` is the time of the clock from which it may be sent, or at which it was sent.
     """
 
     at: float
@@ -107,10 +104,7 @@ class BatchScheduler:
     # --- what to send ---------------------------------------------------------------------
 
     def next_request(self, now: float) -> PollRequest | None:
-        """Start the next request that may be sent now, if there is one.
-
-        `on_answers`, `repeat` or `drop` must follow.
-        """
+        """Start the next request that may be sent now; `on_answers`, `repeat` or `drop` ends it."""
         if now >= self._next_tick:
             self._start_tick(now)
         if self._urgent and now >= self._urgent_from:
@@ -215,12 +209,7 @@ class BatchScheduler:
         self._queue.appendleft(attrs.evolve(request, at=now))
 
     def on_answers(self, request: PollRequest, answers: Answers, now: float) -> list[Watch]:
-        """End a request, and pass its answers to the watches.
-
-        Args:
-            request: As `next_request` returned it.
-            answers: By id. An id that is left out is fetched.
-            now: The time of the clock.
+        """End a request, and pass its answers to the watches; fetch the ids that are left out.
 
         Returns:
             The watches that have news now.

@@ -31,17 +31,9 @@ _MAX_DELAY = 15.0
 
 
 class Waiters:
-    """The watches of a poller whose callers wait now.
+    """The watches of a poller whose callers wait now; the leader's caller sends the requests.
 
-    Args:
-        scheduler: Decides what to send, and when.
-        gateway: Sends.
-        clock: The client's time.
-        lifecycle: Ends all waits when the poller is closed.
-
-    Attributes:
-        waiting: The event that each watch waits for, or None for a leader; first come, first.
-        leader: The watch whose caller sends the requests.
+    `waiting` has the event that each watch waits for, None for a leader, in the order of joining.
     """
 
     def __init__(
