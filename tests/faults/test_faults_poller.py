@@ -11,7 +11,7 @@ import attrs
 import pytest
 from _cancellation_sweep import BACKENDS, Backend, StepCounter
 
-from _crowd import ManyWaits, RecordingTransport, done_at, numbered
+from _many_waits import ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import TaskPoller
 
 # What each role does: it waits for the next request to come due, sends some, or just waits.

@@ -9,8 +9,8 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from _crowd import RecordingTransport, for_lists
 from _fakes import Wire, client_on
+from _many_waits import RecordingTransport, for_lists
 from mj_async import AsyncMJClient, Dialect, errors
 from mj_async.testing import FakeGateway
 from mj_async.testing._gateway import DialectName

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from _crowd import numbered
-from _table import BatchHarness
+from _batch_harness import BatchHarness
+from _many_waits import numbered
 from mj_async import Polling
 
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from _crowd import numbered
+from _batch_harness import BatchHarness, working
 from _fakes import task
-from _table import BatchHarness, working
+from _many_waits import numbered
 from mj_async import Polling, errors
 from mj_async._polling.batches import Answers, PollRequest
 

@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from _crowd import numbered
-from _table import BatchHarness, working
+from _batch_harness import BatchHarness, working
+from _many_waits import numbered
 from mj_async import Polling
 from mj_async._polling.batches import PollRequest
 from mj_async._polling.watch import Watch

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from _crowd import numbered
-from _table import BatchHarness, label
+from _batch_harness import BatchHarness, label
+from _many_waits import numbered
 
 
 def test_a_hint_brings_a_poll_forward() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from _crowd import WORKING, RecordingTransport, done_at, kind_of, numbered, outcomes_of
+from _many_waits import WORKING, RecordingTransport, done_at, kind_of, numbered, outcomes_of
 from mj_async import Polling, TaskOutcome, errors
 
 pytestmark = pytest.mark.anyio

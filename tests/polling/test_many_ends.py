@@ -8,7 +8,7 @@ import anyio
 import httpx
 import pytest
 
-from _crowd import WORKING, RecordingTransport, done_at, kind_of, numbered, outcomes_of
+from _many_waits import WORKING, RecordingTransport, done_at, kind_of, numbered, outcomes_of
 from mj_async import TaskOutcome, errors
 
 pytestmark = pytest.mark.anyio

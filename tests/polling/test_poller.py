@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from _crowd import EVEN, WORKING, ManyWaits, RecordingTransport, done_at, numbered
+from _many_waits import EVEN, WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import Polling, errors
 
 pytestmark = pytest.mark.anyio

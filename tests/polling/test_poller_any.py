@@ -11,7 +11,7 @@ import attrs
 import httpx
 import pytest
 
-from _crowd import Asked, RecordingTransport, done_at, numbered
+from _many_waits import Asked, RecordingTransport, done_at, numbered
 from mj_async import Task, TaskPoller, errors
 
 pytestmark = pytest.mark.anyio

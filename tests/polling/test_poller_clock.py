@@ -11,8 +11,8 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
-from _crowd import EVEN, SPOKEN, numbered
 from _fakes import client_on
+from _many_waits import EVEN, SPOKEN, numbered
 from mj_async import TaskOutcome, errors
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from _crowd import WORKING, ManyWaits, RecordingTransport, done_at, numbered
+from _many_waits import WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import AsyncMJClient, Task, TaskPoller, errors
 
 pytestmark = pytest.mark.anyio

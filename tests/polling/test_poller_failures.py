@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from _crowd import WORKING, Asked, ManyWaits, RecordingTransport, done_at, for_lists, numbered
+from _many_waits import WORKING, Asked, ManyWaits, RecordingTransport, done_at, for_lists, numbered
 from mj_async import Polling, errors
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ import anyio
 import httpx
 import pytest
 
-from _crowd import SPOKEN, ManyWaits, RecordingTransport, done_at, for_lists, numbered
+from _many_waits import SPOKEN, ManyWaits, RecordingTransport, done_at, for_lists, numbered
 from mj_async import DOCUMENTED, Dialect
 from mj_async.testing import FakeGateway
 from mj_async.testing._gateway import DialectName

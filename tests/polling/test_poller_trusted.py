@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from _crowd import WORKING, ManyWaits, RecordingTransport, done_at, numbered
+from _batch_harness import BatchHarness
 from _fakes import task
-from _table import BatchHarness
+from _many_waits import WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import Task
 
 pytestmark = pytest.mark.anyio

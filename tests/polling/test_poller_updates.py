@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from _crowd import EVEN, WORKING, ManyWaits, RecordingTransport, done_at, numbered
+from _many_waits import EVEN, WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import Task, errors
 
 pytestmark = pytest.mark.anyio

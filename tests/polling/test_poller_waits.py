@@ -7,7 +7,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from _crowd import WORKING, ManyWaits, RecordingTransport, done_at, numbered
+from _many_waits import WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import Polling, errors
 from mj_async._polling.watch import Watch
 

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from _crowd import WORKING, ManyWaits, RecordingTransport, done_at, numbered
+from _many_waits import WORKING, ManyWaits, RecordingTransport, done_at, numbered
 from mj_async import Task, TaskPoller, errors
 from mj_async.testing import FakeGateway
 

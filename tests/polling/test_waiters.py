@@ -9,9 +9,9 @@ import anyio
 import attrs
 import pytest
 
-from _crowd import WORKING, ManyWaits, RecordingTransport, done_at, kind_of, numbered
+from _batch_harness import BatchHarness
 from _fakes import task
-from _table import BatchHarness
+from _many_waits import WORKING, ManyWaits, RecordingTransport, done_at, kind_of, numbered
 from mj_async import Task, TaskOutcome, TaskPoller, errors
 from mj_async._gateway.endpoints import Gateway
 from mj_async._lifecycle import Lifecycle
