@@ -103,7 +103,7 @@ async def test_a_callback_runs_in_the_task_of_its_wait() -> None:
 async def test_what_a_callback_raises_ends_that_wait_only(refusing: str) -> None:
     """It reaches the caller as it is; the others go on."""
     transport, ids = RecordingTransport(), numbered(3)
-    caught: list[tuple[str, str]] = []
+    caught: dict[str, LookupError] = {}  # their tracebacks hold the wait
 
     def refuse(_task: Task) -> None:
         raise LookupError("the message was deleted")
@@ -112,7 +112,7 @@ async def test_what_a_callback_raises_ends_that_wait_only(refusing: str) -> None
         try:
             await waits.wait(task_id, {"on_update": refuse if task_id == refusing else None})
         except LookupError as error:
-            caught.append((task_id, str(error)))
+            caught[task_id] = error
 
     async with transport.client() as client, client.task_poller() as poller:
         waits = ManyWaits(transport, poller)
@@ -122,7 +122,7 @@ async def test_what_a_callback_raises_ends_that_wait_only(refusing: str) -> None
                 group.start_soon(wait, task_id)
 
         assert () == poller.pending()
-    assert [(refusing, "the message was deleted")] == caught
+    assert {refusing: "the message was deleted"} == {one: str(caught[one]) for one in caught}
     others = {task_id for task_id in ids if task_id != refusing}
     assert dict.fromkeys(others, 6) == waits.ended_at
     assert [0, 3, 6] == transport.at()
