@@ -1,4 +1,4 @@
-"""Many machines: what they share lies in Redis. It needs the extra `distributed`."""
+"""A rate limit and jobs that processes share through Redis. They need the extra `distributed`."""
 
 from ._gate.shared_gate import SharedGate
 from ._job.seed_job import SeedJob

@@ -1,4 +1,4 @@
-"""Redis: the address that a user gave, and what is said when it cannot be used."""
+"""What the gate and the job both need of Redis: its address, and errors of mj_async for its own."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from coredis import exceptions as redis_errors
 
 from mj_async import errors
 
-JOB_LOST = "has forgotten the job; next: submit it again, to a Redis that keeps what it has"
-# They print tracebacks where nobody has set up logging; what went wrong is raised.
+JOB_LOST = "has lost the job; next: submit it again, to a Redis that keeps its data"
+# Both print tracebacks if the program has not set up logging. The errors are raised anyway.
 for _name in ("coredis", "streaq"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
 
 _SCHEMES = ("redis", "rediss", "unix")
-# Lost, or not there yet: what another try may mend.
+# The connection was lost, or Redis is not ready yet: another attempt may succeed.
 CONNECTION_ERRORS = (
     redis_errors.ConnectionError,
     redis_errors.BusyLoadingError,
@@ -30,14 +30,15 @@ CONNECTION_ERRORS = (
 
 
 def check_redis_url(redis_url: object) -> str:
-    """Give the address back.
+    """Return the address.
 
     Raises:
-        ConfigurationError: It is none. Its text is not shown, for it may hold a password.
+        ConfigurationError: It is not the address of a Redis. The message does not show it, for it
+            may hold a password.
     """
     if not isinstance(redis_url, str) or not _is_redis_url(redis_url):
         raise errors.ConfigurationError(
-            "redis_url is no address of a Redis; next: give one such as redis://localhost:6379/0"
+            "redis_url is not the address of a Redis; next: use one like redis://localhost:6379/0"
         )
     return redis_url
 
@@ -45,15 +46,15 @@ def check_redis_url(redis_url: object) -> str:
 def _is_redis_url(redis_url: str) -> bool:
     try:
         parts = urlsplit(redis_url)
-        Redis.from_url(redis_url)  # what stands behind a "?" is read by it alone
-        at = parts.path if parts.scheme == "unix" else parts.hostname
-        return parts.scheme in _SCHEMES and bool(at) and parts.port != 0
+        Redis.from_url(redis_url)  # only coredis can check the options after a "?"
+        location = parts.path if parts.scheme == "unix" else parts.hostname
+        return parts.scheme in _SCHEMES and bool(location) and parts.port != 0
     except ValueError:
         return False
 
 
 def server_address(redis_url: str) -> str:
-    """PURE: name a Redis by its address without user and password."""
+    """Return where a Redis is, without user and password, for messages."""
     parts = urlsplit(redis_url)
     if parts.scheme == "unix":
         return parts.path
@@ -63,12 +64,12 @@ def server_address(redis_url: str) -> str:
 
 @asynccontextmanager
 async def translate_redis_errors(redis_url: str) -> AsyncIterator[None]:
-    """Make one plain error of what Redis, and the task groups around its connections, raise.
+    """Raise one error of mj_async for what Redis, and the task groups of its connections, raise.
 
     Raises:
-        ConfigurationError: Redis refuses the password, or the database.
-        ClientStateError: It has forgotten the job.
-        TransportError: Redis cannot be reached, or was lost.
+        ConfigurationError: Redis refuses the password, the database or a command.
+        ClientStateError: Redis has lost the job.
+        TransportError: Redis cannot be reached, or the connection was lost.
     """
     try:
         yield
@@ -76,13 +77,13 @@ async def translate_redis_errors(redis_url: str) -> AsyncIterator[None]:
         first = first_error(error)
         if not isinstance(first, redis_errors.RedisError | TimeoutError | errors.MJError):
             raise
-        # A connection that a cancellation has cut is no error.
+        # A cancellation that closes a connection looks like a lost connection.
         await checkpoint_if_cancelled()
         raise _translate(first, redis_url) from None
 
 
 def first_error(error: BaseException) -> BaseException:
-    """PURE: give the first error of a group, of groups in it, too; or the error itself."""
+    """Return the first error in a group, also in groups inside it, or the error itself."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -99,7 +100,7 @@ def _translate(error: BaseException, redis_url: str) -> errors.MJError:
             f"Redis at {address} refuses the user or the password: {error}; next: correct redis_url"
         )
     if isinstance(error, CONNECTION_ERRORS):
-        # Of many commands that were lost at once, each tells of all others.
+        # If many commands fail at once, the message of each quotes all others.
         message = str(error.__cause__ or error).rpartition("caused error: ")[2]
         return errors.TransportError(
             f"Redis at {address} cannot be reached: {message}; next: start it, or correct redis_url"

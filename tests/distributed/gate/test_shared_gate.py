@@ -246,7 +246,7 @@ async def test_redis_may_go_and_come_back(
     assert f"127.0.0.1:{redis_server.port}" in str(caught.value)
     closed, again = caplog.messages
     assert closed.startswith("the shared gate is closed: Redis at 127.0.0.1:")
-    assert f"the shared gate can ask 127.0.0.1:{redis_server.port} again" == again
+    assert f"the shared gate can reach 127.0.0.1:{redis_server.port} again" == again
     assert all(record.exc_info is None for record in caplog.records)
 
 
@@ -338,7 +338,7 @@ def test_it_may_be_used_in_one_event_loop_after_another(redis_server: RedisServe
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"redis_url": "localhost"}, "redis_url is no address"),
+        ({"redis_url": "localhost"}, "redis_url is not the address"),
         ({"api_key": ""}, "the key is empty"),
         ({"api_key": None}, "no key"),
         ({"base_url": None}, "no gateway"),
@@ -375,7 +375,7 @@ def test_key_and_address_may_come_from_the_environment(monkeypatch: pytest.Monke
 def test_it_is_not_pickled(copy: Callable[[Any], object]) -> None:
     """It holds a key and a password."""
     gate = SharedGate("redis://localhost", base_url=BASE_URL, api_key=KEY)
-    with pytest.raises(TypeError, match="make one in each process"):
+    with pytest.raises(TypeError, match="create one in each process"):
         copy(gate)
 
 

@@ -148,7 +148,7 @@ async def test_more_after_whole_chunks(make_job: MakeJob) -> None:
     job = make_job()
     await job.submit(IDS[:20])
 
-    with pytest.raises(errors.ConfigurationError, match="was begun with other ids"):
+    with pytest.raises(errors.ConfigurationError, match="was submitted with other ids"):
         await job.submit(IDS)
 
 
@@ -163,7 +163,7 @@ async def test_other_ids(make_job: MakeJob, others: list[str]) -> None:
     await job.submit(IDS)
     before = await job.progress()
 
-    with pytest.raises(errors.ConfigurationError, match="was begun with other ids; next: give the"):
+    with pytest.raises(errors.ConfigurationError, match="was submitted with other ids; next: "):
         await job.submit(others)
     assert before == await job.progress()
 
@@ -241,7 +241,7 @@ async def test_bad_ids(make_job: MakeJob, bad: Any) -> None:
 )
 async def test_odd_names(redis: RedisServer, name: Any) -> None:
     """A name that could be read as something else is refused at once."""
-    with pytest.raises(errors.ConfigurationError, match="must be 1 to 100 of A-Z a-z 0-9"):
+    with pytest.raises(errors.ConfigurationError, match="must have 1 to 100 of A-Z a-z 0-9"):
         SeedJob(redis.url, name)
 
 

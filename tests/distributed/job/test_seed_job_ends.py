@@ -133,7 +133,7 @@ async def test_another_in_the_way(make_job: MakeJob, redis: RedisServer) -> None
     job = make_job()
     async with JobStore(redis.url, job.name) as store, JobLock(store, "submit", ttl=60):
         async with JobStore(redis.url, job.name) as other:
-            with pytest.raises(errors.ConfigurationError, match="another process is about to subm"):
+            with pytest.raises(errors.ConfigurationError, match="another process already submits"):
                 async with JobLock(other, "submit", ttl=0.1):
                     pass
     with anyio.fail_after(3):
@@ -160,7 +160,7 @@ async def test_a_lock_is_kept(redis: RedisServer) -> None:
         redis.ask("set", f"{store.key}:lock:collect", "another's")
         await anyio.sleep(1.1)
 
-        with pytest.raises(errors.ClientStateError, match="another process has gone on to collect"):
+        with pytest.raises(errors.ClientStateError, match="has taken over: it collects"):
             await lock.verify()
     redis.ask("del", f"{store.key}:lock:collect")
 
@@ -176,7 +176,7 @@ async def test_overtaken(make_job: MakeJob, redis: RedisServer, last: int) -> No
                 redis.ask("hset", f"mj_async:job:{job.name}", "fed", "7")
             yield one
 
-    with pytest.raises(errors.ClientStateError, match=r"stands elsewhere .*; next: submit it"):
+    with pytest.raises(errors.ClientStateError, match=r"has changed meanwhile.*; next: submit it"):
         await job.submit(ids())
 
 
@@ -189,7 +189,7 @@ async def test_completed_by_another(make_job: MakeJob, redis: RedisServer) -> No
             yield one
         redis.ask("hset", f"mj_async:job:{job.name}", "fed", "7")
 
-    with pytest.raises(errors.ClientStateError, match="stands elsewhere"):
+    with pytest.raises(errors.ClientStateError, match="has changed meanwhile"):
         await job.submit(ids())
     assert not (await job.progress()).complete
 
@@ -279,7 +279,7 @@ async def test_redis_forgets(redis_server: RedisServer, tmp_path: Path) -> None:
                 await anyio.sleep(0.05)
             redis_server.ask("flushall")
     assert {errors.ClientStateError} == {type(error) for error in raised}
-    assert all("has forgotten the job; next: submit it again" in str(one) for one in raised)
+    assert all("has lost the job; next: submit it again" in str(one) for one in raised)
     gateway.release()
     await job.submit(IDS)
     await work_on(job, gateway)
@@ -322,7 +322,7 @@ async def test_directories(make_job: MakeJob, redis: RedisServer, tmp_path: Path
     """A directory that cannot be used, lacks what was collected, or is another's, is refused."""
     job, other = make_job(), SeedJob(redis.url, f"{make_job().name}.b")
     (tmp_path / "file").write_text("")
-    with pytest.raises(errors.ConfigurationError, match=r"cannot write to .*; next: give another"):
+    with pytest.raises(errors.ConfigurationError, match=r"cannot write to .*; next: use another"):
         await job.collect(tmp_path / "file")
     for one in (job, other):
         await one.submit(IDS if one is job else IDS[::-1])
@@ -331,7 +331,7 @@ async def test_directories(make_job: MakeJob, redis: RedisServer, tmp_path: Path
     with pytest.raises(errors.ConfigurationError, match=r"3 parts .* not in .*part-000000"):
         await job.collect(tmp_path / "b")
     before = lines_of(tmp_path / "a")
-    with pytest.raises(errors.ConfigurationError, match=r"jsonl is another job's; next: give"):
+    with pytest.raises(errors.ConfigurationError, match=r"jsonl belongs to another job; next: use"):
         await other.collect(tmp_path / "a")
 
     assert before == lines_of(tmp_path / "a")
@@ -403,7 +403,7 @@ async def test_the_queue_is_gone(make_job: MakeJob, redis: RedisServer) -> None:
             await anyio.sleep(0.2)
             redis.ask("del", queue)
 
-    assert "forgotten the job; next: submit it again" in raised[0]
+    assert "lost the job; next: submit it again" in raised[0]
 
 
 async def test_an_id_repeated_far_behind(make_job: MakeJob) -> None:

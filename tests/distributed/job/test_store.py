@@ -144,7 +144,7 @@ async def test_a_job_that_is_gone(redis: RedisServer, store: JobStore) -> None:
     assert not await store.submit(0, 1, 10, "")
     assert not await store.complete(0)
     assert [""] == redis.ask("keys", f"{store.key}*")
-    with pytest.raises(errors.ClientStateError, match="has forgotten the job; next: submit it"):
+    with pytest.raises(errors.ClientStateError, match="has lost the job; next: submit it"):
         await store.read_state()
 
 

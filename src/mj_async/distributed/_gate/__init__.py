@@ -1,1 +1,1 @@
-"""A rate limit that processes share: each takes its slots from one hash in Redis."""
+"""A rate limit that processes share: each takes time slots from one hash in Redis."""

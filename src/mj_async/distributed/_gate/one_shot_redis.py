@@ -1,7 +1,7 @@
-"""A Redis for a moment: opened, asked one thing, closed, with nothing left behind.
+"""A Redis client that connects, runs one script and closes; nothing stays open.
 
-A pool of coredis holds a task group, so it can be used only in the task, and in the time, in
-which it was entered. What has no such lifetime opens one for each question: a millisecond.
+A pool of coredis holds a task group, so only the task that entered it can use it, and only until
+it leaves. A gate has no such lifetime, and opens a pool for each script: that takes 1 ms.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from coredis.retry import NoRetryPolicy
 
 from mj_async import errors
 
-# It keeps the client's key out of what is printed, and does the same for Redis' password.
+# The client keeps its key out of tracebacks with it; here it hides the password of Redis.
 from mj_async._credentials import Secret
 
 from .._redis import check_redis_url, server_address, translate_redis_errors
 
-# Seconds for a connection, and for an answer.
+# Seconds for a connection, and for a response.
 _TIMEOUT = 2.0
 
 
 class OneShotRedis:
-    """An address of Redis that can be asked, at any time and in any task.
+    """A Redis that any task can use at any time.
 
     Args:
-        redis_url: The address.
+        redis_url: Its address.
 
     Attributes:
-        address: The same without user and password.
+        address: Its address without user and password.
 
     Raises:
-        ConfigurationError: It is none. Its text is not shown.
+        ConfigurationError: It is not the address of a Redis. The message does not show it.
     """
 
     def __init__(self, redis_url: str) -> None:
@@ -55,25 +55,20 @@ class OneShotRedis:
     async def run_script(
         self, script: str, sha: str, key: str, arguments: list[float | str]
     ) -> list[int]:
-        """Run a script on one key.
-
-        Returns:
-            What it answers.
+        """Run a script on one key, and return its result.
 
         Raises:
-            ConfigurationError: Redis refuses the password, or cannot do this.
-            TransportError: Redis cannot be reached, or was lost.
+            ConfigurationError: Redis refuses the password, or cannot run the script.
+            TransportError: Redis cannot be reached, or the connection was lost.
         """
         opened: list[BaseConnection] = []
+        translated = translate_redis_errors(self._url_without_password)
         try:
             with _mute_coredis_log():
-                async with (
-                    translate_redis_errors(self._url_without_password),
-                    self._open(opened) as redis,
-                ):
+                async with translated, self._open(opened) as redis:
                     return await _run(redis, script, sha, key, arguments)
         except errors.MJError:
-            await checkpoint()  # coredis makes an error of it if a call is cut off
+            await checkpoint()  # coredis turns a cancellation into an error
             raise
         finally:
             for connection in opened:
@@ -86,35 +81,35 @@ class OneShotRedis:
             stream_timeout=_TIMEOUT,
             decode_components=True,
         )
-        kind = pool.connection_class
+        connection_class = pool.connection_class
 
-        def make(*location: Any, **options: Any) -> BaseConnection:
-            opened.append(kind(*location, **options))
+        def connect(*location: Any, **options: Any) -> BaseConnection:
+            opened.append(connection_class(*location, **options))
             return opened[-1]
 
-        pool.connection_class = make  # type: ignore[assignment]  # it is only called
+        pool.connection_class = connect  # type: ignore[assignment]  # the pool only calls it
         return Redis(connection_pool=pool, retry_policy=NoRetryPolicy())
 
 
 async def _run(
     redis: Redis[bytes], script: str, sha: str, key: str, arguments: list[float | str]
 ) -> list[int]:
-    answer: Any
+    result: Any
     try:
-        answer = await redis.evalsha(sha, [key], arguments)
-    except NoScriptError:  # Redis has been started since
-        answer = await redis.eval(script, [key], arguments)
-    return list(answer)
+        result = await redis.evalsha(sha, [key], arguments)
+    except NoScriptError:  # the first run since Redis was started
+        result = await redis.eval(script, [key], arguments)
+    return list(result)
 
 
 def _close_streams(connection: BaseConnection) -> None:
-    """Close what a connection that never came about leaves open, or Python warns of it."""
+    # coredis leaves them open if it cannot connect, and Python warns about that.
     for stream in vars(connection).values():
         if isinstance(stream, MemoryObjectSendStream | MemoryObjectReceiveStream):
             stream.close()
 
 
-# --- coredis tells the log of each connection that is cut off, with a traceback ---------------
+# --- coredis logs each connection that is cancelled, with a traceback --------------------------
 
 _is_muted = ContextVar("mj_async.distributed muted", default=False)
 
@@ -125,8 +120,7 @@ def _is_not_muted(_record: logging.LogRecord) -> bool:
 
 @contextmanager
 def _mute_coredis_log() -> Iterator[None]:
-    """Keep what it tells of this one question out of the log; an error is raised instead."""
-    logging.getLogger("coredis").addFilter(_is_not_muted)  # a second time does nothing
+    logging.getLogger("coredis").addFilter(_is_not_muted)  # adding it again does nothing
     token = _is_muted.set(True)
     try:
         yield

@@ -1,26 +1,27 @@
-"""What Redis does at one look at a shared gate, as Lua: one hash, one step, Redis' own time.
+"""The rate limiter as a Lua script: one hash, one atomic step, by the clock of Redis.
 
-The hash has `free`, the time from which the next request may be sent; `until`, the end of the
-hold; and `next` and `forget`, how long a hold without a Retry-After will be, and when that is
-forgotten. Times are Unix seconds.
+The hash has these fields. `free`: the time from which the next request may be sent. `until`: the
+end of the hold. `next`: the length of the next hold without a Retry-After. `forget`: the time
+when that length is forgotten. Times are Unix seconds.
 
-Requests are handed out as slots. Without a pause before, they follow each other by `interval`.
-What a pause has left unused may be sent at once, up to `burst`, and is paid for by as long a
-pause behind it. So there are never more than a second's worth in any second, which the usual
-bucket (GCRA) does not promise: it lets a burst pass and goes on at the full rate.
+Requests get slots. Slots follow each other by `interval`. After a pause, the slots that were not
+used may be used at once, up to `burst`, and a pause of the same length follows. So no second has
+more requests than the rate. The usual algorithm (GCRA) does not guarantee that: it permits a burst
+and then goes on at the full rate.
 
-Slots are given out up to `horizon` ahead, so that each process knows its next turns; and one to
-a process that has none, up to `far_horizon`, so that they take turns although one is nearer to
-Redis than another. Those of a process that dies are lost, and nobody waits for longer than that.
+Slots are granted up to `horizon` ahead, so that a process knows its next ones. A process without
+slots gets one up to `far_horizon` ahead, so that all processes get turns, even if one of them is
+nearer to Redis. The slots of a process that dies are lost; others wait no longer than that.
 """
 
 from hashlib import sha1
 
-# KEYS[1]: the hash. ARGV: interval, burst, horizon, far_horizon, slots wanted; then a 429: its
-# Retry-After, "none" where it had none, "" where there is no news; by how much a hold is
-# stretched, the first hold, the longest, and how long holds are remembered.
-# -> microseconds: what is left of the hold, until the first paced slot; and counts: the slots
-# for now, the paced ones.
+# KEYS[1]: the hash.
+# ARGV: interval, burst, horizon, far_horizon, number of slots wanted. Then for a 429: its
+# Retry-After, "none" for a 429 without one, "" for no 429; the factor by which a hold is
+# lengthened (jitter); the first hold; the longest hold; how long the length of holds is kept.
+# Returns the rest of the hold and the time until the first paced slot, in microseconds; the
+# number of slots that may be used now, and the number of paced slots.
 SCRIPT = """
 local redis_time = redis.call('TIME')
 local now = tonumber(redis_time[1]) + tonumber(redis_time[2]) / 1000000
@@ -44,7 +45,7 @@ if retry_after ~= '' then
   local seconds = tonumber(retry_after)
   if seconds then
     held_until = math.max(held_until, now + seconds * stretch)
-  elseif now >= held_until then  -- else it answers a request that was under way already
+  elseif now >= held_until then  -- else: the 429 of a request sent before the hold began
     if now >= forget_at then
       next_hold = tonumber(ARGV[8])
     end
@@ -58,7 +59,7 @@ end
 
 local immediate, paced, first = 0, 0, 0
 if wanted > 0 and now >= held_until then
-  -- Further ahead it can only be where Redis' clock was set back, or a slower rate was set.
+  -- `free` is further ahead only if the clock of Redis was set back, or the rate was slower.
   free = math.min(free, now + far_horizon + burst * interval)
   if free <= now then
     immediate = math.min(wanted, burst, 1 + math.floor((now - free) / interval))
@@ -75,4 +76,4 @@ end
 local left = math.max(0, held_until - now)
 return {math.ceil(left * 1000000), math.ceil(first * 1000000), immediate, paced}
 """
-SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # as EVALSHA names it
+SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # EVALSHA's name for it

@@ -1,4 +1,4 @@
-"""The gate that the processes of one gateway and key share; each look at Redis is by itself."""
+"""The gate that all processes with one gateway and key share. It keeps no connection to Redis."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from attrs.validators import gt
 from mj_async import errors
 from mj_async._config import check_count, check_option, none_or, number
 
-# What AsyncMJClient and its own gate use: both gates must take the same key and address for the
-# same, and hold as long.
+# The same as in AsyncMJClient and its own gate: two spellings of an address or a key must share
+# one limit, and holds must have the same length.
 from mj_async._credentials import Secret, find_base_url, find_key
 from mj_async._http.gate import LONGEST_HOLD, MEMORY
 from mj_async._http.retry import with_jitter
@@ -25,7 +25,7 @@ from .one_shot_redis import OneShotRedis
 from .rate_limit_script import SCRIPT, SHA
 from .slot_allocator import FIRST_HOLD, HORIZON, SlotAllocator, SlotGrant
 
-# How long Redis is left alone after a failure.
+# Seconds without a request to Redis after it has failed.
 _PAUSE_AFTER_FAILURE = 1.0
 _RATE = number("a finite number of requests a second above 0", gt(0))
 
@@ -33,38 +33,38 @@ _logger = logging.getLogger("mj_async")
 
 
 class SharedGate:
-    """A gate that all processes of one base_url and key share: their rate, and their holds.
+    """A gate that all processes with one base_url and key share: their rate, and their holds.
 
-    Give it to each client: `AsyncMJClient(gate=SharedGate("redis://localhost:6379/0"))`. A 429
-    that one process gets holds back all of them, within a tenth of a second. With a `rate`,
-    they send no more than that in any second, all together, and take turns when they are many.
-    It needs the extra `mj_async[distributed]`, and a Redis or Valkey from version 6 on.
+    Pass it to each client: `AsyncMJClient(gate=SharedGate("redis://localhost:6379/0"))`. If one
+    process gets a 429, all processes stop sending within 0.1 s. With a `rate`, all processes
+    together send at most so many requests in any second, and each of them gets its turn.
+    It needs the extra `mj_async[distributed]`, and Redis or Valkey, version 6 or later.
 
-    There is nothing to enter and nothing to close: no connection, task or subscription is kept.
-    Redis is looked at when requests come, at most some fifteen times a second, for as many of
-    them as come meanwhile; a look takes a few milliseconds. Make one in each process, or
-    several: what they share is in Redis, under the SHA-256 of base_url and key. Neither is
-    sent there. Do not use one in two event loops at the same time.
+    There is nothing to enter or to close: it keeps no connection, task or subscription. It asks
+    Redis only when requests come, at most about 15 times a second, once for all requests that
+    wait; that takes a few milliseconds. Create one or more in each process: what they share is
+    in Redis, under the SHA-256 of base_url and key. The base_url and the key are not sent to
+    Redis. Do not use one gate in two event loops at the same time.
 
-    While Redis is away nothing is sent: calls wait for it within their timeouts, and then end
-    with a `RateLimitError` that says so; waits and runs of seeds go on when it is back. The
-    logger `mj_async` is told once, as a warning.
+    While Redis cannot be reached, no request is sent: calls wait within their timeouts, and then
+    raise a `RateLimitError` that names the reason. Waits and bulk lookups of seeds continue when
+    Redis is back. The logger `mj_async` gets one warning.
 
     Args:
-        redis_url: The address of Redis: `redis://`, `rediss://` for TLS, or `unix://`, with its
-            user, password and number of the database if it has those.
-        base_url: The gateway's, as `AsyncMJClient` takes it; else that of `MJ_BASE_URL`.
-        api_key: The gateway's key; else that of `MJ_API_KEY`. Where a gateway takes none, any
-            word that all processes have in common.
-        rate: Requests a second, of all processes together; None: only holds are shared. Set it
-            somewhat below what the gateway allows; 0.5 is one request in two seconds. All
-            processes should have the same.
-        burst: How many requests may be sent at once after a pause, and never more than a
-            second's worth; as long a pause follows.
+        redis_url: The address of Redis: `redis://`, `rediss://` for TLS, or `unix://`, with
+            user, password and database number if needed.
+        base_url: The gateway's address, as for `AsyncMJClient`; by default `MJ_BASE_URL`.
+        api_key: The gateway's key; by default `MJ_API_KEY`. For a gateway without keys, any text
+            that is the same in all processes.
+        rate: Requests per second, of all processes together; 0.5 is one request in two seconds.
+            None: only holds are shared. Set it slightly below the gateway's limit, and to the
+            same value in all processes.
+        burst: How many requests may be sent at once after a pause. It is at most the rate of one
+            second, and a pause of the same length follows.
 
     Raises:
-        ConfigurationError: An argument cannot be used. When it is first asked: Redis refuses
-            the password, or is of no use.
+        ConfigurationError: An argument is invalid. On first use: Redis refuses the password, or
+            cannot do what is needed.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class SharedGate:
         rate: float | None = None,
         burst: int = 50,
     ) -> None:
-        # First of all, so that no traceback with locals shows the key or the password.
+        # This comes first, so that no traceback with locals shows the key or the password.
         secret, api_key = Secret(api_key), None
         self._redis, redis_url = OneShotRedis(redis_url), ""
         secret = find_key(secret, "auto")
@@ -98,19 +98,19 @@ class SharedGate:
         return f"<SharedGate({self._base_url!r} by Redis at {self._redis.address}{limit})>"
 
     def __reduce__(self) -> str:
-        raise TypeError("a SharedGate is not pickled; make one in each process")
+        raise TypeError("a SharedGate cannot be pickled; create one in each process")
 
     async def acquire(self, *, deadline: float | None) -> None:
-        """Wait until one request may be sent, and return.
+        """Wait until one request may be sent.
 
         Args:
-            deadline: A time of `anyio.current_time()`; a sleep that would pass it is not
-                begun. None: any sleep is.
+            deadline: A time of `anyio.current_time()`. It does not begin a sleep that would end
+                later. None: no limit.
 
         Raises:
-            RateLimitError: It would be later than that, or Redis cannot be reached;
-                `retry_after` says when to ask again.
-            ConfigurationError: Redis refuses the password, or is of no use.
+            RateLimitError: The request must wait longer than that, or Redis cannot be reached;
+                `retry_after` is the time until the next attempt makes sense, in seconds.
+            ConfigurationError: Redis refuses the password, or cannot do what is needed.
         """
         while (refusal := await self._try_acquire()) is not None:
             seconds = refusal.retry_after or 0.0
@@ -119,24 +119,25 @@ class SharedGate:
             await anyio.sleep(seconds)
 
     async def hold(self, seconds: float | None) -> None:
-        """Hold back the requests to come, of all processes.
+        """Hold back the next requests of all processes.
 
         Args:
-            seconds: The Retry-After of a 429, or None where it had none: then the hold is 0.5 s,
-                and doubles with each 429 that follows within a minute, up to a minute.
+            seconds: The Retry-After of a 429. None: the 429 had none; then the hold is 0.5 s,
+                and doubles with each 429 that follows within a minute, up to one minute.
 
         Raises:
-            ConfigurationError: Redis refuses the password, or is of no use, and always did.
+            ConfigurationError: Redis refuses the password, or cannot do what is needed, and
+                has never worked.
         """
         self._allocator.hold(seconds, time.monotonic())
-        # What cannot be told now is told at the next look.
+        # If Redis does not learn of the hold now, it learns of it with the next grant.
         while (
             self._allocator.pending_hold is not None
             and self._refuse_after_failure(time.monotonic()) is None
         ):
             await self._refresh_together()
 
-    # --- what a caller is told --------------------------------------------------------------
+    # --- the callers --------------------------------------------------------------------------
 
     async def _try_acquire(self) -> errors.RateLimitError | None:
         retried = False
@@ -152,11 +153,6 @@ class SharedGate:
             retried = True
 
     def _refuse_after_failure(self, now: float) -> errors.RateLimitError | None:
-        """Leave Redis alone for a moment after it has failed.
-
-        Raises:
-            ConfigurationError: It is of no use, and never was.
-        """
         if self._failure is None or now >= self._retry_at:
             return None
         if self._is_fatal(self._failure):
@@ -167,13 +163,13 @@ class SharedGate:
         )
 
     def _is_fatal(self, failure: errors.MJError | None) -> bool:
-        """Whether it is the caller's fault; what has worked once will work again."""
+        # A Redis that has worked once will work again: a bot must not die of its bad moments.
         return isinstance(failure, errors.ConfigurationError) and not self._was_usable
 
-    # --- looking at Redis -------------------------------------------------------------------
+    # --- new grants ---------------------------------------------------------------------------
 
     async def _refresh_together(self) -> None:
-        """Look, or wait for whoever does; if he is cancelled, one of the others does it."""
+        # Single flight: one caller asks Redis for all. If it is cancelled, another one asks.
         refresh_ended = self._refresh_ended
         self._waiting += 1
         try:
@@ -190,7 +186,7 @@ class SharedGate:
             self._waiting -= 1
 
     async def _refresh_and_record(self) -> None:
-        await checkpoint()  # whoever comes at the same instant is looked for, too
+        await checkpoint()  # the grant is also for callers that come at the same instant
         try:
             await self._refresh()
         except errors.MJError as error:
@@ -201,7 +197,7 @@ class SharedGate:
     def _record(self, failure: errors.MJError | None) -> None:
         has_changed = (self._failure is None) != (failure is None)
         if has_changed and not self._is_fatal(failure):
-            what = f"is closed: {failure}" if failure else f"can ask {self._redis.address} again"
+            what = f"is closed: {failure}" if failure else f"can reach {self._redis.address} again"
             _logger.warning("the shared gate %s", what)
         self._failure = failure
         self._was_usable = self._was_usable or failure is None
@@ -231,12 +227,12 @@ class SharedGate:
 
 
 def redis_key(base_url: str, key: Secret) -> str:
-    """PURE: name the hash in Redis, by nothing that gives away the key or the address."""
+    """Return the name of the hash in Redis; it reveals neither the key nor the address."""
     digest = sha256(f"{base_url}\n{key.reveal_bare()}".encode()).hexdigest()
     return f"mj_async:gate:{digest}"
 
 
 def _rate_refusal(seconds: float) -> errors.RateLimitError:
     return errors.RateLimitError(
-        retry_after=seconds, description="the shared gate says that it is not yet time"
+        retry_after=seconds, description="the shared gate does not allow a request yet"
     )

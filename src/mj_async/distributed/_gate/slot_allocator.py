@@ -1,6 +1,6 @@
-"""What one process has of a shared limit between two looks at Redis. No waiting, no I/O.
+"""The share of one process in a shared limit, between two grants of Redis. No waiting, no I/O.
 
-Times are those of `time.monotonic()`, which all event loops of a process have in common.
+Times are those of `time.monotonic()`, which is the same in all event loops of a process.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from collections import deque
 
 import attrs
 
-# How long a look is good for: a hold set elsewhere is obeyed after this time, and a slot that
-# nobody has used by then lapses.
+# Seconds that a grant is valid. A hold of another process is obeyed after this time, and a slot
+# that is not used within it expires.
 GRANT_LIFETIME = 0.1
-# Slots are had so far ahead, so that none is lost between two looks; and one so far, and an
-# interval, by whoever has none.
+# Redis grants slots so many seconds ahead, so that no slot is lost between two grants. A process
+# without slots gets one up to this far ahead, plus an interval.
 HORIZON = 0.2
 _FAR_HORIZON = 1.0
-# A sleeper may wake a little early, as clocks go.
+# A sleeper may wake up a little early.
 _TIMER_SLACK = 0.001
-# A hold that nobody has heard of yet, and that had no Retry-After; Redis says how long it is.
+# Seconds of a hold without Retry-After, until Redis says how long it is.
 FIRST_HOLD = 0.5
-# Thirty years: what is longer would not fit into what Redis counts.
+# Thirty years: longer times do not fit into the numbers of Redis.
 _LONGEST_TIME = 1e9
 
 
 @attrs.frozen
 class SlotGrant:
-    """What Redis has answered, in seconds from now.
+    """What Redis grants to this process; times are seconds from now.
 
     Args:
-        held: What is left of the hold.
-        first: Until the first of the paced slots.
-        immediate: How many requests may be sent now.
-        paced: How many may follow, one at a time.
+        held: The rest of the hold.
+        first: The time until the first of the paced slots.
+        immediate: The number of requests that may be sent now.
+        paced: The number of slots after these, one interval apart.
     """
 
     held: float
@@ -46,11 +46,11 @@ class SlotGrant:
 
 @attrs.define
 class PendingHold:
-    """A 429 of which Redis has to be told.
+    """A 429 that Redis does not know yet.
 
     Args:
-        seconds: Its Retry-After, if it had one.
-        until: The end of the hold as far as is known here.
+        seconds: Its Retry-After, or None.
+        until: The end of the hold, as far as this process knows.
     """
 
     seconds: float | None
@@ -59,11 +59,11 @@ class PendingHold:
 
 @attrs.define(eq=False)
 class SlotAllocator:
-    """The slots that a process has, and its queue.
+    """The slots of this process, and the callers that wait for one.
 
     Args:
-        rate: Requests a second of all processes; None: any number.
-        burst: How many of them at once.
+        rate: Requests per second of all processes; None: no limit.
+        burst: How many of these may be sent at once.
     """
 
     rate: float | None
@@ -72,15 +72,15 @@ class SlotAllocator:
     _held_until: float = attrs.field(default=-math.inf, init=False)
     _grant_expires_at: float = attrs.field(default=-math.inf, init=False)
     _slots: deque[float] = attrs.field(factory=deque, init=False)
-    # The first of them are promised to callers, who come again when it is time.
+    # The first of them are reserved for callers that sleep until then.
     _reserved: int = attrs.field(default=0, init=False)
-    # When those come again who could be promised none.
+    # When the callers without a reserved slot try again.
     _retry_times: list[float] = attrs.field(factory=list, init=False)
     _next_slot_at: float = attrs.field(default=-math.inf, init=False)
     _is_scarce: bool = attrs.field(default=False, init=False)
     _used_slots: int = attrs.field(default=0, init=False)
 
-    # --- what Redis is asked ----------------------------------------------------------------
+    # --- the arguments of the script ----------------------------------------------------------
 
     @property
     def interval(self) -> float:
@@ -89,43 +89,39 @@ class SlotAllocator:
 
     @property
     def burst_limit(self) -> int:
-        """How many requests may be sent at once: never more than a second's worth."""
+        """How many requests may be sent at once: at most the rate of one second."""
         return max(1, min(self.burst, math.floor(self.rate or 1.0)))
 
     def single_slot_horizon(self, now: float) -> float:
-        """Say in how many seconds a slot may be, if it is the only one to come."""
+        """Return how many seconds ahead Redis may grant a slot if it grants only one."""
         has_more = bool(self._slots) and self._slots[-1] > now + _TIMER_SLACK
         return HORIZON if has_more else _FAR_HORIZON + self.interval
 
     def slots_wanted(self, waiting: int, now: float) -> int:
-        """Say how many slots to ask for.
-
-        Args:
-            waiting: Who waits for this look.
-            now: The time.
-        """
+        """Return how many slots to request, if so many callers wait for the grant."""
         if self.rate is None:
             return 0
         self._drop_expired(now)
-        coming = sum(turn <= now + HORIZON for turn in self._retry_times)
-        here = sum(slot <= now + _TIMER_SLACK for slot in self._slots)
-        unpromised = len(self._slots) - max(self._reserved, here)
-        return max(0, max(0, waiting - here) + coming + self._prefetch(now) - unpromised)
+        retrying_soon = sum(retry_at <= now + HORIZON for retry_at in self._retry_times)
+        usable_now = sum(slot <= now + _TIMER_SLACK for slot in self._slots)
+        unreserved = len(self._slots) - max(self._reserved, usable_now)
+        needed = max(0, waiting - usable_now) + retrying_soon + self._prefetch(now)
+        return max(0, needed - unreserved)
 
     def _prefetch(self, now: float) -> int:
-        """Say how many more are likely to be used until the next look, where there are enough."""
+        """Return how many more slots will probably be used before the next grant."""
         if self._is_scarce or self._retry_times:
             return 0
         likely = self._used_slots if now >= self._grant_expires_at else 2 * self._used_slots
         return min(likely, math.floor(GRANT_LIFETIME * (self.rate or 0.0)))
 
     def apply_grant(self, grant: SlotGrant, wanted: int, now: float) -> None:
-        """Take in what Redis has answered."""
+        """Record a grant for which so many slots were requested."""
         self._is_scarce = grant.immediate + grant.paced < wanted
-        # Where many look for few slots, whoever looks always just behind another has none.
-        self._grant_expires_at = now + GRANT_LIFETIME * (
-            random.uniform(0.5, 1.0) if self._is_scarce else 1.0
-        )
+        # If slots are scarce, a process that always asks just after another gets none; so the
+        # times are random.
+        lifetime = GRANT_LIFETIME * (random.uniform(0.5, 1.0) if self._is_scarce else 1.0)
+        self._grant_expires_at = now + lifetime
         self._held_until = now + grant.held if grant.held else -math.inf
         self._used_slots = 0
         if grant.held:
@@ -137,21 +133,21 @@ class SlotAllocator:
         self._slots = deque(sorted([*self._slots, *[now] * grant.immediate, *paced]))
         self._next_slot_at = first + grant.paced * interval
 
-    # --- what a caller is told --------------------------------------------------------------
+    # --- the callers --------------------------------------------------------------------------
 
     def try_acquire(self, now: float, *, retried: bool = False) -> float | None:
-        """Take a slot for a request.
+        """Acquire a slot for one request.
 
         Args:
             now: The time.
-            retried: Whether the same caller has asked just before, and has waited for a look.
+            retried: True if the same caller got None before, and a grant has come since.
 
         Returns:
-            0 if it may be sent now; else in how many seconds to come again; None if Redis has
-            to be looked at first.
+            0 if the caller may send now; the seconds until it should try again; or None if a
+            new grant is needed first.
         """
         if not retried and self._retry_times and self._retry_times[0] <= now + _TIMER_SLACK:
-            heapq.heappop(self._retry_times)  # it is theirs, or as good as theirs
+            heapq.heappop(self._retry_times)  # probably of this caller; any other is as good
         if self.pending_hold is None and now < self._held_until:
             return self._held_until - now
         if self.pending_hold is not None or now >= self._grant_expires_at:
@@ -170,21 +166,21 @@ class SlotAllocator:
         return self._estimate_wait(now) if self._is_scarce else None
 
     def _estimate_wait(self, now: float) -> float:
-        """Guess when there may be a slot for a caller, behind those who were sent away before."""
-        turn = self._next_slot_at + len(self._retry_times) * self.interval
-        turn = max(turn, self._grant_expires_at)  # before it, nobody will look
-        heapq.heappush(self._retry_times, turn)
-        return turn - now
+        """Return when a slot is likely, after the callers that were sent away before."""
+        retry_at = self._next_slot_at + len(self._retry_times) * self.interval
+        retry_at = max(retry_at, self._grant_expires_at)  # there is no new grant before that
+        heapq.heappush(self._retry_times, retry_at)
+        return retry_at - now
 
     def _pop_slot(self) -> None:
         self._slots.popleft()
         self._reserved = max(0, self._reserved - 1)
 
     def _drop_expired(self, now: float) -> None:
-        """Drop slots that have lapsed, and the turns of callers who have not come."""
-        # Used late, they come close to those behind them; where all are used, that is too many.
-        lapse = GRANT_LIFETIME / 2 if self._is_scarce else GRANT_LIFETIME
-        while self._slots and self._slots[0] + lapse <= now:
+        # A slot that is used late is close to the next one. If all slots are in use, that would
+        # exceed the rate.
+        lifetime = GRANT_LIFETIME / 2 if self._is_scarce else GRANT_LIFETIME
+        while self._slots and self._slots[0] + lifetime <= now:
             self._pop_slot()
         while self._retry_times and self._retry_times[0] + GRANT_LIFETIME <= now:
             heapq.heappop(self._retry_times)
@@ -192,22 +188,22 @@ class SlotAllocator:
     # --- a 429 --------------------------------------------------------------------------------
 
     def hold(self, seconds: float | None, now: float) -> None:
-        """Hold back the requests to come, and note what Redis has to be told."""
+        """Hold back the next requests, and remember that Redis must know of it."""
         seconds = seconds if seconds is None else min(seconds, _LONGEST_TIME)
         until = now + (FIRST_HOLD if seconds is None else seconds)
         if now < self._held_until and (seconds is None or until <= self._held_until):
-            return  # it answers a request that was under way already
+            return  # the 429 of a request that was sent before the hold began
         self.pending_hold = PendingHold(seconds, until)
         self._held_until = max(self._held_until, until)
 
     def hold_argument(self, now: float) -> str:
-        """Give what Redis is to be told, in its words; it is news until `confirm_hold`."""
+        """Return the script's argument for the pending hold; it is pending until confirmed."""
         pending_hold = self.pending_hold
         if pending_hold is None or now >= pending_hold.until:
             return ""
         return "none" if pending_hold.seconds is None else repr(pending_hold.until - now)
 
     def confirm_hold(self, pending_hold: PendingHold | None) -> None:
-        """Forget what Redis has been told, but not what has happened meanwhile."""
+        """Record that Redis knows this hold; a hold that came later is still pending."""
         if self.pending_hold is pending_hold:
             self.pending_hold = None

@@ -1,1 +1,1 @@
-"""A job on many machines: ids are submitted, looked up and collected by way of Redis."""
+"""A job that processes share: chunks of ids are submitted, looked up and collected."""

@@ -1,4 +1,8 @@
-"""Looking up chunks: what is received is kept, and what may come later is asked for later."""
+"""Looks up the seeds of a chunk.
+
+Final outcomes are kept. A chunk with other outcomes goes back to the queue, and is tried again
+later.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +22,19 @@ if TYPE_CHECKING:
 
     from .store import JobStore
 
+# While the last seeds of one chunk are slow, the worker goes on with another.
 _CHUNKS_AT_ONCE = 2
 MAX_DELIVERIES = 5
 MAX_LOOKUPS = 3
-# Within one go, an id is asked for again only where a 429 sent nothing; the gate holds anyhow.
+# Seconds. Within one delivery, an id is tried again only after a 429; the gate holds it back too.
 _RETRY_AFTER_429 = 2.0
 _OUTAGE_ERRORS = (errors.TransportError, errors.ServerError)
+# With these, too, the gateway is up.
 _GATEWAY_ERRORS = (errors.UnsupportedError, errors.UnexpectedAnswerError, errors.RateLimitError)
 
 
 def is_retryable(outcome: SeedOutcome) -> bool:
-    """PURE: tell whether asking again soon may help; it does not before a task has ended."""
+    """Return True if another attempt soon may succeed; before a task has ended, it does not."""
     if outcome.error is None:
         return False
     task = getattr(outcome.error, "task", None)
@@ -37,13 +43,13 @@ def is_retryable(outcome: SeedOutcome) -> bool:
 
 @attrs.define
 class Chunk:
-    """What is known of a chunk.
+    """A chunk, and the lines of its outcomes by id.
 
     Args:
-        number: Its own.
+        number: Its place in the input.
         task_ids: Its ids.
-        final_lines: The lines that asking again would not change, by id.
-        retryable_lines: The others that are there.
+        final_lines: Lines that another attempt would not change.
+        retryable_lines: The other lines.
     """
 
     number: int
@@ -53,12 +59,12 @@ class Chunk:
 
     @property
     def is_complete(self) -> bool:
-        """Whether each id has a line."""
+        """True if each id has a line."""
         return len(self.final_lines) + len(self.retryable_lines) == len(self.task_ids)
 
     @property
     def unsettled_ids(self) -> list[str]:
-        """The ids to be asked for."""
+        """The ids without a final line."""
         return [task_id for task_id in self.task_ids if task_id not in self.final_lines]
 
     @property
@@ -70,18 +76,17 @@ class Chunk:
 
 @attrs.define
 class ChunkProcessor:
-    """The chunks that one process works on.
+    """Looks up chunks, for one process.
 
     Args:
-        store: The job's.
-        client: Asks the gateway.
-        concurrency: Seeds asked for at once.
-        ask_again_after: Seconds until what may come later is asked for again; meanwhile its chunk
-            is in the queue, and keeps nobody busy.
+        store: The job in Redis.
+        client: The client of the gateway.
+        concurrency: How many requests for seeds may run at once.
+        ask_again_after: Seconds until a chunk is tried again; meanwhile it waits in the queue.
 
     Attributes:
-        stopped: Is set when the work is to end, and by what ends it.
-        failure: What has ended it before its time.
+        stopped: Set when the work must end.
+        failure: The error that has ended it.
     """
 
     store: JobStore
@@ -95,20 +100,21 @@ class ChunkProcessor:
 
     @property
     def chunks_at_once(self) -> int:
-        """How many are worked on at once: while the last seeds of one are slow, another is."""
+        """How many chunks this process looks up at once."""
         return min(_CHUNKS_AT_ONCE, self.concurrency)
 
     def stop(self) -> None:
-        """Cut what is under way; it goes back to the queue with what was received."""
+        """Cancel the chunks in progress; they go back to the queue with the lines received."""
         self.stopped.set()
         for scope in self._scopes:
             scope.cancel()
 
     async def look_up(self, number: int, task_ids: list[str]) -> None:
-        """Look up a chunk; the engine calls it, and drops a chunk for any other exception.
+        """Look up a chunk. This is streaq's task function.
 
         Raises:
-            StreaqRetry: It goes back to the queue.
+            StreaqRetry: The chunk goes back to the queue. For any other exception, streaq would
+                drop the chunk.
         """
         delay: float | None = 0.0
         try:
@@ -120,12 +126,12 @@ class ChunkProcessor:
             raise StreaqRetry(delay=timedelta(seconds=delay))
 
     def fail(self, failure: Exception) -> None:
-        """End the work by what has gone wrong; the first of these is raised."""
+        """End the work with an error; `JobWorker.run` raises the first one."""
         self.failure = self.failure or failure
         self.stopped.set()
 
     async def _process(self, number: int, task_ids: list[str]) -> float | None:
-        """Look up a chunk, or bury it; the seconds until it is to be gone on with, or None."""
+        """Look up a chunk, and return the seconds until its next delivery; None if it is done."""
         delivery = await self.store.begin(number)
         if not delivery.deliveries:
             return None
@@ -140,7 +146,7 @@ class ChunkProcessor:
         return await self._release(chunk, failure)
 
     async def _look_up(self, chunk: Chunk) -> Exception | None:
-        """Ask for what is missing, and give what has ended that before its time."""
+        """Request the missing seeds, and return the error that has ended this early, if any."""
         with anyio.CancelScope() as scope:
             self._scopes.add(scope)
             if self.stopped.is_set():
@@ -158,7 +164,7 @@ class ChunkProcessor:
         return None
 
     async def _back_off(self, error: Exception) -> Exception:
-        """Hold here, so that a gateway that is away is not asked for chunk after chunk."""
+        # Without this pause, all chunks would go through a gateway that is down, one by one.
         self._outages += 1
         if self._outages >= MAX_LOOKUPS * self.chunks_at_once:
             self.fail(error)
@@ -183,10 +189,10 @@ class ChunkProcessor:
             await self._check_gateway(chunk)
 
     async def _check_gateway(self, chunk: Chunk) -> None:
-        """Make sure that the gateway lives; a few ids that fail do not tell.
+        """Check that the gateway is up: perhaps it only fails for these ids.
 
         Raises:
-            TransportError: It does not, and then this go does not count against the ids.
+            TransportError: It is down; then this attempt does not count against the ids.
             ServerError: The same.
         """
         try:
@@ -203,8 +209,8 @@ class ChunkProcessor:
         await self.store.finish(chunk.number, pack(lines), len(lines), seedless)
 
     async def _release(self, chunk: Chunk, failure: Exception | None) -> float | None:
-        """Give a chunk back with what was received, so that only the rest is asked for again."""
-        # What a gateway says, or fails to say, says nothing against the chunk; nor does our end.
+        # Only an attempt that a crash has ended counts against the chunk: neither errors of the
+        # gateway nor the end of this worker do.
         is_cut = failure is None and self.stopped.is_set()
         counts = not (chunk.is_complete or is_cut or isinstance(failure, errors.MJError))
         is_released = await self.store.release(

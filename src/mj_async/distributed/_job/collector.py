@@ -1,4 +1,4 @@
-"""Collecting: each chunk's part out of Redis, once."""
+"""Collects the parts of a job from Redis, each of them once. A part has the outcomes of a chunk."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _POLL_INTERVAL = 0.3
 
 @attrs.define
 class PartConsumer:
-    """The parts of a job as they come, until all that was submitted has been collected.
+    """Reads the parts of a job as they come, until all are collected.
 
     Args:
-        store: The job's.
-        lock: Nobody else collects meanwhile.
+        store: The job in Redis.
+        lock: Keeps other processes from collecting.
     """
 
     store: JobStore
@@ -39,10 +39,10 @@ class PartConsumer:
     _ready: deque[int] = attrs.field(factory=deque, init=False)
 
     async def next(self) -> tuple[int, bytes] | None:
-        """Give the next chunk's number and lines; None after the last.
+        """Return the number and the lines of the next part; None after the last part.
 
         Raises:
-            MJError: Redis was lost, or somebody else collects now.
+            MJError: Redis is away, or another process collects now.
         """
         while True:
             while self._ready:
@@ -59,20 +59,19 @@ class PartConsumer:
                 await anyio.sleep(_POLL_INTERVAL)
 
     async def acknowledge(self, number: int, lines: bytes) -> None:
-        """Write down that a chunk's lines are where they belong."""
+        """Record that the lines of a part are stored, and delete them from Redis."""
         await self.store.mark_collected(number, lines.count(b"\n"))
 
 
 def part_file_name(number: int) -> str:
-    """PURE: name the file of a chunk."""
     return f"part-{number:06d}.jsonl"
 
 
 def check_directory(directory: Path) -> None:
-    """Make the directory, and make sure that it can be written.
+    """Create the directory if needed, and check that it is writable.
 
     Raises:
-        ConfigurationError: It cannot.
+        ConfigurationError: It is not.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -80,12 +79,12 @@ def check_directory(directory: Path) -> None:
             pass
     except OSError as error:
         raise errors.ConfigurationError(
-            f"cannot write to {directory}: {error.strerror or error}; next: give another directory"
+            f"cannot write to {directory}: {error.strerror or error}; next: use another directory"
         ) from None
 
 
 def check_collected_parts(directory: Path, collected: bytes) -> None:
-    """Make sure that what was collected before lies in the directory.
+    """Check that the directory has all parts that were collected before.
 
     Raises:
         ConfigurationError: It does not.
@@ -98,8 +97,8 @@ def check_collected_parts(directory: Path, collected: bytes) -> None:
     ]
     if missing:
         raise errors.ConfigurationError(
-            f"{len(missing)} parts that were collected before are not in {directory}, as"
-            f" {missing[0]}; next: give the directory of before, or put them there"
+            f"{len(missing)} parts that were collected before are not in {directory}, for example"
+            f" {missing[0]}; next: use the same directory as before, or copy the parts there"
         )
 
 
@@ -111,15 +110,15 @@ def _set_bits(found: bytes) -> Iterator[int]:
 
 
 def write_part(directory: Path, number: int, lines: bytes) -> None:
-    """Write a part so that it is there whole, or not at all, whatever happens meanwhile.
+    """Write a part atomically: after a crash the file is complete, or does not exist.
 
     Raises:
-        ConfigurationError: There is one already, of other ids.
+        ConfigurationError: The file exists, with other ids.
     """
     path = directory / part_file_name(number)
     if path.exists() and not _starts_with_same_id(path, lines):
         raise errors.ConfigurationError(
-            f"{path} is another job's; next: give another directory, or move it away"
+            f"{path} belongs to another job; next: use another directory, or move the file away"
         )
     draft = path.with_suffix(".tmp")
     with draft.open("wb") as file:
@@ -131,14 +130,14 @@ def write_part(directory: Path, number: int, lines: bytes) -> None:
 
 
 def _starts_with_same_id(path: Path, lines: bytes) -> bool:
-    """Tell whether the first lines of both are of one id; our lines begin with it."""
+    # Each line begins with its id.
     begin = lines.partition(b",")[0]
     with path.open("rb") as file:
         return file.read(len(begin) + 1) == begin + b","
 
 
 def _fsync_directory(directory: Path) -> None:
-    with suppress(PermissionError):  # on Windows, where a directory cannot be opened
+    with suppress(PermissionError):  # Windows cannot open a directory
         opened = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(opened)
@@ -150,7 +149,7 @@ async def collect_into(directory: Path, parts: PartConsumer) -> None:
     """Write all parts into a directory.
 
     Raises:
-        OSError: One cannot be written; what was written is kept, and the rest stays in Redis.
+        OSError: A part cannot be written. It and all later parts stay in Redis.
     """
     while (found := await parts.next()) is not None:
         number, lines = found
@@ -160,13 +159,13 @@ async def collect_into(directory: Path, parts: PartConsumer) -> None:
 
 @attrs.define
 class JobOutcomes:
-    """The outcomes of a job: `async with` it, then `async for` over it.
+    """The outcomes of a job: enter it with `async with`, then iterate with `async for`.
 
-    A chunk is collected once the first outcome of the next one is asked for, so that a process
-    which is killed gets it again.
+    A part counts as collected when the caller asks for the first outcome of the next part. So a
+    process that is killed gets its last part again.
 
     Args:
-        store: The job's.
+        store: The job in Redis.
     """
 
     store: JobStore
@@ -176,7 +175,6 @@ class JobOutcomes:
     _remaining: Iterator[SeedOutcome] = attrs.field(factory=lambda: iter(()), init=False)
 
     async def __aenter__(self) -> AsyncIterator[SeedOutcome]:
-        """Connect, and keep others from collecting."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.store)
             lock = await stack.enter_async_context(JobLock(self.store, "collect"))
@@ -192,11 +190,11 @@ class JobOutcomes:
         return self
 
     async def __anext__(self) -> SeedOutcome:
-        """Give the next outcome.
+        """Return the next outcome.
 
         Raises:
-            ClientStateError: It has not been entered, or was left.
-            MJError: Redis was lost, or somebody else collects now.
+            ClientStateError: This object is not entered.
+            MJError: Redis is away, or another process collects now.
         """
         if self._parts is None:
             raise errors.ClientStateError("use it as: async with job.outcomes() as outcomes")

@@ -1,4 +1,4 @@
-"""Connections of a job to Redis, which may be away for a while."""
+"""The connections of a job to Redis, which may be away for a while."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from coredis.retry import ExponentialBackoffRetryPolicy
 
 from .._redis import CONNECTION_ERRORS
 
-# Redis may be killed and started again below a running job.
+# Seconds. Redis may be killed and started again while a job runs.
 RECONNECT_FOR = 60.0
-# What is silent for so long has vanished without a word, as a machine without power does.
+# Seconds without a response. A machine that loses power closes no connection.
 _CONNECT_TIMEOUT, RESPONSE_TIMEOUT = 10.0, 20.0
 _STOP_TIMEOUT = 1.5
 
 
 class ReconnectPolicy(ExponentialBackoffRetryPolicy):
-    """Tries again for so many seconds while Redis is away, but not when all is to end."""
+    """Retries for so many seconds while Redis is away, or until the job is to stop."""
 
     def __init__(self, seconds: float = RECONNECT_FOR) -> None:
         super().__init__(
@@ -28,24 +28,21 @@ class ReconnectPolicy(ExponentialBackoffRetryPolicy):
         self._until = math.inf
 
     def give_up_soon(self) -> None:
-        """Give up soon: whoever stops a process waits for it."""
         self._until = time.monotonic() + _STOP_TIMEOUT
 
     def will_retry(self, exc: BaseException) -> bool:
-        """Tell whether another try may help."""
         return time.monotonic() < self._until and super().will_retry(exc)
 
 
 def connection_options(reconnect: ReconnectPolicy, response_timeout: float) -> dict[str, Any]:
-    """PURE: give what every connection is made with."""
     return {
         "retry_policy": reconnect,
         "connect_timeout": _CONNECT_TIMEOUT,
         "stream_timeout": response_timeout,
-        "decode_components": True,  # a password may hold what an address cannot
+        "decode_components": True,  # a password may have characters that a URL must escape
     }
 
 
 def open_redis(redis_url: str, reconnect: ReconnectPolicy) -> Redis[bytes]:
-    """Make a client of Redis; nothing is sent before it is entered."""
+    """Return a client of Redis. It connects when it is entered."""
     return Redis.from_url(redis_url, **connection_options(reconnect, RESPONSE_TIMEOUT))

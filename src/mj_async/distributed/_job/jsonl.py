@@ -1,4 +1,4 @@
-"""PURE: outcomes as the lines of a part, and back."""
+"""Outcomes as lines of JSON (JSON Lines), and back. No I/O."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 from mj_async import ImageSeed, SeedOutcome, Task, errors, parse_task
 
-# Text of many lines that are alike: more effort would cost more time than memory.
+# The lines are similar, so a low level is enough; a higher one only takes more time.
 _COMPRESSION_LEVEL = 1
 
 
 def pack(lines: Iterable[bytes]) -> bytes:
-    """Make a part of lines, for Redis."""
+    """Compress lines into a part, for Redis."""
     return zlib.compress(b"".join(lines), _COMPRESSION_LEVEL)
 
 
 def unpack(part: bytes) -> bytes:
-    """Give the lines of a part; none of an empty one."""
+    """Return the lines of a part; an empty part has no lines."""
     return zlib.decompress(part) if part else b""
 
 
@@ -33,26 +33,25 @@ _dumps: Callable[[Any], bytes] = import_module("orjson").dumps if find_spec("orj
 
 
 def write_line(outcome: SeedOutcome) -> bytes:
-    """Write an outcome as a line of `mj-async seeds`."""
+    """Return an outcome as a line, as in the output of `mj-async seeds`."""
     value = outcome.to_dict()
     try:
         return _dumps(value) + b"\n"
-    except TypeError:  # orjson's, for half a character, which no UTF-8 can say
+    except TypeError:  # orjson refuses a lone surrogate, which UTF-8 cannot encode
         return _to_json(value) + b"\n"
 
 
 def has_seed(line: bytes) -> bool:
-    """Tell whether a line of ours has a seed; within a text its quotes would be escaped."""
+    """Return True if a line of `write_line` has a seed. In a text, the quotes are escaped."""
     return line.endswith(b'"error":null}\n')
 
 
 def lines_by_id(lines: bytes) -> dict[str, bytes]:
-    """Tell the lines of a part apart."""
     return {str(json.loads(line)["task_id"]): line for line in lines.splitlines(keepends=True)}
 
 
 def read_outcomes(lines: bytes) -> Iterator[SeedOutcome]:
-    """Read outcomes: what a line does not say of a task or an error is not known any more."""
+    """Read outcomes. Of tasks and errors, they have only the fields that a line has."""
     return map(_read_outcome, map(json.loads, lines.splitlines()))
 
 
@@ -70,7 +69,7 @@ def _read_task(line: dict[str, Any]) -> Task | None:
     return parse_task({wire: line[name] for wire, name in names.items()})
 
 
-# What a line does not say of an error, and how it is then.
+# Attributes of errors that a line does not have, and their values after reading.
 _NOT_STORED: Mapping[type[errors.MJError], dict[str, Any]] = {
     errors.TransportError: {"temporary": True},
     errors.UnexpectedAnswerError: {
@@ -85,11 +84,11 @@ _NOT_STORED: Mapping[type[errors.MJError], dict[str, Any]] = {
 
 
 def _read_error(stored: dict[str, Any], task_id: str, task: Task | None) -> errors.MJError:
-    """Make an error as unpickling does: what `__init__` takes, its message is made of already."""
+    # Without `__init__`, as unpickling does: the message is already made of its arguments.
     kind: type[errors.MJError] = getattr(errors, stored["type"], errors.MJError)
     message = stored["message"]
     error = kind.__new__(kind, message)
-    error.args = (message,)  # which that of some leaves to `__init__`
+    error.args = (message,)  # some classes set it only in `__init__`
     for base, defaults in _NOT_STORED.items():
         if issubclass(kind, base):
             vars(error).update(defaults)

@@ -1,4 +1,4 @@
-"""One at a time: a lock in Redis that runs out when its owner is killed."""
+"""A lock in Redis with a time to live (TTL): it expires when its owner is killed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .store import JobStore
 
+# Seconds.
 _TTL = 6.0
 _RENEW_INTERVAL = 1.0
 _LEAVE_TIMEOUT = 2.0
@@ -24,12 +25,12 @@ _LEAVE_TIMEOUT = 2.0
 
 @attrs.define
 class JobLock:
-    """A lock on a part of a job, kept by a task of its own while it is entered.
+    """A lock, so that only one process submits or collects. A background task renews it.
 
     Args:
-        store: The job's.
+        store: The job in Redis.
         purpose: "submit" or "collect".
-        ttl: How long after its owner's end it runs out.
+        ttl: Seconds until it expires if its owner does not renew it.
     """
 
     store: JobStore
@@ -40,17 +41,17 @@ class JobLock:
     _renewed_at: float = attrs.field(default=0.0, init=False)
 
     async def __aenter__(self) -> Self:
-        """Take it, when whoever was killed with it cannot have it any more.
+        """Acquire the lock; wait until that of a killed process would have expired.
 
         Raises:
-            ConfigurationError: Somebody else has it, and lives.
+            ConfigurationError: Another process has it and renews it.
         """
         give_up = anyio.current_time() + 1.5 * self.ttl
         while not await self._renew():
             if anyio.current_time() > give_up:
                 raise errors.ConfigurationError(
-                    f"another process is about to {self.purpose} the job {self.store.name!r};"
-                    " next: wait for its end, or stop it"
+                    f"another process already {self.purpose}s the job {self.store.name!r};"
+                    " next: wait until it ends, or stop it"
                 )
             await anyio.sleep(self.ttl / 20)
         self._group = anyio.create_task_group()
@@ -63,7 +64,7 @@ class JobLock:
         self._group.cancel_scope.cancel()
         try:
             await self._group.__aexit__(None, None, None)
-        finally:  # it runs out by itself, too
+        finally:  # if this fails, the lock expires
             with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True), suppress(errors.MJError):
                 await self.store.unlock(self.purpose, self._owner)
 
@@ -76,16 +77,16 @@ class JobLock:
     async def _renew_forever(self) -> None:
         while True:
             await anyio.sleep(_RENEW_INTERVAL)
-            with suppress(errors.MJError):  # whoever works under the lock meets it, too
+            with suppress(errors.MJError):  # the owner's next request gets the same error
                 await self._renew()
 
     async def verify(self) -> None:
-        """Make sure that it is still ours: a process may have been stopped for minutes.
+        """Check that this process still has the lock: it may have been stopped for minutes.
 
         Raises:
-            ClientStateError: It is somebody else's now.
+            ClientStateError: Another process has it now.
         """
         if time.monotonic() - self._renewed_at > self.ttl / 2 and not await self._renew():
             raise errors.ClientStateError(
-                f"another process has gone on to {self.purpose} the job {self.store.name!r}"
+                f"another process has taken over: it {self.purpose}s the job {self.store.name!r}"
             )

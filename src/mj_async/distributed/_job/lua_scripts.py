@@ -1,11 +1,14 @@
-"""What Redis does in one step, as Lua: a process may be killed between any two others.
+"""The atomic steps of a job, as Lua scripts: a process may be killed between any two of them.
 
-KEYS[1] is the job's hash, the names of all other keys begin with it. Chunks are known by their
-number, which is their place in the input. Every script may run twice with the same arguments:
-who loses a connection does not know whether Redis had heard.
+KEYS[1] is the job's hash; all other keys begin with its name. A chunk is known by its number, which
+is its place in the input. Each script may run twice with the same arguments, and counts once: a
+process that loses the connection does not know whether the script has run.
+
+In the hash, `fed` and `fed_ids` count what was submitted. The names and formats of keys and fields
+belong to `FORMAT_VERSION`.
 """
 
-# version, chunk_size -> those of the job, made now or before.
+# version, chunk_size -> version and chunk_size of the job, which is created if needed.
 CREATE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('HSET', KEYS[1], 'version', ARGV[1], 'chunk_size', ARGV[2], 'digest', '',
@@ -15,7 +18,7 @@ end
 return redis.call('HMGET', KEYS[1], 'version', 'chunk_size')
 """
 
-# fed before, fed now, ids fed now, digest of those -> whether the job stands there now.
+# chunks before, chunks now, ids now, their digest -> 1 if the job has these values now.
 SUBMIT = """
 local fed = redis.call('HGET', KEYS[1], 'fed')
 if fed == ARGV[1] then
@@ -25,15 +28,15 @@ end
 return (fed == ARGV[2] and redis.call('HGET', KEYS[1], 'digest') == ARGV[4]) and 1 or 0
 """
 
-# chunks fed -> whether that is all of it, written down now or before.
+# chunks -> 1 if the job has so many; then it is complete.
 COMPLETE = """
 if redis.call('HGET', KEYS[1], 'fed') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'complete', 1)
 return 1
 """
 
-# chunk -> {how often it was delivered, this time included; or 0 if it is done; how often all of
-# it was asked for; what is there of it}
+# chunk -> {how often it was delivered, including this time, or 0 if it is done; how often all of
+# its ids were looked up; the lines that it has so far, compressed}
 BEGIN = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0, ''} end
 if redis.call('GETBIT', KEYS[1] .. ':collected', ARGV[1]) == 1
@@ -46,7 +49,7 @@ return {times, tonumber(redis.call('HGET', KEYS[1] .. ':asks', ARGV[1]) or 0),
   redis.call('HGET', KEYS[1] .. ':partial', ARGV[1]) or ''}
 """
 
-# chunk, its part, its ids, those of them without a seed -> whether it is its first part.
+# chunk, its part, number of ids, of these without a seed -> 1 if it had no part before.
 FINISH = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
@@ -71,8 +74,8 @@ redis.call('EXPIRE', pace, 120)
 return 1
 """
 
-# chunk, what is there of it, what to add to its deliveries and to how often all of it was asked
-# for -> whether it is to be done still.
+# chunk, the lines that it has so far, what to add to its deliveries, what to add to its lookups
+# -> 1 if it is not done yet.
 RELEASE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
@@ -87,7 +90,7 @@ redis.call('HINCRBY', KEYS[1] .. ':asks', ARGV[1], ARGV[4])
 return 1
 """
 
-# chunk, its ids as JSON, how many -> nothing.
+# chunk, its ids as JSON, number of ids -> 1
 MARK_DEAD = """
 redis.call('SREM', KEYS[1] .. ':running', ARGV[1])
 redis.call('HDEL', KEYS[1] .. ':deliveries', ARGV[1])
@@ -97,7 +100,7 @@ end
 return 1
 """
 
-# chunk, its ids -> nothing; its part has been written where it belongs.
+# chunk, number of ids -> 1; the collector has stored its part, which is deleted.
 COLLECT = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 if redis.call('SETBIT', KEYS[1] .. ':collected', ARGV[1], 1) == 0 then
@@ -108,7 +111,7 @@ end
 return 1
 """
 
-# worker, milliseconds that it is believed to live -> how the job stands.
+# worker, milliseconds that it is counted (0: it has left) -> the state of the job.
 STATE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -134,7 +137,7 @@ table.insert(found, now - since)
 return found
 """
 
-# owner, milliseconds -> whether it is the owner's now.
+# owner, milliseconds -> 1 if this owner has the lock now.
 LOCK = """
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
@@ -142,12 +145,13 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
+# owner -> 1
 UNLOCK = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 """
 
-# chunk, its ids -> nothing.
+# chunk, number of ids -> 1
 UNMARK_DEAD = """
 if redis.call('HDEL', KEYS[1] .. ':dead', ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[1], 'dead_ids', -ARGV[2])

@@ -1,4 +1,4 @@
-"""SeedJob: bulk seeds on many machines, which share a Redis."""
+"""SeedJob: bulk lookups of seeds on many machines, which share a Redis."""
 
 from __future__ import annotations
 
@@ -34,27 +34,29 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 def _check_name(name: object) -> str:
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise errors.ConfigurationError(
-            f"the job's name {str(name)[:40]!r} must be 1 to 100 of A-Z a-z 0-9 . _ - and"
+            f"the job's name {str(name)[:40]!r} must have 1 to 100 of A-Z a-z 0-9 . _ - and"
             " begin with a letter or a digit"
         )
     return name
 
 
 class SeedJob:
-    """The seeds of any number of tasks, looked up by any number of processes.
+    """A bulk lookup of seeds, for any number of tasks, by any number of processes.
 
-    One process submits the ids, some work, one collects; each may be killed at any time and
-    started again. The how-to page "Many machines" tells what is promised.
+    One process submits the ids, some look them up, one collects the outcomes. Each of them may be
+    killed at any time and started again. The how-to page "Look up seeds on many machines" says
+    what is guaranteed.
 
     Args:
-        redis_url: The Redis that they share, such as `redis://:password@host:6379/0`.
-        name: The job's, which tells it from others in that Redis: letters, digits, `.`, `_`, `-`.
-        chunk_size: How many ids are handed to a worker at once.
+        redis_url: The address of the Redis that they share, such as
+            `redis://:password@host:6379/0`.
+        name: The name of the job, unique in this Redis: letters, digits, `.`, `_`, `-`.
+        chunk_size: How many ids a worker gets at once.
         lease: Seconds after which the chunks of a silent worker go to another.
 
     Raises:
-        ConfigurationError: An argument cannot be used. By the methods: Redis cannot be reached
-            or may forget what it keeps, or the job there is another's.
+        ConfigurationError: An argument is invalid. From the methods: Redis cannot be reached or
+            may evict keys, or the job was made by another version.
     """
 
     def __init__(
@@ -74,21 +76,21 @@ class SeedJob:
         return JobStore(self._redis_url, self.name)
 
     async def submit(self, task_ids: TaskIds) -> None:
-        """Hand in the ids, no more at once than a part of Redis' memory takes.
+        """Submit the ids. It waits while too many of them are in Redis.
 
-        It ends when the last chunk is in the queue. Killed and run again with the same ids it
-        goes on, and adds nothing twice; a repeated id is handed in once.
+        It returns when the last chunk is in the queue. If it is killed and run again with the
+        same ids, it continues, and submits nothing twice. A repeated id is submitted once.
 
         Args:
-            task_ids: The ids, to iterate or to iterate asynchronously, as many as you like.
+            task_ids: The ids, as an iterable or an async iterable of any length.
 
         Raises:
-            ConfigurationError: An id cannot be used (those before it stay submitted), or the job
-                was begun with other ids, or another process is submitting it.
+            ConfigurationError: An id is invalid (the ids before it stay submitted), or the job
+                was submitted with other ids, or another process submits it now.
             ClientStateError: Another process has taken over while this one was stopped.
             TransportError: Redis was away for more than a minute.
         """
-        tasks = IdSource(task_ids)  # what can be looked at twice is checked before anything is sent
+        tasks = IdSource(task_ids)  # a list or a tuple is checked before anything is sent
         async with self._open() as store, JobLock(store, "submit") as lock:
             await store.create(self._chunk_size)
             state = await store.require_state()
@@ -98,48 +100,48 @@ class SeedJob:
     async def work(
         self, client: AsyncMJClient, *, concurrency: int = 32, ask_again_after: float = 30.0
     ) -> None:
-        """Look up what was submitted, until all of it has an outcome.
+        """Look up the submitted ids, until each has an outcome.
 
-        Before the job is submitted it waits for that. What is under way when it ends before its
-        time goes back to the queue, with what had been received.
+        If the job is not submitted yet, it waits. If it ends early, the chunks in progress go
+        back to the queue, with the outcomes received.
 
         Args:
-            client: Asks the gateway. Seeds hold at most half of its `max_connections`; give it a
-                `mj_async.distributed.SharedGate` where all workers share a limit.
-            concurrency: How many requests for seeds are under way at once.
-            ask_again_after: Seconds after which what may be had later is asked for again, twice
-                at most. Meanwhile its chunk is in the queue, and others are worked on.
+            client: The client of the gateway. Seeds use at most half of its `max_connections`.
+                If all workers share a limit, give it a `mj_async.distributed.SharedGate`.
+            concurrency: How many requests for seeds may run at once.
+            ask_again_after: Seconds after which an id without a final outcome is tried again, at
+                most twice. Meanwhile its chunk waits in the queue, and the worker takes others.
 
         Raises:
-            ConfigurationError: An argument cannot be used.
-            MJError: What ends `AsyncMJClient.image_seeds` before its time: the key was refused,
-                or the gateway has been away three times in a row, `ask_again_after` apart.
+            ConfigurationError: An argument is invalid.
+            MJError: The key was refused, or the gateway did not answer three times in a row,
+                `ask_again_after` apart; and what else ends `AsyncMJClient.image_seeds` early.
             TransportError: Redis was away for more than a minute.
         """
         check_instance("client", client, AsyncMJClient)
         check_count("concurrency", concurrency)
         check_option("ask_again_after", ask_again_after, zero_or_more)
         async with self._open() as store:
-            await store.read_state()  # no chunk of another version's is touched
+            await store.read_state()  # checks the version before any chunk is delivered
         store = self._open()
         chunks = ChunkProcessor(store, client, concurrency, ask_again_after)
         await JobWorker(store, chunks, self._lease).run()
 
     async def collect(self, directory: str | PathLike[str]) -> None:
-        """Write the outcomes into files, until all that was submitted has been collected.
+        """Write the outcomes into files, until all are collected.
 
-        A chunk is one file, `part-000000.jsonl` and so on in the order of the ids, and each id
-        one line as `SeedOutcome.to_dict` gives it. A file is there whole or not at all. Killed
-        and run again it goes on.
+        Each chunk is one file, `part-000000.jsonl` and so on, in the order of the ids. Each id is
+        one line, as from `SeedOutcome.to_dict`. A file is always complete. If it is killed and
+        run again, it continues.
 
         Args:
-            directory: Where the files go; it is made if it is not there.
+            directory: The directory of the files; it is created if needed.
 
         Raises:
-            ConfigurationError: The directory cannot be written, or lacks what was collected
-                before, or another process is collecting.
+            ConfigurationError: The directory is not writable, or lacks parts that were collected
+                before, or another process collects now.
             ClientStateError: Another process has taken over while this one was stopped.
-            OSError: A file cannot be written; what was written is kept, the rest stays in Redis.
+            OSError: A file cannot be written. Its part and all later parts stay in Redis.
             TransportError: Redis was away for more than a minute.
         """
         path = Path(directory)
@@ -149,24 +151,24 @@ class SeedJob:
             await collect_into(path, PartConsumer(store, lock))
 
     def outcomes(self) -> AbstractAsyncContextManager[AsyncIterator[SeedOutcome]]:
-        """Take the outcomes into this process, in place of `collect`.
+        """Return the outcomes as an async iterator, in place of `collect`.
 
-        `async with job.outcomes() as outcomes`, then `async for outcome in outcomes`, until all
-        that was submitted has been collected.
+        Use it as `async with job.outcomes() as outcomes`, then `async for outcome in outcomes`.
+        It ends when all are collected.
 
         Returns:
-            A context manager that yields an iterator over a `SeedOutcome` for each id. A task has
-            its status, prompt and image_url, an error its message and code, and no more. After
-            a kill the last chunk comes again.
+            A context manager of an async iterator, with a `SeedOutcome` for each id. A task has
+            only its status, prompt and image_url, an error only its message and code. After a
+            kill, the outcomes of the last chunk come again.
 
         Raises:
-            ConfigurationError: On entering: another process is collecting.
-            MJError: While iterating: Redis was lost, or another process has taken over.
+            ConfigurationError: When entered: another process collects now.
+            MJError: While iterating: Redis is away, or another process has taken over.
         """
         return JobOutcomes(self._open())
 
     async def progress(self) -> JobProgress:
-        """Tell how far the job has come.
+        """Return the progress of the job.
 
         Raises:
             ConfigurationError: There is no such job.
@@ -175,10 +177,10 @@ class SeedJob:
             return (await store.require_state()).progress
 
     async def dead(self) -> dict[int, list[str]]:
-        """Give the ids of each chunk that was delivered five times without an answer.
+        """Return the ids of each chunk that was delivered five times without a result.
 
         Returns:
-            The ids by the chunk's number.
+            The ids, by the number of the chunk.
 
         Raises:
             ConfigurationError: There is no such job.
@@ -191,7 +193,7 @@ class SeedJob:
         """Put the dead chunks back into the queue.
 
         Returns:
-            How many ids that are.
+            The number of ids in them.
 
         Raises:
             ConfigurationError: There is no such job.

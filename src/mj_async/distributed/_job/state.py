@@ -1,4 +1,4 @@
-"""PURE: how a job stands, from what Redis keeps of it."""
+"""The state of a job, as read from Redis. No I/O."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Sequence
 
 import attrs
 
-# Another number means other keys, or others in them.
+# Another number means that keys or values in Redis have another format.
 FORMAT_VERSION = "1"
 
 
 @attrs.frozen(kw_only=True)
 class JobProgress:
-    """How far a job has come, in ids.
+    """The progress of a job. All counts but `workers` are numbers of ids.
 
     Args:
         total: Submitted so far.
-        complete: Whether all have been submitted.
-        done: Those with an outcome.
-        seedless: Of these, those without a seed.
-        collected: Of these, those that were collected.
-        running: In the chunks that are being worked on, about.
-        dead: In chunks that were delivered five times without an answer.
-        workers: How many processes work for it.
-        per_second: Outcomes a second, over the last half minute.
+        complete: True if all ids are submitted.
+        done: With an outcome.
+        seedless: Of these, without a seed.
+        collected: With an outcome that was collected.
+        running: In chunks that a worker looks up now; an estimate.
+        dead: In chunks that were delivered five times without a result.
+        workers: The number of worker processes.
+        per_second: Outcomes per second, over the last half minute.
     """
 
     total: int
@@ -38,26 +38,26 @@ class JobProgress:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to be worked on."""
+        """True if all ids are submitted, and each is done or dead."""
         return self.complete and self.done + self.dead >= self.total
 
     @property
     def all_collected(self) -> bool:
-        """Whether nothing is left to be collected either."""
+        """True if the job is finished and all outcomes are collected."""
         return self.finished and self.collected >= self.done
 
 
 @attrs.frozen(kw_only=True)
 class JobState:
-    """How a job stands, in chunks.
+    """The state of a job, in chunks.
 
     Args:
-        chunk_size: Ids in each chunk but the last.
-        digest: Of the ids submitted so far, in their order.
+        chunk_size: Ids in each chunk except the last.
+        digest: The SHA-256 of the ids submitted so far, in their order.
         submitted_chunks: Chunks submitted.
-        ended_chunks: Chunks with an outcome, or dead.
-        waiting_bytes: Bytes of outcomes that wait to be collected.
-        progress: The same in ids.
+        ended_chunks: Chunks that are done or dead.
+        waiting_bytes: Bytes of parts that are not collected yet.
+        progress: The state in ids.
     """
 
     chunk_size: int
@@ -69,7 +69,7 @@ class JobState:
 
 
 def parse_state(found: Sequence[bytes | int]) -> JobState:
-    """Read what the script STATE gives."""
+    """Return the state from the result of the script STATE."""
     chunk_size, fed, fed_ids, complete, done, done_ids, seedless, dead_ids, *rest = (
         int(value) for place, value in enumerate(found) if place not in (0, 2)
     )

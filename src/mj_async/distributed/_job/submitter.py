@@ -1,4 +1,4 @@
-"""Feeding a job: chunks of ids, no more ahead of the workers than a window."""
+"""Submits ids in chunks, only so many ahead of the workers as Redis has room for (flow control)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .store import JobStore
     from .task_queue import Publisher
 
-# What may lie in Redis: ids that nobody has worked on, and bytes of outcomes to be collected.
+# Limits of what is in Redis: ids without an outcome, and bytes of outcomes to collect.
 _MAX_IDS_AHEAD = 200_000
 _MIN_CHUNKS_AHEAD = 20
 _MAX_BYTES_WAITING = 2**25
@@ -28,20 +28,20 @@ _READ_SIZE = 1000
 
 
 def has_room(state: JobState, chunks: int) -> bool:
-    """PURE: tell whether one more chunk may be fed."""
+    """Return True if one more chunk may be submitted, after so many."""
     most = max(_MIN_CHUNKS_AHEAD, _MAX_IDS_AHEAD // state.chunk_size)
     return chunks - state.ended_chunks < most and state.waiting_bytes < _MAX_BYTES_WAITING
 
 
 @attrs.define
 class Submitter:
-    """One run over the input of a job, from its beginning: what was fed before is only compared.
+    """Submits all ids of a job. Chunks that were submitted before are only compared (SHA-256).
 
     Args:
-        store: The job's.
+        store: The job in Redis.
         publisher: Puts chunks into the queue.
-        lock: Nobody else feeds meanwhile.
-        state: How the job stands.
+        lock: Keeps other processes from submitting.
+        state: The state of the job at the start.
     """
 
     store: JobStore
@@ -55,10 +55,11 @@ class Submitter:
     _digest: hashlib._Hash = attrs.field(factory=hashlib.sha256, init=False)
 
     async def run(self, tasks: IdSource) -> None:
-        """Feed them all, and say so.
+        """Submit all ids, and record that the job is complete.
 
         Raises:
-            ConfigurationError: An id cannot be used, or the ids are others than before.
+            ConfigurationError: An id is invalid, or the ids are not those of the first submission.
+            ClientStateError: Another process has submitted meanwhile.
         """
         async with tasks:
             while not tasks.ended:
@@ -90,20 +91,20 @@ class Submitter:
         elif self._number + 1 == self.state.submitted_chunks:
             await self._compare_chunk(chunk)
         else:
-            await checkpoint()  # others run, too, while millions are passed over
+            await checkpoint()  # other tasks must run, too, while it skips millions of ids
         self._number += 1
 
     async def _compare_chunk(self, chunk: list[str]) -> None:
         if self._digest.hexdigest() != self.state.digest:
             raise self._changed_ids_error()
         if not self.state.progress.complete:
-            # Who fed it may have been killed before it was in the queue.
+            # The process that recorded it may have been killed before it was published.
             await self.publisher.publish(self._number, chunk)
 
     def _changed_ids_error(self) -> errors.ConfigurationError:
         return errors.ConfigurationError(
-            f"the job {self.store.name!r} was begun with other ids; next: give the same ids in the"
-            " same order, or another name"
+            f"the job {self.store.name!r} was submitted with other ids; next: submit the same ids"
+            " in the same order, or use another name"
         )
 
     async def _submit_chunk(self, chunk: list[str]) -> None:
@@ -112,7 +113,7 @@ class Submitter:
         while not has_room(self.state, self._number):
             await self._wait_for_room()
         await self.lock.verify()
-        # Written down first: what is in the queue is always what these ids say.
+        # Recorded first, so that the queue never has a chunk that the digest does not cover.
         before, digest = self._number, self._digest.hexdigest()
         if not await self.store.submit(before, before + 1, self._count, digest):
             raise self._conflict_error()
@@ -120,13 +121,13 @@ class Submitter:
 
     def _conflict_error(self) -> errors.ClientStateError:
         return errors.ClientStateError(
-            f"the job {self.store.name!r} stands elsewhere than it was left: another process"
-            " submits it, or Redis has forgotten a part; next: submit it again"
+            f"the job {self.store.name!r} has changed meanwhile: another process submits it, or"
+            " Redis has lost a part of it; next: submit it again"
         )
 
     async def _wait_for_room(self) -> None:
         state = await self.store.require_state()
-        # What is compared with stays what was there at the beginning.
+        # The chunks to compare with stay those of the start.
         self.state = attrs.evolve(
             self.state, ended_chunks=state.ended_chunks, waiting_bytes=state.waiting_bytes
         )

@@ -1,4 +1,4 @@
-"""The queue: streaq, as this package uses it."""
+"""The queue of chunks, by streaq."""
 
 from __future__ import annotations
 
@@ -25,18 +25,17 @@ _POLL_INTERVAL = 0.02
 
 
 class QueueWorker(Worker[None]):
-    """A streaq worker that leaves its host in peace.
+    """A streaq worker without signal handlers and open streams.
 
-    7.2 takes the signals, whatever it is told, and leaves a stream of its own open.
+    streaq 7.2 always handles signals, and does not close one of its streams.
     """
 
     async def signal_handler(self, scope: CancelScope) -> None:
-        """Take none."""
+        """Handle no signals: that is for the program to do."""
 
     _chunks_running = 0
 
     async def run_task(self, msg: StreamMessage) -> None:
-        """Run a chunk, and know of it until Redis knows how it ended."""
         self._chunks_running += 1
         try:
             await super().run_task(msg)
@@ -44,34 +43,33 @@ class QueueWorker(Worker[None]):
             self._chunks_running -= 1
 
     async def drain(self) -> None:
-        """Wait until no chunk is under way; whoever waits has told them to stop."""
+        """Wait until no chunk runs. The caller has stopped them before."""
         with anyio.move_on_after(_DRAIN_TIMEOUT):
-            while self._chunks_running:  # noqa: ASYNC110  # seldom, and not for long
+            while self._chunks_running:  # noqa: ASYNC110  # rare and short
                 await anyio.sleep(_POLL_INTERVAL)
 
     async def run_consumers(
         self, receive: MemoryObjectReceiveStream[StreamMessage], *scopes: CancelScope, **status: Any
     ) -> None:
-        """Close the stream, too, of which only clones are closed there."""
-        with receive:
+        with receive:  # streaq closes only its clones
             await super().run_consumers(receive, *scopes, **status)
 
 
 def build_queue_worker(
     redis_url: str, name: str, reconnect: ReconnectPolicy, *, lease: float = 60.0, chunks: int = 1
 ) -> QueueWorker:
-    """Make streaq's view of a job; nothing is sent before it is entered.
+    """Return a streaq worker for a job. It connects when it is entered or run.
 
     Args:
-        redis_url: Where it is.
-        name: The job's.
+        redis_url: The address of Redis.
+        name: The name of the job.
         reconnect: How long Redis may be away.
-        lease: Seconds after which a chunk whose worker is silent goes to another.
-        chunks: How many are worked on at once.
+        lease: Seconds after which the chunks of a silent worker go to another.
+        chunks: How many chunks it runs at once.
     """
     worker = QueueWorker(
         redis_url,
-        # It waits a lease for new chunks.
+        # streaq waits a lease for new chunks, in one command.
         redis_kwargs=connection_options(reconnect, RESPONSE_TIMEOUT + lease),
         queue_name=queue_name(name),
         concurrency=chunks,
@@ -79,37 +77,37 @@ def build_queue_worker(
         deserializer=json.loads,
         idle_timeout=lease,
     )
-    # None beforehand: what waits in a process is kept from others, and its lease runs out.
+    # No prefetching: a chunk that waits in one process is not available to others, and its lease
+    # expires.
     worker.prefetch = chunks
     return worker
 
 
 def queue_name(name: str) -> str:
-    """PURE: name a job's queue, as streaq's web page shows it."""
+    """Return the name of a job's queue; `streaq web` shows it."""
     return f"mj_async:{name}"
 
 
 def _to_json(value: Any) -> str:
-    # JSON, not pickle: who can write to Redis is not to run code here.
+    # JSON instead of pickle: write access to Redis must not mean that code is run here.
     return json.dumps(value, default=str)
 
 
 def register_handler(worker: QueueWorker, look_up: ChunkHandler) -> None:
-    """Let a worker run what looks up a chunk; tries and outcomes are counted by us."""
-
     async def run(number: int, task_ids: list[str]) -> None:
         await look_up(number, task_ids)
 
+    # The job counts deliveries and keeps results on its own.
     worker.task(name=_LOOK_UP, max_tries=None, ttl=0, silent=True)(run)
 
 
 @attrs.define
 class Publisher:
-    """Puts chunks into a job's queue, to be entered and left in one task.
+    """Puts chunks into the queue of a job. It must be entered and left in the same task.
 
     Args:
-        redis_url: Where it is.
-        name: The job's.
+        redis_url: The address of Redis.
+        name: The name of the job.
     """
 
     redis_url: str
@@ -124,11 +122,11 @@ class Publisher:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        # Without the body's exception, which the group of connections would wrap into a group.
+        # The task group of the connections would wrap the body's exception into a group.
         await self._stack.aclose()
 
     async def publish(self, number: int, task_ids: Sequence[str]) -> None:
-        """Put a chunk into the queue, if it is not there.
+        """Put a chunk into the queue, unless it is already there.
 
         Raises:
             TransportError: Redis is away.

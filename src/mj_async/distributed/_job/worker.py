@@ -1,4 +1,4 @@
-"""Working on a job: chunks from the worker, seeds from a client, parts to Redis."""
+"""One worker process of a job: chunks from the queue, seeds from a client, parts to Redis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .store import JobStore
 
 _POLL_INTERVAL = 0.5
-# Seconds that a process counts as a worker after it was heard of.
+# Seconds after its last heartbeat that a process is counted as a worker.
 _HEARTBEAT_TTL = 5.0
 _LEAVE_TIMEOUT = 2.0
 _RESTART_DELAY = 0.1
@@ -28,12 +28,12 @@ _RESTART_DELAY = 0.1
 
 @attrs.define
 class JobWorker:
-    """One process's work on a job.
+    """The work of one process on a job.
 
     Args:
-        store: The job's.
-        chunks: Looks them up.
-        lease: Seconds after which the chunks of a silent worker go to others.
+        store: The job in Redis.
+        chunks: Looks up the chunks.
+        lease: Seconds after which the chunks of a silent worker go to another.
     """
 
     store: JobStore
@@ -43,10 +43,10 @@ class JobWorker:
     _queue_worker: QueueWorker = attrs.field(init=False)
 
     async def run(self) -> None:
-        """Work until all that was submitted has an outcome, or is dead.
+        """Look up chunks until each is done or dead.
 
         Raises:
-            MJError: What has ended a look-up before its time, as a refused key does.
+            MJError: The error that has ended the work early, such as a refused key.
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self._stop_when_cancelled)
@@ -62,8 +62,8 @@ class JobWorker:
             self._stop()
 
     async def _run_shielded(self, around: anyio.CancelScope) -> None:
-        # Shielded, and told to stop instead: what is under way is given back by connections
-        # which any cancellation would cut.
+        # A cancellation stops the work by `_stop` instead: it would close the connections that
+        # are needed to give chunks back.
         with anyio.CancelScope(shield=True):
             try:
                 async with self.store:
@@ -94,12 +94,12 @@ class JobWorker:
             try:
                 await self._queue_worker.run_async()
             except Exception as error:
-                # What it could not give back comes back when its lease runs out.
+                # Chunks that it could not give back return to the queue when the lease expires.
                 if not self.chunks.stopped.is_set() and not isinstance(
                     first_error(error), CONNECTION_ERRORS
                 ):
                     raise
-            # Its pipelines know no reconnect; whoever looks on ends it all when that is over.
+            # streaq's pipelines do not retry. If Redis stays away, `_watch_progress` ends the work.
             await anyio.sleep(_RESTART_DELAY)
             self._queue_worker = self._build_queue_worker()
 
@@ -112,7 +112,7 @@ class JobWorker:
         return worker
 
     async def _watch_progress(self) -> None:
-        """Be counted, until all is done or something has gone wrong."""
+        """Send heartbeats until the job is finished or the work has failed."""
         while not self.chunks.stopped.is_set():
             state = await self.store.read_state(self._id, _HEARTBEAT_TTL)
             if state is not None and state.progress.finished:
@@ -121,7 +121,7 @@ class JobWorker:
                 await self.chunks.stopped.wait()
 
     def _stop(self) -> None:
-        """Cut what is under way: the engine itself would wait for it."""
+        # streaq itself would wait until the chunks end.
         self.chunks.stop()
         self.store.reconnect.give_up_soon()
 
