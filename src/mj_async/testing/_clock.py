@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import anyio
 import attrs
@@ -15,9 +16,6 @@ from anyio.lowlevel import checkpoint
 
 from .._clock import Clock
 from ._models import STARTED_AT
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 # A call needs a few turns of the event loop from one thing that shows here to the next.
 _IDLE_CHECKPOINTS = 30
@@ -218,34 +216,17 @@ class GatewayClock(Clock):
             timer.callback()
         self.note_activity()
 
-    def move_on_at(self, at: float | None) -> _Cut:
-        return _Cut(self, at)
-
-
-class _Cut:
-    """A cancel scope whose deadline is one of the gateway's clock."""
-
-    def __init__(self, clock: GatewayClock, at: float | None) -> None:
-        self._clock = clock
-        self._at = at
-        self._scope = anyio.CancelScope()
-        self._timer: _Timer | None = None
-
-    def __enter__(self) -> anyio.CancelScope:
-        self._scope.__enter__()
-        if self._at is not None and self._at <= self._clock.now():
-            self._scope.cancel()  # as a scope of anyio whose deadline is over
-        elif self._at is not None:
-            self._timer = self._clock.call_at(self._at, _DEADLINE, self._scope.cancel)
-        return self._scope
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        if self._timer is not None:
-            self._timer.cancelled = True
-        self._clock.note_activity()
-        return self._scope.__exit__(kind, error, traceback)
+    @contextmanager
+    def move_on_at(self, at: float | None) -> Iterator[anyio.CancelScope]:
+        timer: _Timer | None = None
+        with anyio.CancelScope() as scope:
+            if at is not None and at <= self.now():
+                scope.cancel()  # like a scope of anyio with a deadline in the past
+            elif at is not None:
+                timer = self.call_at(at, _DEADLINE, scope.cancel)
+            try:
+                yield scope
+            finally:
+                if timer is not None:
+                    timer.cancelled = True
+                self.note_activity()
