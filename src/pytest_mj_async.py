@@ -1,7 +1,7 @@
 """The pytest plugin of mj_async: the fixture `mj_gateway`.
 
-Every run of pytest imports this, wherever mj_async is installed. It stands beside the package and
-not in it, so that only a test that wants the fixture imports the package.
+If mj_async is installed, every run of pytest imports this module. It is not inside the package, so
+that only tests that use the fixture import the package.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ async def test_a_dialect_must_be_known() -> None:
 async def test_what_cannot_be_set_up_is_refused() -> None:
     """A client has the gateway's own transport, and a task has a timeline."""
     gateway = FakeGateway()
-    with pytest.raises(errors.ConfigurationError, match="transport to an http_client of yours"):
+    with pytest.raises(errors.ConfigurationError, match="in your own http_client"):
         gateway.client(http_client=None)
     with pytest.raises(errors.ConfigurationError, match="at least one"):
         gateway.add_task(ID, [])
@@ -320,10 +320,12 @@ async def test_answers_have_names_in_each_dialect() -> None:
 async def test_an_answer_that_a_gateway_does_not_give_is_refused() -> None:
     """A dialect has only the answers of its gateway, and they have their own status and body."""
     gateway = FakeGateway("java")
-    with pytest.raises(errors.ConfigurationError, match="a java gateway answers like 'bad gate"):
+    with pytest.raises(
+        errors.ConfigurationError, match="a java gateway has the responses 'bad gate"
+    ):
         gateway.fail_next(like="quota")
     for given in ({"status": 429}, {"body": b"x"}):
-        with pytest.raises(errors.ConfigurationError, match="has its own status and body"):
+        with pytest.raises(errors.ConfigurationError, match="already has a status and a body"):
             gateway.fail_next(like="key", **given)
 
 

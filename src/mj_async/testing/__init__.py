@@ -1,4 +1,4 @@
-"""A gateway for tests: in process on a clock of its own, or on real TCP."""
+"""A fake gateway for tests: in process on a virtual clock, or on real TCP."""
 
 from ._gateway import FakeGateway
 from ._models import FakeRequest, FakeWebhook

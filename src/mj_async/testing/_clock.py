@@ -1,4 +1,4 @@
-"""A clock that jumps to the next sleeper once all who use it sleep, on asyncio and trio."""
+"""A virtual clock: when all its users sleep, it jumps to the next timer (autojump, as in trio)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from anyio.lowlevel import checkpoint
 from .._clock import Clock
 from ._models import STARTED_AT
 
-# A call needs a few turns of the event loop from one thing that shows here to the next.
+# So many checkpoints without activity mean that all users sleep. A call needs a few checkpoints
+# from one activity to the next.
 _IDLE_CHECKPOINTS = 30
-# Of one instant: deadlines come first, or a request would begin just to be cut; then the gateway
-# tells of a change before it is asked.
+# The order of timers of one instant. Deadlines come first, or a request would begin just to be
+# cancelled; and a webhook comes before the poll that would find the same change.
 _DEADLINE, _WEBHOOK, _SLEEP = 0, 1, 2
-# Real seconds for what goes on outside of the clock. Who takes longer may itself wait for it.
+# Real seconds that the clock waits for a receiver of a webhook. A slower receiver may itself wait
+# for the clock.
 _EXTERNAL_WAIT_LIMIT = 2.0
 _in_external_wait = ContextVar("mj_async.testing external wait", default=False)
 
@@ -37,15 +39,18 @@ class _Timer:
     cancelled: bool = False
 
 
-def _nothing() -> None:
-    """Do what a timer does whose sleeper looks at it by itself."""
+def _do_nothing() -> None:
+    """The callback of a sleeper that drives the clock: it looks at its timer itself."""
 
 
 class GatewayClock(Clock):
-    """The time of one fake gateway in seconds, from 0.
+    """The time of one fake gateway, in seconds from 0.
 
-    It stands still until the gateway is used: then it is virtual where a client of the
-    gateway's own exists, else real while the gateway serves TCP, else the event loop's.
+    It stands still until the gateway is used. Then it is virtual if `client()` was called; else
+    real time while the gateway serves TCP; else the time of the event loop.
+
+    The users drive the clock themselves, without a background task: one of the sleepers drives it,
+    the others follow.
 
     Args:
         started_at: The time of day at 0, in Unix seconds.
@@ -80,7 +85,7 @@ class GatewayClock(Clock):
             return None
 
     def follow(self, mode: Mode) -> None:
-        """Change what time is followed, and go on from the same moment; virtual stays so."""
+        """Follow another time from now on, without a jump. A virtual clock stays virtual."""
         self.now()
         self._mode = "virtual" if self._mode == "virtual" else mode
         self._read_at = None
@@ -90,26 +95,25 @@ class GatewayClock(Clock):
         return self._started_at + self.now()
 
     def note_activity(self) -> None:
-        """Say that something goes on, so that it is not yet time to jump."""
         self._activity += 1
 
     async def advance(self, seconds: float) -> None:
-        """Add to the time, and let whoever sleeps meanwhile wake in order."""
+        """Move the time forward; sleepers wake at their times, in order."""
         until = self.now() + seconds
         self._advances.append(until)
         try:
             await self._wait_until_idle()
-            # Others may advance it, too: whoever is to come back first does.
+            # With several callers, the clock stops at the time of each of them.
             while self._step() or min(self._advances) < until:
                 await self._wait_until_idle()
             self._now = max(self._now, until)
             await self._wait_until_idle()
         finally:
             self._advances.remove(until)
-            self.note_activity()  # whoever called has its turn before the clock goes on
+            self.note_activity()  # so that the caller runs before the clock jumps again
 
     def _step(self) -> bool:
-        """Jump to the next alarm, if it comes before the first of those who advance is back."""
+        """Jump to the next timer, unless a call of `advance` ends before it; return True if so."""
         due = self._next_timer()
         is_due = due is not None and due <= min(self._advances)
         if is_due:
@@ -120,7 +124,7 @@ class GatewayClock(Clock):
         await checkpoint()
         if seconds <= 0:
             return
-        if _in_external_wait.get():  # what is waited for outside waits for us
+        if _in_external_wait.get():  # the receiver of a webhook sleeps on this clock
             self._external_wait_until = 0.0
         timer = self.call_at(self._now + seconds, _SLEEP)
         try:
@@ -132,7 +136,7 @@ class GatewayClock(Clock):
             self._wake_next_driver()
 
     async def _follow_driver(self, timer: _Timer) -> None:
-        """Wait until the alarm rings, or until nobody drives any more."""
+        """Wait for the timer, or until this sleeper must drive the clock."""
         woken = anyio.Event()
         timer.callback = woken.set
         self._followers[timer] = woken
@@ -142,7 +146,7 @@ class GatewayClock(Clock):
             del self._followers[timer]
 
     async def _drive(self, timer: _Timer) -> None:
-        """Move the clock for everybody until the alarm rings."""
+        """Drive the clock for all sleepers until the timer fires."""
         self._has_driver = True
         try:
             while not timer.cancelled:
@@ -157,28 +161,27 @@ class GatewayClock(Clock):
             next(iter(self._followers.values())).set()
 
     async def _wait_until_idle(self, timer: _Timer | None = None) -> None:
-        """Come back when nothing has stirred for some turns of the loop, or the alarm rang."""
-        quiet, seen = 0, self._activity
-        while quiet < _IDLE_CHECKPOINTS and not (timer and timer.cancelled):
+        """Wait until there is no activity for some checkpoints, or the timer has fired."""
+        idle, seen = 0, self._activity
+        while idle < _IDLE_CHECKPOINTS and not (timer and timer.cancelled):
             await checkpoint()
-            still = seen == self._activity and time.monotonic() >= self._external_wait_until
-            quiet = quiet + 1 if still else 0
+            is_idle = seen == self._activity and time.monotonic() >= self._external_wait_until
+            idle = idle + 1 if is_idle else 0
             seen = self._activity
 
     def begin_external_wait(self) -> None:
-        """Say that something begins that is not seen here, such as a request over TCP."""
+        """Keep the clock from jumping: a webhook is on its way, which the clock cannot see."""
         _in_external_wait.set(True)
         self._external_wait_until = time.monotonic() + _EXTERNAL_WAIT_LIMIT
         self.note_activity()
 
     def end_external_wait(self) -> None:
-        """Say that it is over."""
         _in_external_wait.set(False)
         self._external_wait_until = 0.0
         self.note_activity()
 
     async def wait_until(self, until: float | None, event: anyio.Event) -> None:
-        """Wait for a time or an event without moving the time, whatever time it is."""
+        """Wait for a time or an event, without driving the clock."""
         if self._mode in ("loop", "real"):
             with anyio.move_on_after(math.inf if until is None else until - self.now()):
                 await event.wait()
@@ -191,9 +194,9 @@ class GatewayClock(Clock):
                 timer.cancelled = True
 
     def call_at(self, at: float, kind: int, callback: Callable[[], None] | None = None) -> _Timer:
-        """Have something called at a time; `cancelled` takes it back."""
+        """Call back at a time; set `cancelled` of the timer to prevent it."""
         self._count += 1
-        timer = _Timer(at, kind, callback or _nothing)
+        timer = _Timer(at, kind, callback or _do_nothing)
         heapq.heappush(self._timers, (at, kind, self._count, timer))
         self.note_activity()
         return timer
@@ -204,7 +207,7 @@ class GatewayClock(Clock):
         return self._timers[0][0] if self._timers else None
 
     def _jump(self) -> None:
-        """Go to the next timer and call back all of its instant and kind."""
+        """Jump to the next timer, and fire all timers of its instant and kind."""
         due = self._next_timer()
         if due is None:
             return

@@ -1,4 +1,4 @@
-"""What sets each gateway apart: keys, ids, refusals; from the gateways page, not our reader."""
+"""How the gateways differ: keys, ids, refusals. From docs/gateways.md, not from our parser."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ def _bare(value: str) -> str:
 
 
 def accepts_newapi(headers: Mapping[str, str], key: str) -> bool:
-    """Take `Authorization` with or without Bearer; only without it `mj-api-secret`."""
+    """`Authorization`, with or without Bearer; `mj-api-secret` only if that is missing."""
     given = headers.get("authorization") or headers.get("mj-api-secret", "")
     return _bare(given) == _bare(key)
 
 
 def accepts_onehub(headers: Mapping[str, str], key: str) -> bool:
-    """Take `mj-api-secret` only, Bearer and sk- allowed before it."""
+    """Only `mj-api-secret`, with or without Bearer and sk-."""
     return _bare(headers.get("mj-api-secret", "")) == _bare(key)
 
 
 def accepts_java(headers: Mapping[str, str], key: str) -> bool:
-    """Take `mj-api-secret`, to the letter."""
+    """Only `mj-api-secret`, exactly the key."""
     return headers.get("mj-api-secret") == key
 
 
 def accepts_csharp(headers: Mapping[str, str], key: str) -> bool:
-    """Take the raw key in `Authorization`; where that is present, nothing else counts."""
+    """The bare key in `Authorization`; `mj-api-secret` only if that is missing."""
     return headers.get("authorization", headers.get("mj-api-secret")) == key
 
 
 def accepts_documented(headers: Mapping[str, str], key: str) -> bool:
-    """Take `Authorization: Bearer`."""
+    """Only `Authorization: Bearer`."""
     return headers.get("authorization") == f"Bearer {key}"
 
 
@@ -65,25 +65,25 @@ def accepts_documented(headers: Mapping[str, str], key: str) -> bool:
 
 @attrs.frozen(kw_only=True)
 class GatewayDialect:
-    """What sets one gateway apart from the others.
+    """How one gateway differs from the others.
 
     Args:
-        accepts: Whether the headers carry the key as this gateway takes it.
-        responses: Its answers that have a name.
-        serialize: A task on the wire.
-        mode: What may stand before `/mj`, as a regular expression.
-        modes: Which of these are known.
-        encoding: How ids are read: JSON under any Content-Type, under its own, or a form.
-        numbers_are_ids: Whether a number in JSON is taken for an id.
-        wrong_encoding: The answer to ids in another encoding.
-        malformed_ids: The answer to ids that are none.
-        bare_list: Whether a list is answered by one task instead of an array.
-        unknown: The answer to an unknown id, for fetch and for image-seed.
-        no_route: The answer to an unknown path or a wrong method.
-        redirects: Whether a slash too many at the end is answered by a redirect.
-        seed_by_path: Whether there is `/mj/task/{id}/image-seed`.
-        envelope: Image-seed's answer with (status, code, description, seed).
-        repeats_unchanged: Whether a webhook is sent for what is equal to the one before.
+        accepts: True if the headers have the key in the form that this gateway accepts.
+        responses: Its responses that have a name.
+        serialize: Returns a task as JSON.
+        mode: The path segment that may precede `/mj`, as a regular expression.
+        modes: The segments that are valid, as a regular expression.
+        encoding: How it reads ids: as JSON with any Content-Type, as JSON, or as a form.
+        numbers_are_ids: True if it accepts numbers as ids in JSON.
+        wrong_encoding: The response to ids in another encoding.
+        malformed_ids: The response to invalid ids.
+        bare_list: True if its list is one task instead of an array.
+        unknown: The responses to an unknown id, for fetch and for image-seed.
+        no_route: The response to an unknown path or a wrong method.
+        redirects: True if it redirects a path with a slash at the end.
+        seed_by_path: True if it has `/mj/task/{id}/image-seed`.
+        envelope: Its response to image-seed, from (status, code, description, seed).
+        repeats_unchanged: True if it sends a webhook that equals the one before.
     """
 
     accepts: Callable[[Mapping[str, str], str], bool]

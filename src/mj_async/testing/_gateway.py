@@ -1,4 +1,4 @@
-"""The fake gateway that users hold."""
+"""FakeGateway, the public class."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ DialectName: TypeAlias = Literal["newapi", "onehub", "java", "csharp", "document
 class FakeGateway:
     """A gateway for tests, in the dialect of a real one.
 
-    Its answers are literal JSON from the gateways page. It can be talked to in three ways: by
-    `client()`, in process and on a clock that jumps, so that a wait of ten minutes takes no
-    time; by `transport`, in process, on the event loop's time; by `serve()`, over real TCP, in
-    real time.
+    Its responses are literal JSON from the page about gateways. A program can use it in three
+    ways. `client()` works in process, on a virtual clock: a wait of ten minutes takes no time.
+    `transport` works in process, on the time of the event loop. `serve()` uses real TCP, in real
+    time.
 
     Args:
-        dialect: Whose habits it has.
-        api_key: The key that it takes.
-        started_at: The time of day at which it was made, in Unix seconds: tasks that it knows
-            have been submitted then or later.
+        dialect: The gateway that it imitates.
+        api_key: The key that it accepts.
+        started_at: The time of day when it is created, in Unix seconds. Its tasks are submitted
+            at this time or later.
 
     Raises:
         ConfigurationError: There is no such dialect.
@@ -73,76 +73,76 @@ class FakeGateway:
         self._failures: list[FakeResponse] = []
         self._outbox = Outbox(self._clock, self._responder)
         self._served_at: str | None = None
-        self._lock = threading.Lock()  # serve() answers in a thread of its own
+        self._lock = threading.Lock()  # serve() responds in another thread
 
     def __repr__(self) -> str:
         return f"<FakeGateway({self._dialect!r}, tasks={len(self._tasks)})>"
 
     @property
     def api_key(self) -> str:
-        """The key that it takes."""
+        """The key that it accepts."""
         return self._api_key
 
     @property
     def base_url(self) -> str:
-        """Its address, that of `serve()` while it serves, else one that leads nowhere."""
+        """Its address: while `serve()` is entered, the real one; else one that does not exist."""
         return self._served_at or "https://fake-gateway.test"
 
     @property
     def now(self) -> float:
-        """Seconds since it was made, on the clock that it follows."""
+        """Seconds since it was created, on the clock that it follows."""
         return self._clock.now()
 
     @property
     def requests(self) -> Sequence[FakeRequest]:
-        """The requests that it has got, in order."""
+        """The requests that it has received, in order."""
         return tuple(self._requests)
 
     @property
     def transport(self) -> httpx.AsyncBaseTransport:
-        """A transport for `httpx.AsyncClient(transport=…)` that ends here.
+        """A transport for `httpx.AsyncClient(transport=…)` that leads to this gateway.
 
-        From then on `now` follows `anyio.current_time()`.
+        From then on, `now` follows `anyio.current_time()`.
         """
         self._follow("loop")
         return Transport(self._respond_locked)
 
     def client(self, **options: Any) -> AsyncMJClient:
-        """Make a client that talks to it in process, on the gateway's own clock.
+        """Return a client that uses the gateway in process, on its virtual clock.
 
-        The clock jumps to the next sleep or deadline once all its clients sleep.
+        When all clients of the gateway sleep, the clock jumps to the next sleep or deadline.
 
         Args:
-            options: Those of `AsyncMJClient`, but for `http_client`; key and address need not
-                be given.
+            options: The options of `AsyncMJClient`, except `http_client`. By default, `api_key`
+                and `base_url` are those of the gateway.
 
         Returns:
-            The client, to be closed like any other.
+            The client. It must be closed like any other.
 
         Raises:
-            ConfigurationError: An option cannot work.
+            ConfigurationError: An option is invalid.
         """
         if "http_client" in options:
-            raise ConfigurationError("give gateway.transport to an http_client of yours instead")
+            raise ConfigurationError("use gateway.transport in your own http_client instead")
         self._follow("virtual")
         given = {"api_key": self._api_key, "base_url": self.base_url, **options}
         return AsyncMJClient._on_clock(self._clock, Transport(self._respond_locked), **given)
 
     def serve(self, *, port: int = 0) -> Server:
-        """Serve real TCP on loopback: `async with gateway.serve() as base_url`.
+        """Serve on real TCP, on loopback: `async with gateway.serve() as base_url`.
 
-        It needs the extra `mj_async[gateway]`. It runs in a thread of its own, so that it works
-        under trio, too.
+        It needs the extra `mj_async[gateway]`. It runs in another thread, so it also works with
+        trio.
 
         Args:
-            port: Where it listens; 0: wherever there is room.
+            port: The port; 0: any free port.
 
         Returns:
-            The server, to be entered.
+            The server. Enter it to start it.
 
         Raises:
-            ConfigurationError: It cannot be the number of a port.
-            OSError: The port is taken, or not allowed; on entering.
+            ConfigurationError: The number is not that of a port.
+            OSError: When entered: the port is in use, or not permitted.
         """
         if not 0 <= port <= _LAST_PORT:
             raise ConfigurationError(f"port must be from 0 to {_LAST_PORT}, not {port}")
@@ -151,42 +151,45 @@ class FakeGateway:
     def webhooks(self, http_client: httpx.AsyncClient | None = None) -> Webhooks:
         """Send webhooks: `async with gateway.webhooks() as sent`, in the tests of a receiver.
 
-        While it is entered, each change of status or progress of a task with a `notify_hook` is
-        posted to that address, as JSON and without the key, as gateways do (see the gateways
-        page, "Webhooks"). Each is sent once, at its time on the gateway's clock, and one after
-        the other, so that they come in order; the Java dialect also sends what is equal to the
-        one before. What had changed before it was entered is sent at once. Nothing is sent
-        again: an answer that is no 2xx is only noted, and so is none at all.
+        While it is entered, it posts each change of status or progress of a task with a
+        `notify_hook` to that address, as JSON and without the key, as gateways do (see
+        "Webhooks" on the page about gateways). It sends each change once, at its time on the
+        gateway's clock, one after the other and in order. The Java dialect also sends a webhook
+        that equals the one before. Changes from before it was entered are sent at once. It never
+        sends a webhook again: an answer other than 2xx is only recorded, and so is no answer.
 
-        Webhooks alone do not move the clock; the sleeps of clients and `advance` do. It stands
-        still while a receiver answers, for up to two real seconds.
+        Webhooks do not move the clock; sleeps of clients and `advance` do. The clock stands still
+        while a receiver answers, for up to two real seconds.
 
-        Enter and leave it in the same task. Leaving sends what is due.
+        Enter and leave it in the same task. When left, it first sends what is due.
 
         Args:
-            http_client: What sends them, such as one with `httpx.ASGITransport(app)`; it is not
-                closed. None: one of the gateway's own, over TCP.
+            http_client: The client that sends them, for example with `httpx.ASGITransport(app)`;
+                it is not closed. None: a client over TCP.
 
         Returns:
-            What is entered as a list of `FakeWebhook`, which grows. Leaving it raises what the
-            receiver raised through the client, if it is none of httpx's errors.
+            A context manager of a list of `FakeWebhook`, which grows. When left, it raises what
+            the receiver has raised through the client, except errors of httpx.
         """
         return Webhooks(self._outbox, self._clock, http_client)
 
     async def advance(self, seconds: float) -> None:
-        """Add to `now`; whoever sleeps until then wakes, in order.
+        """Move `now` forward; sleepers wake at their times, in order.
 
-        Several may do so at once: each comes back at its own time.
+        Several tasks may do so at the same time: each call returns at its own time.
+
+        Args:
+            seconds: How far, in seconds.
 
         Raises:
-            ConfigurationError: It is no number of seconds from 0 on.
+            ConfigurationError: It is negative, or not a finite number.
         """
         check_option("seconds", seconds, zero_or_more)
         await self._clock.advance(seconds)
 
     def add_task(
         self,
-        id: str,  # noqa: A002  # the task's own word for it
+        id: str,  # noqa: A002  # as in Task
         timeline: Timeline = DEFAULT_TIMELINE,
         seed: str | None = None,
         seed_asks: int = 1,
@@ -197,17 +200,17 @@ class FakeGateway:
 
         Args:
             id: Its id.
-            timeline: (seconds from now, status, progress), in order.
-            seed: What image-seed answers, once the task has succeeded.
-            seed_asks: At which such request it does; before, the gateway says that it had no
-                time, as gateways do whose own request takes longer.
-            notify_hook: Where `webhooks()` posts its changes; an address, or a path where the
-                client that sends them has a `base_url`.
-            fields: Keys of the answer, as on the wire or as attributes of `Task`. Pictures,
-                videos and buttons are there with SUCCESS, `fail_reason` with FAILURE.
+            timeline: Its (seconds from now, status, progress), in order.
+            seed: Its seed. Image-seed returns it when the task has succeeded.
+            seed_asks: At which request image-seed returns it. Before, the gateway answers that it
+                had no time, as gateways do if their own request takes longer.
+            notify_hook: Where `webhooks()` posts its changes: an address, or a path if the client
+                that sends them has a `base_url`.
+            fields: Further keys of its JSON, named as in JSON or as in `Task`. Pictures, videos
+                and buttons appear with SUCCESS, `fail_reason` appears with FAILURE.
 
         Raises:
-            ConfigurationError: The id is no text, or the timeline is empty or not in order.
+            ConfigurationError: The id is not a str, or the timeline is empty or not in order.
         """
         check_instance("id", id, str)
         check_timeline(timeline)
@@ -240,19 +243,20 @@ class FakeGateway:
         """Answer the next requests with a failure, whatever they ask for.
 
         Args:
-            n: How many.
+            n: How many requests.
             status: The HTTP status.
             headers: The headers, such as `{"retry-after": "5"}`.
             body: The body.
-            like: An answer that gateways of this dialect give, in place of status and body:
+            like: The name of a response of this dialect, in place of status and body:
                 "key" (refused), "quota" (used up), "forbidden", "rate limit", "overloaded",
-                "server error", "refused" (C#: in a 200), "page" (HTML with 200), and for seeds
-                "no time", "no account", "no private channel", "channel disabled". From the
-                proxy before it: "bad gateway", "unavailable". See the gateways page.
+                "server error", "refused" (C#: with status 200), "page" (HTML with status 200);
+                for seeds "no time", "no account", "no private channel", "channel disabled"; and
+                from a proxy before the gateway "bad gateway", "unavailable". See the page about
+                gateways.
 
         Raises:
-            ConfigurationError: It is no answer that could be sent, or this dialect has none
-                like that, or there is a status or a body, too.
+            ConfigurationError: The response cannot be sent; or this dialect has no response of
+                this name; or there is a name and a status or body.
         """
         check_count("n", n)
         check_instance("body", body, bytes)
@@ -268,12 +272,12 @@ class FakeGateway:
 
     def _find_response(self, name: ResponseName, *, alone: bool) -> FakeResponse:
         if not alone:
-            raise ConfigurationError(f"like={name!r} has its own status and body")
+            raise ConfigurationError(f"like={name!r} already has a status and a body")
         responses = DIALECTS[self._dialect].responses
         if name not in responses:
             known = ", ".join(map(repr, sorted(responses)))
             raise ConfigurationError(
-                f"a {self._dialect} gateway answers like {known}; not {name!r}"
+                f"a {self._dialect} gateway has the responses {known}; not {name!r}"
             )
         return responses[name]
 

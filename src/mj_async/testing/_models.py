@@ -1,4 +1,4 @@
-"""What goes in and out of a fake gateway, and a task that follows a timeline."""
+"""Requests, responses, webhooks and tasks of a fake gateway."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULT_TIMELINE: Timeline = (
 )
 _NOT_STARTED = ("", "NOT_START", "SUBMITTED", "MODAL")
 _ENDED = ("SUCCESS", "FAILURE", "CANCEL")
-# What comes of a task is not there before it has come, though it is given from the beginning.
+# The status at which these fields of a task appear.
 _FIELD_STATUS = {
     "imageUrl": "SUCCESS",
     "imageUrls": "SUCCESS",
@@ -34,10 +34,10 @@ _FIELD_STATUS = {
 
 
 def check_timeline(timeline: Timeline) -> None:
-    """Refuse a timeline that cannot be followed.
+    """Check a timeline.
 
     Raises:
-        ConfigurationError: It is empty, one of its times is none, or they are not in order.
+        ConfigurationError: It is empty, has an invalid time, or is not in order.
     """
     steps: Sequence[Sequence[Any]] = timeline
     times = [step[0] for step in steps if len(step) == 3]
@@ -51,13 +51,13 @@ def check_timeline(timeline: Timeline) -> None:
 
 @attrs.frozen
 class FakeRequest:
-    """A request as the gateway got it, the same in process and over TCP.
+    """A request that the gateway received; in process it is the same as over TCP.
 
     Args:
-        method: Such as "GET".
-        target: The path as it was on the wire, a query included.
-        headers: Names in lower case.
-        body: The bytes.
+        method: The method, such as "GET".
+        target: The path and query as sent.
+        headers: The headers; their names are in lower case.
+        body: The body.
         at: `FakeGateway.now` when it came.
     """
 
@@ -73,9 +73,9 @@ class FakeWebhook:
     """A webhook that the gateway has sent.
 
     Args:
-        task_id: The task that it is about.
-        url: Where it was posted to.
-        body: The task at that change, as JSON.
+        task_id: The id of the task.
+        url: The address.
+        body: The task at this change, as JSON.
         at: `FakeGateway.now` when it was sent.
         status: The HTTP status of the answer; None: there was no answer.
     """
@@ -89,8 +89,6 @@ class FakeWebhook:
 
 @attrs.frozen
 class FakeResponse:
-    """What the gateway sends back."""
-
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = attrs.field(factory=dict)
@@ -99,7 +97,6 @@ class FakeResponse:
 def json_response(
     value: Any, status: int = 200, content_type: str = "application/json"
 ) -> FakeResponse:
-    """Answer with JSON, under whatever Content-Type the real gateway has."""
     body = json.dumps(value, ensure_ascii=False).encode()
     return FakeResponse(status, body, {"content-type": content_type})
 
@@ -112,11 +109,11 @@ class FakeTask:
         id: Its id.
         added_at: `FakeGateway.now` when it was added.
         added_on: The time of day then, in Unix seconds.
-        timeline: (seconds since then, status, progress), in order.
+        timeline: Its (seconds since then, status, progress), in order.
         seed: Its seed, or None.
-        seed_asks: At which request for it the seed is there.
-        notify_hook: Where its webhooks go, or None.
-        fields: Keys of the wire that stand above what the dialect writes.
+        seed_asks: At which request for the seed it is returned.
+        notify_hook: The address of its webhooks, or None.
+        fields: Keys of its JSON that replace those of the dialect.
     """
 
     id: str
@@ -129,11 +126,10 @@ class FakeTask:
     fields: Mapping[str, Any]
 
     def snapshot_at(self, now: float) -> TaskSnapshot:
-        """Give the task as it is at a time of the gateway's."""
         return self.snapshot_at_age(now - self.added_at)
 
     def snapshot_at_age(self, age: float) -> TaskSnapshot:
-        """Give the task as it is so many seconds after it was added."""
+        """Return the task as it is so many seconds after it was added."""
         reached = [step for step in self.timeline if step[0] <= age] or [self.timeline[0]]
         _, status, progress = reached[-1]
         return TaskSnapshot(
@@ -146,7 +142,7 @@ class FakeTask:
         )
 
     def changes(self, *, repeats_unchanged: bool) -> Iterator[float]:
-        """Give the ages at which status or progress changes, or at which equal ones are told."""
+        """Return the ages at which status or progress changes, or is the same once more."""
         before = None
         for age, *state in self.timeline:
             if repeats_unchanged or state != before:
@@ -154,7 +150,7 @@ class FakeTask:
             before = state
 
     def fields_at(self, snapshot: TaskSnapshot) -> dict[str, Any]:
-        """Give those fields that are there at a snapshot, under their names on the wire."""
+        """Return the fields that the task has in a snapshot, named as in JSON."""
         named = {camel_case(name): value for name, value in self.fields.items()}
         return {
             name: value
@@ -172,7 +168,7 @@ class FakeTask:
 
 @attrs.frozen(kw_only=True)
 class TaskSnapshot:
-    """A task at one time; times in milliseconds, None where not reached."""
+    """A task at one time. Times are in milliseconds, or None before they are reached."""
 
     id: str
     status: str
@@ -183,11 +179,11 @@ class TaskSnapshot:
 
     @property
     def succeeded(self) -> bool:
-        """Whether it has ended with SUCCESS."""
+        """True if it has ended with SUCCESS."""
         return self.status == "SUCCESS"
 
 
 def camel_case(name: str) -> str:
-    """Give the wire name of a field that may be written as in Python: `image_url`."""
+    """Return the name of a field in JSON, from its name in JSON or in Python."""
     head, *tail = name.split("_")
     return head + "".join(word.capitalize() for word in tail)

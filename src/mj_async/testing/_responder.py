@@ -1,4 +1,4 @@
-"""Requests to answers: the routes that all gateways have in common."""
+"""Responds to requests: the routes, which all gateways have in common, and the ids in a body."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _SLASHED = ("/fetch/", "/image-seed/", "/list-by-condition/")
 
 
 class WrongEncodingError(Exception):
-    """Raised when ids are in another encoding than the gateway reads."""
+    """The ids are in another encoding than the gateway reads."""
 
 
 class MalformedIdsError(Exception):
-    """Raised when ids are no list of ids."""
+    """The ids are not a list of ids."""
 
 
 @attrs.frozen
 class Responder:
-    """Answers requests in one dialect.
+    """Responds to requests in one dialect.
 
     Args:
-        dialect: How.
-        api_key: The key that is accepted.
-        tasks: What it knows, by id.
-        known_seeds: Ids whose seed has been asked for; C# tells those unasked.
-        seed_asks: How often that was in vain.
+        dialect: The dialect.
+        api_key: The key that it accepts.
+        tasks: The tasks by id.
+        known_seeds: Ids whose seed was requested; the C# gateway then shows it with the task.
+        seed_asks: How many requests for the seed of an id got none.
     """
 
     dialect: GatewayDialect
@@ -47,12 +47,11 @@ class Responder:
     seed_asks: Counter[str] = attrs.field(factory=Counter)
 
     def forget(self, task_id: str) -> None:
-        """Forget what was asked for an id: its task is another one now."""
+        """Forget the requests for an id: its task was replaced."""
         self.known_seeds.discard(task_id)
         self.seed_asks.pop(task_id, None)
 
     def respond(self, request: FakeRequest) -> FakeResponse:
-        """Answer as the gateway would."""
         path = request.target.partition("?")[0]
         match = re.fullmatch(rf"(?:/({self.dialect.mode}))?/mj/task/(.+)", path)
         if match is None:
@@ -88,7 +87,7 @@ class Responder:
         return self.serialize(task, task.snapshot_at(now), now)
 
     def serialize(self, task: FakeTask, snapshot: TaskSnapshot, now: float) -> dict[str, Any]:
-        """Write a task as it is, or was, at a snapshot."""
+        """Return the JSON of a task at a snapshot."""
         seed = task.seed if task.id in self.known_seeds else None
         return {**self.dialect.serialize(snapshot, seed, now), **task.fields_at(snapshot)}
 
@@ -99,7 +98,7 @@ class Responder:
             return self.dialect.wrong_encoding
         except MalformedIdsError:
             return self.dialect.malformed_ids
-        # In the order of the database, not of the request.
+        # Gateways return them in the order of their database, not of the request.
         found = [self._serialize(task_id, request.at) for task_id in self.tasks if task_id in ids]
         return json_response(found[0] if self.dialect.bare_list and found else found)
 
@@ -129,7 +128,7 @@ class Responder:
         return is_delayed
 
     def _documented_seed(self, request: FakeRequest) -> FakeResponse:
-        """Answer with a task; the documents' example has no seed, ours has one where it can."""
+        # The example in the documents has no seed; this task has one if there is one.
         try:
             ids = [one for one in read_form(request) if one in self.tasks]
         except WrongEncodingError:
@@ -148,7 +147,7 @@ class Responder:
 
 
 def _redirect(method: str, path: str) -> FakeResponse:
-    """Answer a path with a slash too many, as gin does."""
+    # As gin, the web framework of new-api and one-hub, responds to a slash at the end.
     status, words = (301, "Moved Permanently") if method == "GET" else (307, "Temporary Redirect")
     page = f'<a href="{path}">{words}</a>.\n\n'.encode()
     headers = {"location": path, "content-type": "text/html; charset=utf-8"}
@@ -156,10 +155,10 @@ def _redirect(method: str, path: str) -> FakeResponse:
 
 
 def read_form(request: FakeRequest) -> list[str]:
-    """Read the fields `ids` of a multipart form.
+    """Return the fields `ids` of a multipart form.
 
     Raises:
-        WrongEncodingError: It is none.
+        WrongEncodingError: The body is not a multipart form.
     """
     content_type = request.headers.get("content-type", "")
     if not content_type.startswith("multipart/form-data"):
@@ -174,16 +173,16 @@ def read_form(request: FakeRequest) -> list[str]:
 
 
 def read_json(request: FakeRequest, *, any_type: bool, numbers_are_ids: bool) -> list[str]:
-    """Read `{"ids": […]}`; without ids, it is a list of none.
+    """Return the ids of `{"ids": […]}`; without that key, there are none.
 
     Args:
         request: The request.
-        any_type: Whether the Content-Type does not matter.
-        numbers_are_ids: Whether numbers are taken for ids.
+        any_type: True if any Content-Type is accepted.
+        numbers_are_ids: True if numbers are accepted as ids.
 
     Raises:
-        WrongEncodingError: The Content-Type is another.
-        MalformedIdsError: There is no JSON, or what it has are no ids.
+        WrongEncodingError: The Content-Type is not JSON.
+        MalformedIdsError: The body is not JSON, or has invalid ids.
     """
     if not (any_type or "json" in request.headers.get("content-type", "")):
         raise WrongEncodingError

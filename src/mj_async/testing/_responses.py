@@ -1,4 +1,4 @@
-"""Answers as gateways give them, from the gateways page; some have a name for `fail_next`."""
+"""Responses of real gateways, from docs/gateways.md; `fail_next` uses their names."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ HTML_PAGE = FakeResponse(
 def upstream_error(
     description: str, code: int = 4, content_type: str = "application/json"
 ) -> FakeResponse:
-    """Refuse as new-api and one-hub do on Midjourney routes, with the space at the end."""
+    """A refusal of new-api and one-hub on Midjourney routes, with their space at the end."""
     body = {"description": f"{description} ", "type": "upstream_error", "code": code}
     return json_response(body, 400, content_type)
 
 
 def go_error(status: int, message: str, kind: str = "new_api_error") -> FakeResponse:
-    """Refuse as new-api and one-hub do before a route is reached."""
+    """A refusal of new-api and one-hub before a route is reached."""
     return json_response({"error": {"message": message, "type": kind}}, status)
 
 
 def spring_error(status: int, error: str, path: str) -> FakeResponse:
-    """Refuse as the framework of the Java gateway does."""
+    """A refusal of Spring, the web framework of the Java gateway."""
     body = {
         "timestamp": "2024-11-03T08:17:06.053+00:00",
         "status": status,
@@ -61,25 +61,24 @@ def spring_error(status: int, error: str, path: str) -> FakeResponse:
 
 
 def csharp_error(status: int, message: str) -> FakeResponse:
-    """Refuse as the C# gateway does on exceptions."""
+    """A refusal of the C# gateway after an exception."""
     body = {"success": False, "code": -1, "message": message, "timestamp": _TIMESTAMP}
     return json_response(body, status)
 
 
 def go_envelope(status: int, code: int, description: str, result: str | None) -> FakeResponse:
-    """Answer image-seed as new-api and one-hub relay it: as text, and with no null."""
+    """Image-seed as new-api and one-hub relay it: as text/plain, and without null."""
     body = {"code": code, "description": description, "properties": {}, "result": result or ""}
     return json_response(body, status, PLAIN_TEXT)
 
 
 def csharp_envelope(status: int, code: int, description: str, result: str | None) -> FakeResponse:
-    """Answer image-seed as the C# gateway does."""
+    """Image-seed of the C# gateway."""
     body = {"code": code, "description": description, "result": result, "properties": {}}
     return json_response(body, status)
 
 
 def _nginx(status: int, words: str) -> FakeResponse:
-    """Answer as the proxy before a gateway does."""
     body = f"<html>\r\n<head><title>{status} {words}</title></head>\r\n</html>\r\n"
     return FakeResponse(status, body.encode(), {"content-type": "text/html"})
 

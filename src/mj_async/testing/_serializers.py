@@ -1,4 +1,4 @@
-"""How each gateway writes a task: literal JSON from the gateways page, not from our reader."""
+"""Tasks as the JSON of each gateway: literally from docs/gateways.md, not from our parser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._models import TaskSnapshot
 
-# Links to Discord's CDN die after a day.
+# Links to Discord's CDN expire after a day (seconds).
 _LINKS_LAST = 86_400
 _PROMPT = "pig --v 6.1"
 
@@ -37,7 +37,7 @@ def _fail_reason(snapshot: TaskSnapshot) -> str:
 
 
 def serialize_newapi(snapshot: TaskSnapshot, seed: str | None, now: float) -> dict[str, Any]:
-    """Write the 18 keys of new-api and one-hub; a preview's URL changes at every poll."""
+    """The 18 keys of new-api and one-hub. The URL of a preview changes with every poll."""
     image_url = _image_url(snapshot)
     if snapshot.status == "IN_PROGRESS":
         image_url = f"http://localhost:3000/mj/image/{snapshot.id}?rand={round(now * 1e9)}"
@@ -68,7 +68,7 @@ def _properties(snapshot: TaskSnapshot) -> dict[str, Any] | None:
 
 
 def serialize_java(snapshot: TaskSnapshot, seed: str | None, now: float) -> dict[str, Any]:
-    """Write the keys of the original midjourney-proxy, with its nulls."""
+    """The keys of the original midjourney-proxy, with its nulls."""
     waits = snapshot.status in ("", "NOT_START")
     return {
         "id": snapshot.id,
@@ -100,7 +100,7 @@ _JAVA_PROPERTIES = {
 
 
 def serialize_csharp(snapshot: TaskSnapshot, seed: str | None, now: float) -> dict[str, Any]:
-    """Write the keys of the C# gateway; the seed once it is known."""
+    """The keys of the C# gateway; it has the seed after the first request for it."""
     image_url = _image_url(snapshot)
     return {
         **_CSHARP_CONSTANTS,
@@ -121,7 +121,7 @@ def serialize_csharp(snapshot: TaskSnapshot, seed: str | None, now: float) -> di
 
 
 def _image_urls(snapshot: TaskSnapshot) -> list[dict[str, str | None]]:
-    """Give the pictures of the grid; the last has no small one beside it."""
+    # The last picture of the grid has no thumbnail.
     stem = f"https://cdn.example/attachments/{snapshot.id}"
     thumbnails = [*(f"{stem}_{n}.webp" for n in range(3)), None]
     return [{"url": f"{stem}_{n}.png", "thumbnail": one} for n, one in enumerate(thumbnails)]
@@ -152,7 +152,7 @@ def _use_time(snapshot: TaskSnapshot) -> str:
     return f"{(snapshot.finish_time - snapshot.submit_time) / 1000:.2f} s"
 
 
-# What a client has no use for is the same for all tasks.
+# These keys are the same for all tasks: no client uses them.
 _CSHARP_CONSTANTS: Mapping[str, Any] = {
     "parentId": None,
     "botType": "MID_JOURNEY",
@@ -218,7 +218,7 @@ _CSHARP_CONSTANTS: Mapping[str, Any] = {
 
 
 def serialize_documented(snapshot: TaskSnapshot, seed: str | None, now: float) -> dict[str, Any]:
-    """Write the 18 keys of the published documents."""
+    """The 18 keys of the published documents."""
     plain = serialize_newapi(snapshot, seed, now)
     return {
         **plain,

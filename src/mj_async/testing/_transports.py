@@ -1,4 +1,4 @@
-"""The two ways to a fake gateway: a transport of httpx in process, and a server on real TCP."""
+"""The two ways to a fake gateway: in process by a transport of httpx, and a server on real TCP."""
 
 from __future__ import annotations
 
@@ -21,36 +21,35 @@ RequestHandler: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], FakeR
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Hands each request to whoever answers.
+    """Leads the requests of an httpx client to the gateway, without a network.
 
     Args:
-        handle: Answers a method, target, headers and body.
+        handle: Returns the response to (method, target, headers, body).
     """
 
     def __init__(self, handle: RequestHandler) -> None:
         self._handle = handle
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request."""
-        await checkpoint()  # a socket lets others run, too
+        await checkpoint()  # as with a socket, other tasks run meanwhile
         response = self._handle(
             request.method,
             request.url.raw_path.decode("ascii"),
             {name.lower(): value for name, value in request.headers.items()},
             await request.aread(),
         )
-        # As a stream, so that the client reads it the way it reads a socket.
+        # A stream, so that the client reads it as it reads from a socket.
         stream = httpx.ByteStream(response.body)
         return httpx.Response(response.status, headers=dict(response.headers), stream=stream)
 
 
 class Server:
-    """Serves on loopback: `async with Server(…) as base_url`.
+    """Serves on loopback, in another thread: `async with Server(…) as base_url`.
 
     Args:
-        handle: Gives the answer to (method, target, headers, body).
-        on_address: Told the address, and None at the end.
-        port: Where it listens; 0: wherever there is room.
+        handle: Returns the response to (method, target, headers, body).
+        on_address: Called with the address at the start, and with None at the end.
+        port: The port; 0: any free port.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Server:
         )
         base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._on_address(base_url)
-        # The socket listens already: a connection that comes before uvicorn does is kept.
+        # The socket already listens: connections wait there until uvicorn is ready.
         self._thread.start()
         return base_url
 
@@ -81,17 +80,17 @@ class Server:
 
 
 def _listen(port: int) -> socket.socket:
-    """Listen on loopback.
+    """Return a listening socket on loopback.
 
     Raises:
-        OSError: The port cannot be had.
+        OSError: The port is in use, or not permitted.
     """
-    # asyncio sends small packets at once (TCP_NODELAY) only where the protocol is named;
-    # without that each answer takes 40 ms.
+    # asyncio sets TCP_NODELAY only if the socket was created with its protocol; without it, each
+    # response takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        # Connections of the one before us linger for a minute. Windows needs no such leave, and
-        # would let two listen on one port.
+        # Closed connections keep the port for a minute. On Windows they do not, and the option
+        # would allow two servers on one port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
         listener.bind(("127.0.0.1", port))
         listener.listen(1024)
@@ -102,7 +101,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def _make_server(handle: RequestHandler) -> uvicorn.Server:
-    # Imported on use: who tests in process needs neither.
+    # Imported here, because tests in process need neither.
     import uvicorn  # noqa: PLC0415
     from starlette.requests import Request  # noqa: PLC0415
     from starlette.responses import Response  # noqa: PLC0415
@@ -112,13 +111,13 @@ def _make_server(handle: RequestHandler) -> uvicorn.Server:
         query = scope["query_string"]
         target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("ascii")
         response = handle(request.method, target, dict(request.headers), await request.body())
-        answer = Response(response.body, response.status, dict(response.headers))
-        await answer(scope, receive, send)
+        send_response = Response(response.body, response.status, dict(response.headers))
+        await send_response(scope, receive, send)
 
     config = uvicorn.Config(
         application,
         lifespan="off",
-        log_config=None,  # its own asks a stdout that may be closed whether it is a terminal
+        log_config=None,  # its default calls isatty() of a stdout that may be closed
         log_level="critical",
         access_log=False,
         server_header=False,

@@ -1,4 +1,4 @@
-"""Webhooks: what there is to send, in order, and sending it while somebody wants it."""
+"""Webhooks: an outbox of changes in order, and the sender, which runs while it is entered."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class _Change:
-    """A change of a task's that is still to be told.
+    """A change of a task that must still be sent.
 
     Args:
-        at: When, on the gateway's clock.
-        age: The task's age then.
+        at: Its time on the gateway's clock.
+        age: The age of the task then, in seconds.
         task: The task.
     """
 
@@ -41,11 +41,11 @@ def _change_time(change: _Change) -> float:
 
 @attrs.define(eq=False)
 class Outbox:
-    """What a gateway has to tell, each once.
+    """The changes that a gateway must still send, each of them once.
 
     Args:
-        clock: The gateway's.
-        responder: Writes the tasks.
+        clock: The gateway's clock.
+        responder: Serializes the tasks.
     """
 
     _clock: GatewayClock
@@ -54,35 +54,33 @@ class Outbox:
     _changed: anyio.Event = attrs.field(factory=anyio.Event, init=False)
 
     def add(self, task: FakeTask) -> None:
-        """Take in the changes of a task, if they are to be told at all."""
+        """Add the changes of a task, if it has a `notify_hook`."""
         if task.notify_hook is None:
             return
         for age in task.changes(repeats_unchanged=self._responder.dialect.repeats_unchanged):
-            # Of one time, in the order in which they were added.
+            # Changes at the same time keep the order in which they were added.
             insort(self._changes, _Change(task.added_at + age, age, task), key=_change_time)
         self.notify()
 
     def drop(self, task_id: str) -> None:
-        """Forget the changes of a task that is replaced."""
+        """Remove the changes of a task that is replaced."""
         self._changes = [change for change in self._changes if change.task.id != task_id]
 
     def notify(self) -> None:
-        """Let whoever waits look again."""
         self._changed.set()
 
     async def wait(self) -> None:
-        """Wait for the time of the next change, or until something is new."""
+        """Wait for the time of the next change, or for a call of `notify`."""
         if self._changed.is_set():
             self._changed = anyio.Event()
         await self._clock.wait_until(self._changes[0].at if self._changes else None, self._changed)
 
     def pop_due(self) -> _Change | None:
-        """Take the next change whose time has come."""
+        """Return and remove the next change if it is due."""
         due = self._changes and self._changes[0].at <= self._clock.now()
         return self._changes.pop(0) if due else None
 
     def serialize(self, change: _Change) -> bytes:
-        """Write a task as it was at a change."""
         snapshot = change.task.snapshot_at_age(change.age)
         written = self._responder.serialize(change.task, snapshot, change.at)
         return json.dumps(written, ensure_ascii=False).encode()
@@ -90,12 +88,12 @@ class Outbox:
 
 @attrs.define(eq=False)
 class Webhooks:
-    """Sends them while it is entered.
+    """Sends webhooks while it is entered.
 
     Args:
-        outbox: What there is to send.
-        clock: The gateway's.
-        http_client: What sends it; None: one of its own.
+        outbox: The changes to send.
+        clock: The gateway's clock.
+        http_client: The client that sends them; None: a new one.
     """
 
     _outbox: Outbox
@@ -117,7 +115,7 @@ class Webhooks:
         self._outbox.notify()
         if error is not None:
             self._group.cancel_scope.cancel()
-        # Without the body's exception, which the group would wrap into an exception group.
+        # The task group would wrap the body's exception into a group.
         await self._group.__aexit__(None, None, None)
         if self._receiver_error is not None and (error is None or isinstance(error, Exception)):
             raise self._receiver_error
@@ -127,15 +125,15 @@ class Webhooks:
             if self._http_client is not None:
                 await self._send_all(self._http_client)
                 return
-            # No proxy of the environment's stands between a test and its own computer.
+            # trust_env=False: a proxy of the environment cannot reach a test on this machine.
             async with httpx.AsyncClient(trust_env=False) as http_client:
                 await self._send_all(http_client)
-        except Exception as error:  # noqa: BLE001  # the receiver's; raised at the end
+        except Exception as error:  # noqa: BLE001  # of the receiver; raised when left
             self._receiver_error = error
 
     async def _send_all(self, http_client: httpx.AsyncClient) -> None:
         while True:
-            await checkpoint()  # a receiver in process may have none of its own
+            await checkpoint()  # a receiver in process may never yield to other tasks
             change = self._outbox.pop_due()
             if change is not None:
                 await self._send(change, http_client)
