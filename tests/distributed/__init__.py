@@ -1,1 +1,1 @@
-"""What needs a real Redis: `nox -s distributed`."""
+"""Tests that need a real Redis: `nox -s distributed`."""

@@ -1,4 +1,4 @@
-"""Debian's redis-server, started and killed as the tests like."""
+"""A redis-server that a test starts and kills."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import subprocess
 import time
 from pathlib import Path
 
-_PATIENCE = 20.0
+_START_TIMEOUT = 20.0
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -19,11 +19,11 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A redis-server with its data in a folder of its own.
+    """A redis-server with its own data.
 
     Args:
-        folder: Where its append-only file lies.
-        options: Further ones of its command line.
+        folder: The folder of its append-only file.
+        options: Further options of its command line.
     """
 
     def __init__(self, folder: Path, *options: str) -> None:
@@ -32,14 +32,14 @@ class RedisServer:
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._command = ["redis-server", "--port", str(self.port), "--dir", str(folder)]
         self._command += ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]
-        # Written at once: what a test has seen is there after a kill.
+        # It writes each command to disk, so that a kill loses nothing that a test has seen.
         self._command += ["--appendfsync", "always", *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it takes connections."""
+        """Start it, and wait until it accepts connections."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        give_up = time.monotonic() + _PATIENCE
+        give_up = time.monotonic() + _START_TIMEOUT
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -51,17 +51,17 @@ class RedisServer:
                 return
 
     def ask(self, *command: str) -> list[str]:
-        """Send it one command, and give the lines of its answer."""
-        told = subprocess.run(
+        """Send one command, and return the lines of the response."""
+        ended = subprocess.run(
             ["redis-cli", "-p", str(self.port), *command],  # noqa: S607
             check=True,
             capture_output=True,
             text=True,
         )
-        return told.stdout.splitlines()
+        return ended.stdout.splitlines()
 
     def kill(self) -> None:
-        """Kill it, as kill -9 does."""
+        """Kill it with SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

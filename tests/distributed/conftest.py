@@ -1,4 +1,4 @@
-"""A real Redis: one for all tests that leave it alone, or one for a test, on a port of its own."""
+"""A real Redis: one that tests share, or one for a single test that kills it or changes it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ._redis_server import RedisServer
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put up with one warning of coredis: it leaves streams of refused and cut connections open."""
+    """Ignore a warning: coredis does not close the streams of failed and cancelled connections."""
     config.addinivalue_line("filterwarnings", "ignore:Unclosed <MemoryObject:ResourceWarning")
 
 
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Give a running Redis that keeps every write in an append-only file."""
+    """Return a running Redis for one test."""
     server = RedisServer(tmp_path / "redis")
     server.start()
     yield server
@@ -30,7 +30,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """Give a running Redis that all tests share."""
+    """Return a running Redis that tests share."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
@@ -39,6 +39,6 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def make_job(redis: RedisServer) -> Callable[..., SeedJob]:
-    """Make a job of a name of its own; again and again, it is the same job."""
+    """Return a function that creates a SeedJob; all calls of a test use the same name."""
     name = f"test.{uuid.uuid4().hex}"
     return partial(SeedJob, redis.url, name, chunk_size=10)

@@ -1,6 +1,6 @@
-"""The public names of the extra `distributed`, as `public_names.txt` beside this file has them.
+"""The public names of `mj_async.distributed`; the file `public_names.txt` lists them.
 
-`PYTHONPATH=tests python tests/distributed/test_distributed_names.py` writes it anew.
+`PYTHONPATH=tests python tests/distributed/test_distributed_names.py` writes it again.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ SNAPSHOT = Path(__file__).with_name("public_names.txt")
 
 
 def test_the_public_names_are_as_written_down() -> None:
-    """Who changes what users see changes `public_names.txt`, too, where the diff shows it."""
+    """A change of the public names also changes `public_names.txt`, so a review sees it."""
     written = SNAPSHOT.read_text(encoding="utf-8").splitlines()
 
     assert written == list(describe(mj_async.distributed))
 
 
 def test_the_door_is_sorted_and_complete() -> None:
-    """`__all__` names what can be imported, as that of the other public modules does."""
+    """`__all__` is sorted and complete, as in the other public modules."""
     check_all(mj_async.distributed)
 
 

@@ -1,4 +1,4 @@
-"""Redis as a user may give it: an address, a password, a policy, or none at all."""
+"""The address of Redis, its password, version and settings, and the errors about them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """Give a Redis with a password, and a user who may do little."""
+    """Return a Redis with a password, and with a user that has few permissions."""
     server = RedisServer(
         tmp_path_factory.mktemp("locked"),
         *("--requirepass", "p@ss:w/rd"),
@@ -43,7 +43,7 @@ def _address(server: RedisServer, user: str) -> str:
     ],
 )
 def test_no_address(redis_url: str) -> None:
-    """What is no address is refused before anything is sent, and not shown."""
+    """An invalid address is refused before anything is sent; the message does not show it."""
     with pytest.raises(
         errors.ConfigurationError, match="not the address of a Redis; next"
     ) as refused:
@@ -52,20 +52,20 @@ def test_no_address(redis_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "redis_url"),
+    ("address", "redis_url"),
     [
         ("host:6379", "redis://user:secret@host"),
         ("host:7000", "rediss://:secret@host:7000/2?db=1"),
         ("/run/redis.sock", "unix://user:secret@/run/redis.sock?db=1"),
     ],
 )
-def test_place(place: str, redis_url: str) -> None:
-    """A Redis is called by its place; user and password are not told."""
-    assert place == server_address(redis_url)
+def test_the_address_in_messages(address: str, redis_url: str) -> None:
+    """Messages name a Redis without user and password."""
+    assert address == server_address(redis_url)
 
 
-async def test_absent() -> None:
-    """Where nobody listens, the address is wrong, and one line says so."""
+async def test_unreachable() -> None:
+    """If Redis cannot be reached at the start, the address is wrong; the message is one line."""
     job = SeedJob(f"redis://:secret@127.0.0.1:{free_port()}", "job")
 
     with pytest.raises(errors.ConfigurationError, match=r"cannot be reached: .*; next") as refused:
@@ -76,7 +76,7 @@ async def test_absent() -> None:
 
 @pytest.mark.parametrize("user", [":wrong-pass", "guest:wrong-pass", "nobody:p"])
 async def test_wrong_password(locked: RedisServer, user: str) -> None:
-    """A password that is refused is told in one line, without it."""
+    """The message about a refused password does not show it."""
     job = SeedJob(_address(locked, user), "job")
 
     with pytest.raises(errors.ConfigurationError, match="refuses the user or the pass") as refused:
@@ -85,19 +85,19 @@ async def test_wrong_password(locked: RedisServer, user: str) -> None:
 
 
 async def test_no_password(locked: RedisServer) -> None:
-    """A password that is missing is told, too."""
+    """A missing password has the same message."""
     with pytest.raises(errors.ConfigurationError, match="refuses the user or the password"):
         await SeedJob(locked.url, "job").progress()
 
 
-async def test_a_user_who_may_not(locked: RedisServer) -> None:
-    """A user whose rights do not suffice is told which."""
+async def test_missing_permission(locked: RedisServer) -> None:
+    """The message names the permission that the user lacks."""
     with pytest.raises(errors.ConfigurationError, match="no permissions to run the 'info'"):
         await SeedJob(_address(locked, "guest:guest-pass"), "job").progress()
 
 
-async def test_a_password_with_odd_characters(locked: RedisServer) -> None:
-    """What an address cannot hold is escaped in it, as everywhere."""
+async def test_percent_encoded_password(locked: RedisServer) -> None:
+    """A password in the address may be percent-encoded."""
     job = SeedJob(_address(locked, ":p%40ss%3Aw%2Frd"), "odd-password")
     await job.submit(["1"])
 
@@ -105,13 +105,13 @@ async def test_a_password_with_odd_characters(locked: RedisServer) -> None:
 
 
 async def test_no_such_database(redis: RedisServer) -> None:
-    """What Redis says of anything else is told as it is."""
+    """Any other error of Redis is quoted in the message."""
     with pytest.raises(errors.ConfigurationError, match="DB index is out of range"):
         await SeedJob(redis.url.replace("/0", "/99"), "job").progress()
 
 
-async def test_a_redis_that_forgets(tmp_path: Path) -> None:
-    """A Redis that may throw keys away is refused."""
+async def test_a_redis_that_evicts_keys(tmp_path: Path) -> None:
+    """A Redis that may evict keys is refused."""
     server = RedisServer(tmp_path, "--maxmemory-policy", "allkeys-lru")
     server.start()
     try:
@@ -122,7 +122,7 @@ async def test_a_redis_that_forgets(tmp_path: Path) -> None:
 
 
 def test_an_old_redis() -> None:
-    """An old Redis, which lacks functions, is refused; one that does not tell is tried."""
+    """An old Redis, which lacks functions, is refused; one without a version is accepted."""
     with pytest.raises(errors.ConfigurationError, match=r"is 6.2.14; next: use version 7"):
         check_server({"redis_version": "6.2.14"}, "redis://:secret@host")
     check_server({"redis_version": "7.0.15"}, "redis://host")

@@ -1,4 +1,4 @@
-"""The fake gateway's clock: it jumps when all sleep, and not under whoever moves it."""
+"""The clock of the fake gateway: it jumps when all its users sleep, and not before."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mj_async.testing import FakeGateway
 pytestmark = pytest.mark.anyio
 
 
-async def test_whoever_advances_the_clock_has_its_turn() -> None:
-    """After `advance` there is time to begin something before the clock jumps on."""
+async def test_the_caller_of_advance_runs_before_a_jump() -> None:
+    """After `advance`, the caller can begin something before the clock jumps."""
     for _ in range(50):
         gateway = FakeGateway()
         async with gateway.client() as client, anyio.create_task_group() as group:
@@ -29,7 +29,7 @@ async def test_whoever_advances_the_clock_has_its_turn() -> None:
 
 
 async def test_several_may_advance_at_once() -> None:
-    """Each comes back at its own time, in order, whatever sleeps beside them."""
+    """Each call returns at its own time, in order, whatever else sleeps."""
     gateway, back = FakeGateway(), []
 
     async def sleep(seconds: float) -> None:
@@ -48,7 +48,7 @@ async def test_several_may_advance_at_once() -> None:
 
 @pytest.mark.parametrize("seconds", [-5, float("nan"), float("inf"), "1"])
 async def test_time_goes_forward(seconds: Any) -> None:
-    """What is no number of seconds from 0 on is refused."""
+    """A negative, infinite or other invalid number of seconds is refused."""
     gateway = FakeGateway()
 
     with pytest.raises(errors.ConfigurationError, match="seconds"):
@@ -57,8 +57,8 @@ async def test_time_goes_forward(seconds: Any) -> None:
     assert 0 == gateway.now
 
 
-async def test_waits_that_join_hold_the_clock() -> None:
-    """A fake gateway's clock does not jump while waits join one after the other, as bots' do."""
+async def test_the_clock_does_not_jump_while_waits_begin() -> None:
+    """Waits that begin one after the other, as those of bots, begin at the same time."""
     gateway = FakeGateway()
     async with gateway.client() as client, client.task_poller() as poller:
         async with anyio.create_task_group() as group:

@@ -1,4 +1,4 @@
-"""The fake gateway: the same in process and over TCP, in each dialect."""
+"""FakeGateway, in each dialect: in process and over TCP."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEY_HEADERS = {
 
 
 async def get(gateway: FakeGateway, path: str, **options: Any) -> httpx.Response:
-    """Ask with the key as the dialect takes it, and nothing of ours between."""
+    """Send a request with the key as the dialect accepts it, by httpx alone."""
     headers = KEY_HEADERS[gateway._dialect]
     async with httpx.AsyncClient(transport=gateway.transport, headers=headers) as client:
         return await client.request(
@@ -58,8 +58,8 @@ async def test_a_task_follows_its_timeline(dialect: Any) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_every_dialect_is_found_out(dialect: Any) -> None:
-    """A client with the default dialect fetches, lists, and gets the seed where there is one."""
+async def test_the_client_detects_every_dialect(dialect: Any) -> None:
+    """A client with the default Dialect fetches, lists, and gets seeds if the gateway has them."""
     gateway = FakeGateway(dialect)
     for number in range(3):
         gateway.add_task(f"{number}", [(0, "SUCCESS", "100%")], seed=f"{1000 + number}")
@@ -84,7 +84,7 @@ async def test_every_dialect_is_found_out(dialect: Any) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_a_wrong_key_is_refused(dialect: Any) -> None:
-    """A key that is not the gateway's gets its refusal: at most three requests say so."""
+    """A wrong key is refused, after three requests."""
     gateway = FakeGateway(dialect, api_key="sk-right")
     gateway.add_task(ID)
 
@@ -96,13 +96,13 @@ async def test_a_wrong_key_is_refused(dialect: Any) -> None:
 
 
 async def test_a_dialect_must_be_known() -> None:
-    """A misspelt dialect is refused by name."""
+    """An unknown dialect is refused, and the message lists the known ones."""
     with pytest.raises(errors.ConfigurationError, match="dialect must be one of 'newapi', "):
         FakeGateway("new-api")  # type: ignore[arg-type]
 
 
-async def test_what_cannot_be_set_up_is_refused() -> None:
-    """A client has the gateway's own transport, and a task has a timeline."""
+async def test_invalid_arguments_are_refused() -> None:
+    """A client cannot have an http_client, and a task must have a timeline."""
     gateway = FakeGateway()
     with pytest.raises(errors.ConfigurationError, match="in your own http_client"):
         gateway.client(http_client=None)
@@ -123,7 +123,7 @@ async def test_what_cannot_be_set_up_is_refused() -> None:
 async def test_an_unknown_route_is_answered_in_the_dialect(
     dialect: Any, status: int, content_type: str | None
 ) -> None:
-    """Some gateways answer an unknown path or a wrong method with their page and a 200."""
+    """Some gateways answer an unknown path or a wrong method with an HTML page and status 200."""
     gateway = FakeGateway(dialect)
     gateway.add_task(ID)
 
@@ -151,7 +151,7 @@ async def test_an_unknown_route_is_answered_in_the_dialect(
     ],
 )
 async def test_a_mode_may_stand_before_mj(dialect: Any, mode: str, works: bool) -> None:  # noqa: FBT001
-    """A base_url with a mode reaches the gateways that have modes."""
+    """A base_url with a mode works for gateways that have modes."""
     gateway = FakeGateway(dialect)
     gateway.add_task(ID)
 
@@ -164,8 +164,8 @@ async def test_a_mode_may_stand_before_mj(dialect: Any, mode: str, works: bool) 
 
 
 @pytest.mark.parametrize("dialect", ["newapi", "onehub", "csharp"])
-async def test_seeds_that_there_are_not_yet(dialect: Any) -> None:
-    """An unfinished task and one without a seed are told apart, as the gateway does."""
+async def test_missing_seeds(dialect: Any) -> None:
+    """An unfinished task and a task without a seed have the codes of the gateway."""
     gateway = FakeGateway(dialect)
     gateway.add_task("unfinished")
     gateway.add_task("seedless", [(0, "SUCCESS", "100%")])
@@ -180,8 +180,8 @@ async def test_seeds_that_there_are_not_yet(dialect: Any) -> None:
     assert {"unfinished": 4, "seedless": 3} == codes
 
 
-async def test_csharp_tells_a_seed_that_was_asked_for() -> None:
-    """The C# gateway stores a seed with the task, so that the list carries it from then on."""
+async def test_csharp_shows_a_seed_that_was_requested() -> None:
+    """The C# gateway stores a requested seed with the task, and returns it with the task."""
     gateway = FakeGateway("csharp")
     gateway.add_task(ID, [(0, "SUCCESS", "100%")], seed="5")
 
@@ -194,7 +194,7 @@ async def test_csharp_tells_a_seed_that_was_asked_for() -> None:
 
 
 async def test_the_documented_form_answers_with_a_task() -> None:
-    """Under the documented dialect a seedless task is a task without a seed, and no error."""
+    """In the documented dialect, the seed of a task without one is None, and not an error."""
     gateway = FakeGateway("documented")
     gateway.add_task("1", [(0, "SUCCESS", "100%")])
 
@@ -205,7 +205,7 @@ async def test_the_documented_form_answers_with_a_task() -> None:
 
 
 async def test_the_documented_form_needs_a_form() -> None:
-    """Under the documented dialect a seed asked for without a form is one of no task."""
+    """In the documented dialect, a request without a form gets the answer to an unknown id."""
     gateway = FakeGateway("documented")
     gateway.add_task("1", [(0, "SUCCESS", "100%")])
 
@@ -214,8 +214,8 @@ async def test_the_documented_form_needs_a_form() -> None:
     assert (400, "task_no_found ") == (answer.status_code, answer.json()["description"])
 
 
-async def test_fields_stand_above_the_dialect() -> None:
-    """Fields may be named as on the wire or as in Python, and replace what the dialect writes."""
+async def test_fields_replace_those_of_the_dialect() -> None:
+    """Fields may be named as in JSON or as in Python, and replace those of the dialect."""
     gateway = FakeGateway("java")
     gateway.add_task(ID, promptEn="pig", mask_base64="none", action=None)
 
@@ -224,8 +224,8 @@ async def test_fields_stand_above_the_dialect() -> None:
     assert ("pig", "none", None) == (body["promptEn"], body["maskBase64"], body["action"])
 
 
-async def test_what_comes_of_a_task_is_there_when_it_has_come() -> None:
-    """A picture given with a task is there with SUCCESS, a reason with FAILURE."""
+async def test_fields_appear_with_their_status() -> None:
+    """A picture appears with SUCCESS, a reason appears with FAILURE."""
     gateway = FakeGateway("java")
     gateway.add_task(
         ID,
@@ -245,7 +245,7 @@ async def test_what_comes_of_a_task_is_there_when_it_has_come() -> None:
 
 
 async def test_the_time_of_day_can_be_set() -> None:
-    """Times in tasks count from `started_at`, and links last a day from then."""
+    """Times of tasks count from `started_at`, and links expire a day later."""
     gateway = FakeGateway(started_at=1_800_000_000.0)
     await gateway.advance(10.0)
     gateway.add_task(ID, [(0, "SUBMITTED", "0%"), (5, "SUCCESS", "100%")])
@@ -260,7 +260,7 @@ async def test_the_time_of_day_can_be_set() -> None:
 
 
 async def test_a_failure_has_a_reason_and_new_api_says_100_per_cent() -> None:
-    """FAILURE comes with a reason, and on new-api with a progress of 100 %."""
+    """A task with FAILURE has a reason, and with new-api a progress of 100 %."""
     answers = {}
     for dialect in ("newapi", "java"):
         gateway = FakeGateway(dialect)
@@ -283,7 +283,7 @@ async def test_a_failure_has_a_reason_and_new_api_says_100_per_cent() -> None:
     ],
 )
 async def test_ids_in_another_encoding_are_refused(dialect: Any, body: bytes, status: int) -> None:
-    """Each gateway says in its own way that it did not understand the ids."""
+    """Each gateway has its own answer to ids in another encoding."""
     gateway = FakeGateway(dialect)
     path = "/mj/task/list-by-condition"
 
@@ -293,7 +293,7 @@ async def test_ids_in_another_encoding_are_refused(dialect: Any, body: bytes, st
 
 
 async def test_a_planned_failure_comes_first() -> None:
-    """fail_next answers the next requests, whatever they ask, and then it is over."""
+    """fail_next answers the next n requests, whatever they ask for."""
     gateway = FakeGateway()
     gateway.add_task(ID)
     gateway.fail_next(2, status=502, headers={"x-proxy": "nginx"}, body=b"<html>")
@@ -304,8 +304,8 @@ async def test_a_planned_failure_comes_first() -> None:
     assert ("nginx", b"<html>") == (answers[0].headers["x-proxy"], answers[0].content)
 
 
-async def test_answers_have_names_in_each_dialect() -> None:
-    """A named answer is the dialect's own; headers may be added, and n of them come."""
+async def test_named_failures() -> None:
+    """A named failure is the response of the dialect, n times, with additional headers."""
     codes = {}
     for dialect in ("newapi", "csharp"):
         gateway = FakeGateway(dialect)
@@ -317,8 +317,8 @@ async def test_answers_have_names_in_each_dialect() -> None:
     assert {"newapi": [429, 429, 400], "csharp": [429, 429, 204]} == codes
 
 
-async def test_an_answer_that_a_gateway_does_not_give_is_refused() -> None:
-    """A dialect has only the answers of its gateway, and they have their own status and body."""
+async def test_invalid_named_failures() -> None:
+    """A name must be one of the dialect, and cannot have another status or body."""
     gateway = FakeGateway("java")
     with pytest.raises(
         errors.ConfigurationError, match="a java gateway has the responses 'bad gate"
@@ -329,8 +329,8 @@ async def test_an_answer_that_a_gateway_does_not_give_is_refused() -> None:
             gateway.fail_next(like="key", **given)
 
 
-async def test_a_port_may_be_asked_for() -> None:
-    """A gateway is served on the port that is given, again and again; a taken one is an error."""
+async def test_a_fixed_port() -> None:
+    """A gateway can be served on the same port again; a port in use is an error."""
     gateway = FakeGateway()
     gateway.add_task(ID)
     async with gateway.serve() as base_url, httpx.AsyncClient() as client:
@@ -347,7 +347,7 @@ async def test_a_port_may_be_asked_for() -> None:
 
 
 async def test_requests_are_the_same_in_process_and_over_tcp() -> None:
-    """What is recorded does not depend on the way; only the time and the host do."""
+    """The recorded requests differ only in time and host."""
     gateway = FakeGateway()
     gateway.add_task(ID)
     recorded = []
@@ -369,7 +369,7 @@ async def test_requests_are_the_same_in_process_and_over_tcp() -> None:
 
 
 async def test_a_query_is_part_of_the_target() -> None:
-    """The target is what stood in the request line."""
+    """The target is that of the request line."""
     gateway = FakeGateway()
 
     async with gateway.serve() as base_url, httpx.AsyncClient() as client:
@@ -380,7 +380,7 @@ async def test_a_query_is_part_of_the_target() -> None:
 
 
 async def test_served_time_is_real() -> None:
-    """Under serve() the clock is that of the wall, and base_url the served one."""
+    """While `serve()` is entered, the time is real, and base_url is that of the server."""
     gateway = FakeGateway()
 
     async with gateway.serve() as base_url:
@@ -391,10 +391,10 @@ async def test_served_time_is_real() -> None:
 
 
 class TestVirtualTime:
-    """The gateway's own clock, on asyncio and on trio."""
+    """The virtual clock, on asyncio and on trio."""
 
     async def test_time_stands_still_until_it_is_used(self) -> None:
-        """A gateway that nobody talks to is at 0, and can be advanced."""
+        """The time of an unused gateway is 0, until `advance`."""
         gateway = FakeGateway()
         await anyio.sleep(0.01)
 
@@ -403,7 +403,7 @@ class TestVirtualTime:
         assert 5.0 == gateway.now
 
     async def test_a_wait_takes_no_time(self) -> None:
-        """The clock jumps to the next sleep, so that polls come at the promised instants."""
+        """The clock jumps to the next sleep, so that polls come at exact times."""
         gateway = FakeGateway()
         gateway.add_task(ID, [(0, "IN_PROGRESS", "1%"), (15, "SUCCESS", "100%")])
 
@@ -415,7 +415,7 @@ class TestVirtualTime:
         )
 
     async def test_deadlines_follow_the_clock(self) -> None:
-        """A wait times out at its instant of the gateway's clock, before a poll of the same."""
+        """A wait times out at its exact time, before a poll of the same time."""
         gateway = FakeGateway()
         gateway.add_task(ID, [(0, "IN_PROGRESS", "1%")])
 
@@ -427,7 +427,7 @@ class TestVirtualTime:
         assert 200 == len(gateway.requests)
 
     async def test_many_clients_share_the_clock(self) -> None:
-        """Sleepers wake in order, whoever moves the clock and whoever leaves."""
+        """Sleepers wake in order, also if the one that drives the clock is cancelled."""
         gateway = FakeGateway()
         gateway.add_task(ID, [(0, "IN_PROGRESS", "1%"), (30, "SUCCESS", "100%")])
         ended: list[tuple[float, float]] = []
@@ -450,8 +450,8 @@ class TestVirtualTime:
 
         assert [(8.0, 32.0), (11.0, 33.0), (9.0, 36.0)] == ended
 
-    async def test_advance_wakes_whoever_sleeps_meanwhile(self) -> None:
-        """advance() goes through the sleeps in order and ends exactly there."""
+    async def test_advance_wakes_sleepers(self) -> None:
+        """`advance` wakes the sleepers in order, and ends at its exact time."""
         gateway = FakeGateway()
         gateway.add_task(ID, [(0, "IN_PROGRESS", "1%")])
 
@@ -464,7 +464,7 @@ class TestVirtualTime:
                 group.cancel_scope.cancel()
 
     async def test_retries_sleep_on_the_clock(self) -> None:
-        """A Retry-After of a minute costs nothing real, and is waited for."""
+        """A Retry-After of a minute passes on the virtual clock."""
         gateway = FakeGateway()
         gateway.add_task(ID)
         gateway.fail_next(1, status=429, headers={"retry-after": "60"})
@@ -475,7 +475,7 @@ class TestVirtualTime:
         assert 60.0 <= gateway.requests[1].at <= 66.0
 
     async def test_a_deadline_that_is_over_ends_the_wait(self) -> None:
-        """A callback that takes longer than the timeout is the wait's last."""
+        """A callback that takes longer than the timeout ends the wait."""
         gateway = FakeGateway()
         gateway.add_task(ID, [(0, "SUBMITTED", "0%"), (2, "SUCCESS", "100%")])
 
@@ -488,8 +488,8 @@ class TestVirtualTime:
 
         assert 50.0 == gateway.now
 
-    async def test_a_call_without_a_deadline_has_no_alarm(self) -> None:
-        """Nothing is left on the clock when a call is over."""
+    async def test_a_call_leaves_no_timer(self) -> None:
+        """After a call, no timer is left on the clock."""
         gateway = FakeGateway()
         gateway.add_task(ID)
 
@@ -503,15 +503,15 @@ class TestVirtualTime:
 
 
 class TestLoopTime:
-    """The transport alone follows the event loop's time."""
+    """With the transport, the gateway follows the time of the event loop."""
 
     @pytest.fixture
     def anyio_backend(self) -> Any:
-        """Run on trio, whose clock jumps when all sleep."""
+        """Return trio with its virtual clock."""
         return ("trio", {"clock": MockClock(autojump_threshold=0)})
 
     async def test_the_transport_follows_the_virtual_clock(self) -> None:
-        """Under trio's virtual clock a wait through the transport takes no time either."""
+        """With trio's virtual clock, a wait takes no time."""
         gateway = FakeGateway()
         gateway.add_task(ID, [(0, "IN_PROGRESS", "1%"), (100, "SUCCESS", "100%")])
         http_client = httpx.AsyncClient(transport=gateway.transport)
@@ -528,7 +528,7 @@ class TestLoopTime:
 
 
 def test_the_transport_may_be_made_before_the_loop_runs() -> None:
-    """Outside of any loop time stands still."""
+    """Without an event loop, the time stands still."""
     gateway = FakeGateway()
 
     assert gateway.transport is not None
@@ -539,8 +539,8 @@ def test_the_transport_may_be_made_before_the_loop_runs() -> None:
 @pytest.mark.parametrize(
     ("dialect", "code"), [("newapi", 5), ("onehub", 5), ("csharp", 9), ("documented", 5)]
 )
-async def test_a_seed_may_come_late(dialect: Any, code: int) -> None:
-    """Until the request at which a seed is there, the gateway says that it had no time."""
+async def test_a_delayed_seed(dialect: Any, code: int) -> None:
+    """Before the request number `seed_asks`, the gateway answers that it had no time."""
     gateway = FakeGateway(dialect)
     gateway.add_task(ID, [(0, "SUCCESS", "100%")], seed="5", seed_asks=3)
     codes = []
@@ -566,8 +566,8 @@ async def test_a_seed_may_come_late(dialect: Any, code: int) -> None:
         ("1", [(-1, "SUCCESS", "100%")]),
     ],
 )
-def test_a_task_that_cannot_be_followed_is_refused(id: Any, timeline: Any) -> None:  # noqa: A002
-    """A test with such a task would fail far away from the mistake."""
+def test_an_invalid_task_is_refused(id: Any, timeline: Any) -> None:  # noqa: A002
+    """An invalid task is refused when it is added, where the mistake is."""
     with pytest.raises(errors.ConfigurationError):
         FakeGateway().add_task(id, timeline)
 
@@ -578,14 +578,14 @@ def test_a_task_that_cannot_be_followed_is_refused(id: Any, timeline: Any) -> No
     ids=str,
 )
 def test_a_failure_that_cannot_be_sent_is_refused(options: Any) -> None:
-    """It would be a TypeError in the client that gets it."""
+    """An invalid failure is refused at once, and is not a TypeError in the client."""
     with pytest.raises(errors.ConfigurationError):
         FakeGateway().fail_next(**options)
 
 
 @pytest.mark.anyio
-async def test_a_task_that_is_replaced_begins_anew() -> None:
-    """What was asked for the old one counts no more."""
+async def test_a_replaced_task_starts_again() -> None:
+    """Requests for the seed of the old task do not count for the new one."""
     gateway = FakeGateway("csharp")
     for seed in ("5", "6"):
         gateway.add_task("1", [(0, "SUCCESS", "100%")], seed=seed, seed_asks=2)

@@ -1,4 +1,4 @@
-"""Webhooks of the fake gateway: each change once, in order, at its time, while it is wanted."""
+"""Webhooks of the fake gateway: each change once, in order, at its time."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ STEPS = [(0, "SUBMITTED", "0%"), (5, "IN_PROGRESS", "40%"), (12, "SUCCESS", "100
 
 @attrs.define
 class Receiver:
-    """A program that takes webhooks; it notes (id, status, time).
+    """A program that receives webhooks, and records (id, status, time).
 
     Args:
-        gateway: Tells the time.
-        act: What it does with a body.
-        status: What it answers.
+        gateway: The gateway, for its time.
+        act: Called with each body.
+        status: The HTTP status of its answers.
     """
 
     gateway: FakeGateway
@@ -44,7 +44,7 @@ class Receiver:
     got: list[tuple[str, str, float]] = attrs.field(factory=list)
 
     def client(self) -> httpx.AsyncClient:
-        """Make a client that leads here, in process."""
+        """Return a client of this program, in process."""
         application = Starlette(routes=[Route("/hook", self._take, methods=["POST"])])
         transport = httpx.ASGITransport(application)
         return httpx.AsyncClient(transport=transport, base_url="http://bot.test")
@@ -60,7 +60,7 @@ class Receiver:
 
 
 async def test_a_wait_is_ended_by_a_webhook() -> None:
-    """A receiver that feeds a poller learns of the end at its instant, long before a poll."""
+    """With a receiver that feeds a poller, a wait ends at the exact time, long before a poll."""
     gateway = FakeGateway()
     gateway.add_task(ID, STEPS, notify_hook=URL)
 
@@ -80,7 +80,7 @@ async def test_a_wait_is_ended_by_a_webhook() -> None:
 
 
 async def test_webhooks_go_over_tcp() -> None:
-    """Without a client they are posted to a real address, and virtual time waits for that."""
+    """Without a client, they are sent over TCP, and virtual time waits for the answers."""
     gateway, receiver = FakeGateway(), FakeGateway()
     async with receiver.serve() as base_url, gateway.client() as client:
         gateway.add_task(ID, STEPS, notify_hook=f"{base_url}/hook?secret=1")
@@ -93,8 +93,8 @@ async def test_webhooks_go_over_tcp() -> None:
     assert [one.body for one in sent] == [request.body for request in receiver.requests]
 
 
-async def test_all_tasks_are_told_in_order() -> None:
-    """Changes of all tasks come by their time, and those of one time as they were added."""
+async def test_changes_of_all_tasks_in_order() -> None:
+    """Changes are sent by time; those of the same time, in the order in which they were added."""
     gateway = FakeGateway()
     receiver = Receiver(gateway)
     gateway.add_task("1", [(0, "SUBMITTED", "0%"), (8, "SUCCESS", "100%")], notify_hook="/hook")
@@ -117,7 +117,7 @@ async def test_all_tasks_are_told_in_order() -> None:
 
 
 async def test_a_body_is_the_task_at_that_change() -> None:
-    """Each body is what fetch said at that time: progress, times, and pictures at the end."""
+    """Each body is what fetch returned at that time: progress, times, and pictures at the end."""
     gateway = FakeGateway("csharp")
     receiver = Receiver(gateway)
     await gateway.advance(0.1)  # so that times are no whole numbers
@@ -133,17 +133,17 @@ async def test_a_body_is_the_task_at_that_change() -> None:
             fetched.append((await client.fetch_task(ID)).to_dict())
             await gateway.advance(seconds)
 
-    told = [json.loads(one.body) for one in sent]
+    sent_tasks = [json.loads(one.body) for one in sent]
     assert [("0%", None), ("40%", None), ("100%", False)] == [
-        (one["progress"], one["imageUrl"] and not one["imageUrl"]) for one in told
+        (one["progress"], one["imageUrl"] and not one["imageUrl"]) for one in sent_tasks
     ]
-    assert all(one.items() <= body.items() for one, body in zip(fetched, told, strict=True))
-    assert {"小猪"} == {one["prompt"] for one in told}
+    assert all(one.items() <= body.items() for one, body in zip(fetched, sent_tasks, strict=True))
+    assert {"小猪"} == {one["prompt"] for one in sent_tasks}
 
 
 @pytest.mark.parametrize(("dialect", "times"), [("java", [0, 5, 6, 9]), ("csharp", [0, 5, 9])])
 async def test_java_repeats_what_has_not_changed(dialect: Any, times: list[float]) -> None:
-    """Where nothing has changed, Java gateways tell it again, and others do not."""
+    """The Java gateway also sends an unchanged state; others do not."""
     gateway = FakeGateway(dialect)
     same = (5, "IN_PROGRESS", "40%"), (6, "IN_PROGRESS", "40%")
     gateway.add_task(ID, [(0, "SUBMITTED", "0%"), *same, (9, "SUCCESS", "")], notify_hook=URL)
@@ -155,10 +155,10 @@ async def test_java_repeats_what_has_not_changed(dialect: Any, times: list[float
 
 
 async def test_nothing_is_sent_again() -> None:
-    """An answer of 500, and no answer at all, are noted; the next change is sent as usual."""
+    """After a 500, or without an answer, the next change is sent as usual."""
     gateway = FakeGateway()
     async with FakeGateway().serve() as base_url:
-        pass  # now nobody listens there
+        pass  # now this port is closed
     gateway.add_task("1", [(0, "SUBMITTED", "0%"), (3, "SUCCESS", "")], notify_hook=base_url)
     gateway.add_task("2", [(1, "SUCCESS", "100%")], notify_hook=URL)
     async with (
@@ -175,8 +175,8 @@ async def test_nothing_is_sent_again() -> None:
     assert {"1", "3"} == {one.task_id for one in sent}
 
 
-async def test_an_answer_is_noted() -> None:
-    """Whatever status a receiver answers with is noted beside what was sent."""
+async def test_the_status_is_recorded() -> None:
+    """The status of each answer is recorded with the webhook."""
     gateway = FakeGateway()
     gateway.add_task(ID, STEPS, notify_hook=URL)
     receiver = Receiver(gateway, status=500)
@@ -188,7 +188,7 @@ async def test_an_answer_is_noted() -> None:
 
 
 async def test_each_change_is_sent_once() -> None:
-    """What was due is sent on entering and on leaving, and not again the next time."""
+    """Due changes are sent when it is entered and left, and not again the next time."""
     gateway = FakeGateway()
     gateway.add_task(ID, STEPS, notify_hook=URL)
     await gateway.advance(6)
@@ -204,8 +204,8 @@ async def test_each_change_is_sent_once() -> None:
     assert [[6, 6], [12]] == times
 
 
-async def test_a_task_that_is_replaced_tells_nothing_more() -> None:
-    """Replacing a task takes back what the old one had still to tell."""
+async def test_a_replaced_task_sends_nothing() -> None:
+    """Replacing a task removes the changes of the old one."""
     gateway = FakeGateway()
     receiver = Receiver(gateway)
     gateway.add_task("other", [(9, "FAILURE", "")], notify_hook=URL)
@@ -220,7 +220,7 @@ async def test_a_task_that_is_replaced_tells_nothing_more() -> None:
 
 
 async def test_webhooks_move_no_time() -> None:
-    """Nobody sleeps, nobody advances the clock: then nothing is sent but what is due."""
+    """Without sleepers and `advance`, only due changes are sent."""
     gateway = FakeGateway()
     receiver = Receiver(gateway)
     gateway.add_task(ID, STEPS, notify_hook=URL)
@@ -237,11 +237,11 @@ async def test_webhooks_move_no_time() -> None:
 
 
 async def test_a_receiver_may_wait_for_the_gateway() -> None:
-    """A receiver in process whose own call sleeps on the clock holds nothing up."""
+    """A receiver in process may call the gateway, and sleep on its clock."""
     gateway = FakeGateway()
     gateway.add_task(ID, [(0, "SUCCESS", "100%")], seed="5", seed_asks=3, notify_hook=URL)
     seeds = []
-    with anyio.fail_after(1.9):  # real seconds: less than the clock is patient
+    with anyio.fail_after(1.9):  # real seconds: less than the clock waits
         async with gateway.client() as client:
 
             async def look_up(_body: bytes) -> None:
@@ -257,7 +257,7 @@ async def test_a_receiver_may_wait_for_the_gateway() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_receiver_over_tcp_may_wait_for_the_gateway() -> None:
-    """A receiver over TCP that sleeps on the clock holds it up for two seconds, not for ever."""
+    """A receiver over TCP that sleeps on the clock stops it for two seconds only."""
     gateway = FakeGateway()
     async with gateway.client() as client:
 
@@ -278,10 +278,10 @@ async def test_a_receiver_over_tcp_may_wait_for_the_gateway() -> None:
 
 
 class TestFaults:
-    """What goes wrong in a receiver, or beside it."""
+    """Errors of the receiver, and of the body of the context manager."""
 
-    async def test_a_receiver_that_raises_is_told(self) -> None:
-        """What the receiver raises in process is raised on leaving, and not as a group."""
+    async def test_an_error_of_the_receiver(self) -> None:
+        """An error of a receiver in process is raised when left, and not as a group."""
         gateway = FakeGateway()
         gateway.add_task(ID, STEPS, notify_hook=URL)
 
@@ -299,8 +299,8 @@ class TestFaults:
 
         assert isinstance(caught.value.__context__, LookupError)
 
-    async def test_an_error_beside_it_is_raised_as_it_is(self) -> None:
-        """What the body raises comes out alone, and nothing more is sent."""
+    async def test_an_error_of_the_body(self) -> None:
+        """An error of the body is raised alone, and nothing more is sent."""
         gateway = FakeGateway()
         gateway.add_task(ID, STEPS, notify_hook=URL)
         receiver = Receiver(gateway)
@@ -313,7 +313,7 @@ class TestFaults:
         assert [] == receiver.got
 
     async def test_a_cancellation_ends_it(self) -> None:
-        """A body that is cancelled leaves nothing running, also in the middle of a webhook."""
+        """A cancelled body leaves no task behind, also in the middle of a webhook."""
         gateway = FakeGateway()
         gateway.add_task(ID, STEPS, notify_hook=URL)
         began, ended = anyio.Event(), []
@@ -337,7 +337,7 @@ class TestFaults:
 
 
 async def test_webhooks_come_in_real_time() -> None:
-    """Beside `serve()` they come in real time, whichever of the two was entered first."""
+    """While `serve()` is entered, they come in real time, also if it was entered later."""
     gateway = FakeGateway()
     async with gateway.webhooks() as sent, gateway.serve() as base_url:
         gateway.add_task(ID, [(0, "SUBMITTED", "0%"), (0.1, "SUCCESS", "")], notify_hook=base_url)
@@ -350,15 +350,15 @@ async def test_webhooks_come_in_real_time() -> None:
 
 
 class TestLoopTime:
-    """With the transport alone, webhooks follow the event loop's time."""
+    """With the transport, webhooks follow the time of the event loop."""
 
     @pytest.fixture
     def anyio_backend(self) -> Any:
-        """Run on trio, whose clock jumps when all sleep."""
+        """Return trio with its virtual clock."""
         return ("trio", {"clock": MockClock(autojump_threshold=0)})
 
     async def test_webhooks_come_in_the_loops_time(self) -> None:
-        """They come at their instants."""
+        """They come at their exact times."""
         gateway = FakeGateway()
         receiver = Receiver(gateway)
         transport = gateway.transport

@@ -1,4 +1,4 @@
-"""The pytest plugin: a plain fixture, beside the plugins that users have."""
+"""The pytest plugin: a plain fixture, together with other plugins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture(autouse=True)
 def own_project(pytester: pytest.Pytester) -> None:
-    """Give each run a project of its own: this one's settings and conftest are not the user's."""
+    """Give each run its own project, without the settings and the conftest of this one."""
     pytester.makeini("[pytest]")
 
 
@@ -56,7 +56,7 @@ AUTO = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=fun
 def test_the_fixture_works_beside_other_plugins(
     pytester: pytest.Pytester, mark: str, options: tuple[str, ...], passed: int
 ) -> None:
-    """Whichever plugin runs the test, on asyncio and on trio, its gateway's time is virtual."""
+    """The gateway's time is virtual with any plugin for async tests, on asyncio and trio."""
     head, _, last = mark.rpartition("\n")
     text = WAITS.format(mark=last).replace("import pytest\n", f"import pytest\n{head}\n", 1)
     pytester.makepyfile(text)
@@ -67,7 +67,7 @@ def test_the_fixture_works_beside_other_plugins(
 
 
 def test_the_fixture_is_for_plain_functions_too(pytester: pytest.Pytester) -> None:
-    """It is no async fixture: a test may run its own loop."""
+    """It is not an async fixture: a test may run its own event loop."""
     pytester.makepyfile(
         """
         import anyio
@@ -87,8 +87,8 @@ def test_the_fixture_is_for_plain_functions_too(pytester: pytest.Pytester) -> No
     pytester.runpytest_subprocess("-W", "error", *STRICT).assert_outcomes(passed=1)
 
 
-def test_respx_may_stand_beside_it(pytester: pytest.Pytester) -> None:
-    """What a bot asks elsewhere is respx's, and what it asks the gateway is not."""
+def test_it_works_together_with_respx(pytester: pytest.Pytester) -> None:
+    """Requests to other hosts go to respx, and those to the gateway do not."""
     pytester.makepyfile(
         """
         import anyio
@@ -112,19 +112,19 @@ def test_respx_may_stand_beside_it(pytester: pytest.Pytester) -> None:
 
 
 def test_the_fixture_is_described(pytester: pytest.Pytester) -> None:
-    """`pytest --fixtures` tells of it."""
+    """`pytest --fixtures` shows it."""
     ended = pytester.runpytest_subprocess("--fixtures", *STRICT)
 
     ended.stdout.fnmatch_lines(["mj_gateway -- *", "    A gateway for tests (*"])
 
 
 def test_nothing_is_imported_before_it_is_used(pytester: pytest.Pytester) -> None:
-    """A run of pytest without the fixture imports nothing of ours; with it, no server."""
+    """A run without the fixture does not import mj_async; a test with it imports no server."""
     pytester.makepyfile(
         test_1="""
         import sys
 
-        def test_nothing_of_ours():
+        def test_no_import():
             assert "pytest_mj_async" in sys.modules
             assert "mj_async" not in sys.modules
         """,
@@ -140,8 +140,8 @@ def test_nothing_is_imported_before_it_is_used(pytester: pytest.Pytester) -> Non
     pytester.runpytest_subprocess("-W", "error", *STRICT).assert_outcomes(passed=2)
 
 
-def test_it_costs_next_to_nothing() -> None:
-    """Its import brings nothing along that pytest does not have already."""
+def test_its_import_is_cheap() -> None:
+    """It imports no module that pytest does not import already."""
     count = "import sys, pytest; before = set(sys.modules); import pytest_mj_async; print(*{})"
     ended = subprocess.run(
         [sys.executable, "-c", count.format("{*sys.modules} - before")],

@@ -1,4 +1,4 @@
-"""The page "Test your bot": its examples are one file of tests, run as a reader runs them."""
+"""The page "Test your bot": its examples together are one file of tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytest_plugins = ["pytester"]
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "testing.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-# Each is run for two loops, or five dialects.
+# These run on two event loops, or in five dialects.
 OFTEN = {"test_on_both_loops": 2, "test_every_gateway_gives_a_picture": 5}
 
 

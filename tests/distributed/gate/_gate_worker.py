@@ -1,4 +1,4 @@
-"""A process with a client and a shared gate, for tests: it fetches as fast as it may.
+"""A process with a client and a shared gate: it fetches as fast as the gate allows.
 
 `python _gate_worker.py REDIS_URL BASE_URL KEY RATE SECONDS` prints how many requests it sent.
 """
@@ -16,7 +16,7 @@ CALLERS = 12
 
 
 async def main(redis_url: str, base_url: str, key: str, rate: str, seconds: str) -> None:
-    """Fetch with so many callers for so many seconds."""
+    """Fetch with twelve callers for so many seconds."""
     gate = SharedGate(redis_url, base_url=base_url, api_key=key, rate=float(rate))
     dialect = Dialect(auth="bearer")
     until = time.monotonic() + float(seconds)
@@ -27,7 +27,7 @@ async def main(redis_url: str, base_url: str, key: str, rate: str, seconds: str)
                 await client.fetch_task("1")
 
         await asyncio.gather(*(fetch() for _ in range(CALLERS)))
-        print(client.statistics().requests)  # noqa: T201  # for the test that has started it
+        print(client.statistics().requests)  # noqa: T201  # the test reads it
 
 
 if __name__ == "__main__":

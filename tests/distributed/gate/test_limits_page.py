@@ -1,4 +1,4 @@
-"""The how-to page about limits: its programs, run as they stand there."""
+"""The programs of the how-to page about limits, as printed there."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MUL
     ids=["shared", "own"],
 )
 async def test_the_programs(program: str, printed: str, redis_server: RedisServer) -> None:
-    """Each does what the page says, with a gateway and a Redis."""
+    """Each program does what the page says."""
     gateway = FakeGateway()
     gateway.add_task("1730621826053455", [(0, "SUCCESS", "100%")])
     async with gateway.serve() as base_url:
-        surroundings = {
+        environment = {
             **os.environ,
             "MJ_REDIS_URL": redis_server.url,
             "MJ_BASE_URL": base_url,
             "MJ_API_KEY": gateway.api_key,
         }
         done = await anyio.run_process(
-            [sys.executable, "-W", "error", "-c", program], stderr=None, env=surroundings
+            [sys.executable, "-W", "error", "-c", program], stderr=None, env=environment
         )
 
     assert printed == done.stdout.decode()

@@ -1,4 +1,4 @@
-"""A Redis for a moment, and what is said when it is of no use."""
+"""OneShotRedis: one script on a new connection, and its errors."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SHA = "0" * 40
 
 
 async def run(redis: OneShotRedis, script: str = ECHO) -> list[int]:
-    """Run a script that Redis does not know yet."""
+    """Run a script that Redis does not have yet."""
     return await redis.run_script(script, SHA, "key", [1.0])
 
 
-async def test_a_script_that_redis_has_forgotten_is_sent(redis_server: RedisServer) -> None:
-    """So it is on the first question, and when Redis was started anew."""
+async def test_a_script_that_redis_does_not_have_is_sent(redis_server: RedisServer) -> None:
+    """The first run, and the first after a restart of Redis, sends the whole script."""
     assert [1] == await run(OneShotRedis(redis_server.url))
 
 
@@ -69,8 +69,8 @@ async def test_a_wrong_password_is_said_plainly(tmp_path: Path, user: str) -> No
     assert "wrong-password" not in str(caught.value)
 
 
-async def test_a_password_may_be_quoted(tmp_path: Path) -> None:
-    """In an address some characters have to be."""
+async def test_percent_encoded_password(tmp_path: Path) -> None:
+    """A password in the address may be percent-encoded."""
     server = RedisServer(tmp_path / "redis", "--requirepass", "hush@hush/")
     server.start()
     try:
@@ -86,8 +86,8 @@ async def test_what_redis_cannot_do_is_said_plainly(redis_server: RedisServer) -
         await run(OneShotRedis(redis_server.url), "return redis.call('NOTHING')")
 
 
-async def test_a_redis_that_is_away_is_said_plainly(caplog: pytest.LogCaptureFixture) -> None:
-    """In one line, and with nothing in the log."""
+async def test_unreachable(caplog: pytest.LogCaptureFixture) -> None:
+    """If Redis cannot be reached, the error names its address, and coredis logs nothing."""
     caplog.set_level(logging.DEBUG, "coredis")
     port = free_port()
     with pytest.raises(errors.TransportError, match=f"127.0.0.1:{port} cannot be reached"):
@@ -96,29 +96,29 @@ async def test_a_redis_that_is_away_is_said_plainly(caplog: pytest.LogCaptureFix
     assert [] == caplog.records
 
 
-async def test_a_question_may_be_cut_off_anywhere(
+async def test_cancellation_at_any_moment(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is a cancellation and no error, and leaves neither warnings nor lines in the log."""
+    """A cancelled run raises no other error, and leaves no warnings and no log lines."""
     caplog.set_level(logging.DEBUG, "coredis")
     redis = OneShotRedis(redis_server.url)
-    cut = 0
+    cancelled = 0
     for number in range(150):
         with anyio.move_on_after(number / 40_000) as scope:
             assert [1] == await run(redis)
-        cut += scope.cancelled_caught
+        cancelled += scope.cancelled_caught
 
-    assert cut > 0
+    assert cancelled > 0
     assert [] == caplog.records
     assert [1] == await run(redis)
 
 
-async def test_others_may_still_log(
+async def test_coredis_still_logs_for_others(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Only what coredis says of our question is kept out, not what it says to a user's own."""
+    """Only log lines about this run are muted, not those about other connections of coredis."""
     caplog.set_level(logging.INFO, "coredis")
     await run(OneShotRedis(redis_server.url))
-    logging.getLogger("coredis").info("of a user's own")
+    logging.getLogger("coredis").info("about another connection")
 
-    assert ["of a user's own"] == caplog.messages
+    assert ["about another connection"] == caplog.messages

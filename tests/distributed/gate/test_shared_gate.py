@@ -1,4 +1,4 @@
-"""The shared gate with a real Redis: its rate, its holds, and what it leaves there."""
+"""SharedGate with a real Redis: its rate, its holds, its failures, and its data in Redis."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ BASE_URL = "https://gateway.test"
 
 
 def gate_of(server: RedisServer, **options: Any) -> SharedGate:
-    """Make a gate, as each process does."""
+    """Return a new gate, as in another process."""
     return SharedGate(server.url, **{"base_url": BASE_URL, "api_key": KEY, **options})
 
 
 async def refused(gate: SharedGate) -> float:
-    """Give for how long it refuses; 0 where it does not."""
+    """Return the seconds for which it refuses a request; 0: it does not."""
     try:
         await gate.acquire(deadline=anyio.current_time())
     except errors.RateLimitError as refusal:
@@ -39,8 +39,8 @@ async def refused(gate: SharedGate) -> float:
     return 0.0
 
 
-async def kept(server: RedisServer) -> dict[str, float]:
-    """Give what lies in Redis, where there is one gate."""
+async def stored(server: RedisServer) -> dict[str, float]:
+    """Return the fields of the only gate in Redis."""
     async with Redis.from_url(server.url) as redis:
         (name,) = await redis.keys()
         assert 0 < await redis.ttl(name)
@@ -49,7 +49,7 @@ async def kept(server: RedisServer) -> dict[str, float]:
 
 
 async def passed(gates: list[SharedGate], count: int) -> list[float]:
-    """Pass so many in all, at once, and give when."""
+    """Acquire so many times, all at once, and return the times."""
     at: list[float] = []
 
     async def one(gate: SharedGate) -> None:
@@ -62,13 +62,13 @@ async def passed(gates: list[SharedGate], count: int) -> list[float]:
     return sorted(at)
 
 
-def everything_in(folder: Path) -> bytes:
-    """Read all files of a folder."""
+def all_bytes_in(folder: Path) -> bytes:
+    """Return the content of all files in a folder."""
     return b"".join(one.read_bytes() for one in folder.rglob("*") if one.is_file())
 
 
-def most_in_a_second(at: list[float]) -> int:
-    """Count how many come within a second, at most."""
+def max_per_second(at: list[float]) -> int:
+    """Return the largest number of times within one second."""
     return max(sum(first <= one < first + 1.0 for one in at) for first in at)
 
 
@@ -76,7 +76,7 @@ def most_in_a_second(at: list[float]) -> int:
 
 
 async def test_it_is_a_gate(redis_server: RedisServer) -> None:
-    """Without a rate, and without a hold, everybody passes."""
+    """Without a rate and a hold, all requests pass."""
     gate: Gate = gate_of(redis_server)
 
     assert 50 == len(await passed([gate_of(redis_server)], 50))
@@ -85,17 +85,17 @@ async def test_it_is_a_gate(redis_server: RedisServer) -> None:
 
 @pytest.mark.parametrize("burst", [1, 10, 500])
 async def test_a_rate_is_kept_by_several_together(redis_server: RedisServer, burst: int) -> None:
-    """As many as the rate pass in a second, the burst among them, however it is shared out."""
+    """In any second, all gates together pass at most the rate, including the burst."""
     gates = [gate_of(redis_server, rate=40, burst=burst) for _ in range(3)]
     at = await passed(gates, 100)
 
     # The last of a hundred has its slot 99 intervals after the first, less a burst.
     assert 99 / 40 - min(burst, 40) / 40 - 0.2 <= at[-1] - at[0]
-    assert most_in_a_second(at) <= 40 * 1.2
+    assert max_per_second(at) <= 40 * 1.2
 
 
 async def test_a_slow_rate_is_kept_in_turns(redis_server: RedisServer) -> None:
-    """Where there are few slots, each process has its turn."""
+    """If slots are scarce, each process gets turns."""
     gates = [gate_of(redis_server, rate=8) for _ in range(3)]
     served = [0, 0, 0]
 
@@ -114,8 +114,8 @@ async def test_a_slow_rate_is_kept_in_turns(redis_server: RedisServer) -> None:
     assert min(served) >= 2
 
 
-async def test_slots_of_one_who_died_lock_nobody_out(redis_server: RedisServer) -> None:
-    """What a process has taken and does not use is lost, but others go on soon."""
+async def test_slots_of_a_dead_process(redis_server: RedisServer) -> None:
+    """The slots of a process that has died are lost, but others continue soon."""
     gone = gate_of(redis_server, rate=20)
     with anyio.move_on_after(0.5):
         await passed([gone], 500)
@@ -125,8 +125,8 @@ async def test_slots_of_one_who_died_lock_nobody_out(redis_server: RedisServer) 
     assert time.monotonic() - before <= 1.5
 
 
-async def test_a_slow_rate_set_before_locks_nobody_out(redis_server: RedisServer) -> None:
-    """Who sets a faster one does not wait for a slot of the slower one."""
+async def test_a_faster_rate_replaces_a_slower_one(redis_server: RedisServer) -> None:
+    """A gate with a faster rate does not wait for a slot of the slower rate."""
     slow = gate_of(redis_server, rate=0.001)
     await slow.acquire(deadline=None)
 
@@ -134,8 +134,8 @@ async def test_a_slow_rate_set_before_locks_nobody_out(redis_server: RedisServer
     assert 2.5 >= await refused(gate_of(redis_server, rate=50))
 
 
-async def test_those_who_come_together_share_a_look(redis_server: RedisServer) -> None:
-    """A hundred at once cost a few questions, not a hundred."""
+async def test_callers_share_a_request_to_redis(redis_server: RedisServer) -> None:
+    """A hundred callers at once need a few requests to Redis, not a hundred."""
     await passed([gate_of(redis_server, rate=1000, burst=100)], 100)
     async with Redis.from_url(redis_server.url) as redis:
         used: Any = await redis.info("commandstats")
@@ -144,8 +144,8 @@ async def test_those_who_come_together_share_a_look(redis_server: RedisServer) -
     assert 1 <= asked <= 20
 
 
-async def test_two_keys_do_not_touch(redis_server: RedisServer) -> None:
-    """Neither the rate nor the hold of one key or address is another's."""
+async def test_two_keys_are_independent(redis_server: RedisServer) -> None:
+    """Another key, or another address, has its own rate and holds; another spelling has not."""
     held = gate_of(redis_server, rate=1)
     await held.acquire(deadline=None)
     await held.hold(60.0)
@@ -161,23 +161,21 @@ async def test_two_keys_do_not_touch(redis_server: RedisServer) -> None:
 
 
 async def test_a_hold_reaches_others_soon(redis_server: RedisServer) -> None:
-    """Also those who have just passed, and whose look is fresh; with slots in hand or not."""
-    told = gate_of(redis_server)
+    """Also gates with a valid grant, with or without slots."""
+    holder = gate_of(redis_server)
     others = [gate_of(redis_server), gate_of(redis_server, rate=1000)]
     for other in others:
         await other.acquire(deadline=None)
-    await told.hold(30.0)
+    await holder.hold(30.0)
     await anyio.sleep(0.15)
 
-    for gate in (told, *others):
+    for gate in (holder, *others):
         assert 29.0 <= await refused(gate) <= 33.0
 
 
 @pytest.mark.parametrize("rate", [None, 1e-300, 1e11])
-async def test_endless_holds_and_rates_are_no_error(
-    redis_server: RedisServer, rate: float | None
-) -> None:
-    """Whatever a gateway sends as Retry-After is obeyed, and so is any rate."""
+async def test_extreme_holds_and_rates(redis_server: RedisServer, rate: float | None) -> None:
+    """Any Retry-After and any rate can be obeyed."""
     gate = gate_of(redis_server, rate=rate)
     await gate.acquire(deadline=None)
     await gate.hold(1e15)
@@ -186,7 +184,7 @@ async def test_endless_holds_and_rates_are_no_error(
 
 
 async def test_a_hold_is_slept_out_where_the_deadline_allows(redis_server: RedisServer) -> None:
-    """A sleep that would pass the deadline is not begun."""
+    """A sleep that would end after the deadline does not begin."""
     gate = gate_of(redis_server)
     await gate.hold(0.3)
     before = time.monotonic()
@@ -198,22 +196,22 @@ async def test_a_hold_is_slept_out_where_the_deadline_allows(redis_server: Redis
 
 
 async def test_holds_without_a_retry_after_double_for_all(redis_server: RedisServer) -> None:
-    """One process' 429s are the next one's, too; those of requests under way do not double."""
+    """The length is shared by all processes; a 429 within a hold does not double it."""
     one, other = gate_of(redis_server), gate_of(redis_server)
     async with anyio.create_task_group() as group:
         for gate in (one, other):
             for _ in range(8):
                 group.start_soon(gate.hold, None)
-    assert 1.0 == (await kept(redis_server))["next"]
+    assert 1.0 == (await stored(redis_server))["next"]
 
     await anyio.sleep(0.6)
     await other.hold(None)
-    assert 2.0 == (await kept(redis_server))["next"]
+    assert 2.0 == (await stored(redis_server))["next"]
     assert 0.8 <= await refused(one) <= 1.1
 
 
-async def test_a_hold_that_could_not_be_told_is_told_later(redis_server: RedisServer) -> None:
-    """Whoever was cut off, or found Redis away, tells it with the next look."""
+async def test_a_hold_is_reported_later(redis_server: RedisServer) -> None:
+    """A hold whose report was cancelled reaches Redis with the next request."""
     gate = gate_of(redis_server)
     await gate.acquire(deadline=None)
     with anyio.CancelScope() as scope:
@@ -230,14 +228,14 @@ async def test_a_hold_that_could_not_be_told_is_told_later(redis_server: RedisSe
 async def test_redis_may_go_and_come_back(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While it is away nothing passes, which is said once; then all goes on by itself."""
+    """While Redis is away, nothing passes, and one warning is logged; then it continues."""
     gate = gate_of(redis_server, rate=100)
     await gate.acquire(deadline=None)
     redis_server.kill()
     await anyio.sleep(0.11)
     with pytest.raises(errors.RateLimitError, match="cannot be reached") as caught:
         await gate.acquire(deadline=anyio.current_time())
-    await gate.hold(None)  # and that is no error either
+    await gate.hold(None)  # this is not an error either
     await anyio.sleep(1.2)
     assert 0.5 <= await refused(gate) <= 1.1
 
@@ -251,7 +249,7 @@ async def test_redis_may_go_and_come_back(
 
 
 async def test_a_redis_that_hangs_is_away(redis_server: RedisServer) -> None:
-    """What does not answer within two seconds is given up, and found when it goes on."""
+    """A Redis that does not answer within two seconds counts as away, until it answers."""
     gate = gate_of(redis_server)
     assert redis_server._process is not None
     redis_server._process.send_signal(signal.SIGSTOP)
@@ -262,8 +260,8 @@ async def test_a_redis_that_hangs_is_away(redis_server: RedisServer) -> None:
     await gate.acquire(deadline=None)
 
 
-async def test_a_wrong_password_is_said_at_the_first_use(tmp_path: Path) -> None:
-    """To all who ask, and it is asked once a second."""
+async def test_a_wrong_password_is_an_error_on_first_use(tmp_path: Path) -> None:
+    """Each call raises it; the message does not show the password."""
     server = RedisServer(tmp_path / "locked", "--requirepass", "hush-hush")
     server.start()
     try:
@@ -279,13 +277,13 @@ async def test_a_wrong_password_is_said_at_the_first_use(tmp_path: Path) -> None
     assert "wrong-word" not in str(caught.value)
 
 
-async def test_what_has_worked_will_work_again(redis_server: RedisServer) -> None:
-    """A Redis that is of no use for a while ends no wait of a bot that runs for months."""
+async def test_a_redis_that_has_worked_will_work_again(redis_server: RedisServer) -> None:
+    """After it has worked once, no error of Redis is fatal: a bot may run for months."""
     gate = gate_of(redis_server, rate=1000)
     await gate.acquire(deadline=None)
     async with Redis.from_url(redis_server.url) as redis:
         (name,) = await redis.keys()
-        await redis.set(name, "of somebody else")
+        await redis.set(name, "of another program")
     await anyio.sleep(0.11)
 
     with pytest.raises(errors.RateLimitError, match="cannot do what is needed"):
@@ -296,21 +294,21 @@ async def test_what_has_worked_will_work_again(redis_server: RedisServer) -> Non
 
 
 async def test_only_a_hash_goes_to_redis(redis_server: RedisServer, tmp_path: Path) -> None:
-    """Redis keeps every command in a file here, and neither key nor address is in it."""
+    """Neither the key nor the address is in a command; here, Redis writes each to a file."""
     gate = gate_of(redis_server, rate=5)
     await gate.acquire(deadline=None)
     await gate.hold(None)
-    written = everything_in(tmp_path)
+    written = all_bytes_in(tmp_path)
 
     assert b"mj_async:gate:" in written
     for secret in (KEY, KEY[3:], "gateway.test"):
         assert secret.encode() not in written
 
 
-async def test_it_may_be_cut_off_anywhere(
+async def test_cancellation_at_any_moment(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Another one takes over the look, nothing is printed, and the next call works."""
+    """Another caller takes over the request to Redis, nothing is logged, and it still works."""
     gate = gate_of(redis_server, rate=5000, burst=500)
     for number in range(60):
         async with anyio.create_task_group() as group:
@@ -323,8 +321,8 @@ async def test_it_may_be_cut_off_anywhere(
     assert [] == caplog.records
 
 
-def test_it_may_be_used_in_one_event_loop_after_another(redis_server: RedisServer) -> None:
-    """Nothing is kept but numbers."""
+def test_one_event_loop_after_another(redis_server: RedisServer) -> None:
+    """A gate keeps only numbers, so it works in a new event loop."""
     gate = gate_of(redis_server, rate=50)
 
     async def use() -> None:
@@ -351,7 +349,7 @@ def test_it_may_be_used_in_one_event_loop_after_another(redis_server: RedisServe
     ],
 )
 def test_bad_arguments_are_refused(options: dict[str, Any], complaint: str) -> None:
-    """They are, before Redis is asked anything."""
+    """They are refused before anything is sent to Redis."""
     given = {"redis_url": "redis://localhost", "base_url": BASE_URL, "api_key": KEY, **options}
     with pytest.raises(errors.ConfigurationError, match=complaint) as caught:
         SharedGate(**given)
@@ -360,7 +358,7 @@ def test_bad_arguments_are_refused(options: dict[str, Any], complaint: str) -> N
 
 
 def test_key_and_address_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They may, as in `AsyncMJClient`."""
+    """As for `AsyncMJClient`."""
     monkeypatch.setenv("MJ_API_KEY", KEY)
     monkeypatch.setenv("MJ_BASE_URL", f"{BASE_URL}/mj")
     gate = SharedGate("redis://me:hush-hush@redis.test:7000/0", rate=2.5)
@@ -372,17 +370,15 @@ def test_key_and_address_may_come_from_the_environment(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("copy", [pickle.dumps, lambda gate: gate.__reduce_ex__(4)])
-def test_it_is_not_pickled(copy: Callable[[Any], object]) -> None:
+def test_it_cannot_be_pickled(copy: Callable[[Any], object]) -> None:
     """It holds a key and a password."""
     gate = SharedGate("redis://localhost", base_url=BASE_URL, api_key=KEY)
     with pytest.raises(TypeError, match="create one in each process"):
         copy(gate)
 
 
-async def test_a_redis_that_never_was_there_is_waited_for(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """It may be started later than the bots; it is told to the log in one line."""
+async def test_redis_may_start_later(caplog: pytest.LogCaptureFixture) -> None:
+    """Redis may start after the bots; until then, one warning is logged."""
     url = f"redis://127.0.0.1:{free_port()}/0"
     gate = SharedGate(url, base_url=BASE_URL, api_key=KEY)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Clients with a shared gate, in this process and in several."""
+"""Clients with a shared gate, in one process and in several."""
 
 from __future__ import annotations
 
@@ -19,46 +19,46 @@ WORKER = Path(__file__).with_name("_gate_worker.py")
 RATE, LIMIT = 40, 50
 
 
-def in_a_second(requests: list[FakeRequest]) -> int:
-    """Count how many came within a second, at most."""
+def max_per_second(requests: list[FakeRequest]) -> int:
+    """Return the largest number of requests within one second."""
     at = [request.at for request in requests]
     return max(sum(first <= one < first + 1.0 for one in at) for first in at)
 
 
 async def run_workers(count: int, words: list[str]) -> list[int]:
-    """Run so many at once, and give how many requests each has sent."""
-    told: list[int] = []
+    """Run so many processes at once, and return how many requests each has sent."""
+    sent: list[int] = []
 
     async def run() -> None:
         done = await anyio.run_process([sys.executable, str(WORKER), *words], stderr=None)
-        told.append(int(done.stdout))
+        sent.append(int(done.stdout))
 
     async with anyio.create_task_group() as group:
         for _ in range(count):
             group.start_soon(run)
-    return told
+    return sent
 
 
 async def test_processes_together_keep_below_the_gateways_limit(
     redis_server: RedisServer,
 ) -> None:
-    """With a rate below what a gateway allows in any second, none of us provokes a 429."""
+    """With a rate below the gateway's limit, all processes together stay below the limit."""
     gateway = FakeGateway()
     gateway.add_task("1")
     async with gateway.serve() as base_url:
         words = [redis_server.url, base_url, gateway.api_key, str(RATE), "3"]
-        told = await run_workers(3, words)
+        sent = await run_workers(3, words)
     requests = list(gateway.requests)
 
-    assert len(requests) == sum(told)
-    assert min(told) >= 3
-    assert in_a_second(requests) <= LIMIT
-    # The rate is also reached, but for the start of the processes.
+    assert len(requests) == sum(sent)
+    assert min(sent) >= 3
+    assert max_per_second(requests) <= LIMIT
+    # They use most of the rate; it is not reached while the processes start.
     assert len(requests) >= 1.5 * RATE
 
 
 async def test_a_429_of_one_process_holds_the_others(redis_server: RedisServer) -> None:
-    """A client elsewhere does not ask again before the hold is over."""
+    """After the 429 of one client, another client sends nothing until the hold is over."""
     gateway = FakeGateway()
     gateway.add_task("1")
 
@@ -76,7 +76,7 @@ async def test_a_429_of_one_process_holds_the_others(redis_server: RedisServer) 
 
 
 async def test_waits_and_runs_go_on_when_redis_is_back(redis_server: RedisServer) -> None:
-    """A call ends within its timeout, and says why; nothing that waits is lost."""
+    """A call ends within its timeout and names the reason; waits and lookups continue later."""
     gateway = FakeGateway()
     gateway.add_task("1", seed="5")
     gate = SharedGate(redis_server.url, base_url=gateway.base_url, api_key=gateway.api_key)

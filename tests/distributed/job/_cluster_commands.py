@@ -1,4 +1,4 @@
-"""`mj-async cluster`, as its user runs it: each command in a process of its own."""
+"""`mj-async cluster` as a user runs it: each command in its own process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from cli._commands import COMMAND, Ended
 
-# Without the notes of coverage, which a killed process cannot write anyhow.
+# Without coverage: a killed process cannot write its data.
 UNMEASURED = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
 
 
@@ -18,11 +18,11 @@ class ClusterCommands:
     """The commands of one job.
 
     Args:
-        name: The job's.
-        redis_url: Where its machines meet.
-        base_url: The gateway's address.
-        folder: Where they write what they say.
-        api_key: The gateway's.
+        name: The name of the job.
+        redis_url: The address of Redis.
+        base_url: The address of the gateway.
+        folder: The folder of their output.
+        api_key: The key of the gateway.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ClusterCommands:
         self._environment = {
             **os.environ,
             **UNMEASURED,
-            # A connection that Redis has cut leaves streams behind that the client does not close.
+            # coredis does not close the streams of a lost connection.
             "PYTHONWARNINGS": "error,ignore::ResourceWarning",
             "MJ_REDIS_URL": redis_url,
             "MJ_BASE_URL": base_url,
@@ -50,7 +50,7 @@ class ClusterCommands:
     def start(
         self, command: str, *arguments: str, stdin: int | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start a command; what it says goes into a file."""
+        """Start a command, with its output in a file."""
         self._started += 1
         path = self.folder / f"{self.name}-{self._started:02}-{command}.txt"
         with path.open("wb") as output:
@@ -63,7 +63,7 @@ class ClusterCommands:
             )
 
     def submit(self, ids: Path, *options: str) -> subprocess.Popen[bytes]:
-        """Start to submit a file of ids."""
+        """Start `submit` with a file of ids."""
         return self.start("submit", "--from", str(ids), *options)
 
     def work(self, *options: str) -> subprocess.Popen[bytes]:
@@ -71,11 +71,11 @@ class ClusterCommands:
         return self.start("work", *options)
 
     def collect(self) -> subprocess.Popen[bytes]:
-        """Start to collect."""
+        """Start `collect`."""
         return self.start("collect", str(self.output))
 
     def run(self, command: str, *arguments: str, **environment: str) -> Ended:
-        """Run a command to its end."""
+        """Run a command until it ends."""
         ended = subprocess.run(
             [*COMMAND, "cluster", command, *arguments],
             check=False,
@@ -87,17 +87,17 @@ class ClusterCommands:
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def progress(self) -> dict[str, Any]:
-        """Ask how the job stands."""
+        """Return the progress of the job."""
         found: dict[str, Any] = self.run("status", self.name, "--json").lines[0]
         return found
 
     def lines(self) -> list[dict[str, Any]]:
-        """Read what was collected."""
+        """Return the collected lines."""
         parts = sorted(self.output.glob("*.jsonl"))
         return [json.loads(line) for part in parts for line in part.read_text("utf-8").splitlines()]
 
     def output_text(self) -> str:
-        """Give all that the commands have said, for a failed test."""
+        """Return the output of all commands, for the message of a failed test."""
         return "\n".join(
             f"--- {path.name}\n{path.read_text('utf-8')[-2000:]}"
             for path in sorted(self.folder.glob(f"{self.name}-*.txt"))

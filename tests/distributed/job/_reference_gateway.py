@@ -1,6 +1,6 @@
-"""A gateway in a process of its own that knows what becomes of each id, and counts who asks.
+"""A reference gateway in its own process. It has a known outcome for each id, and counts requests.
 
-It shares nothing with the library. `python _reference_gateway.py PORT LIMIT SECONDS` serves it.
+It shares no code with the library. `python _reference_gateway.py PORT LIMIT SECONDS` serves it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-# Of ten ids each: what the gateway knows of them.
+# What the gateway knows of each of ten ids.
 KINDS = ["listed"] * 3 + ["asked"] * 3 + ["missing", "failed", "unfinished", "seedless"]
 STATUSES = {"failed": "FAILURE", "unfinished": "IN_PROGRESS"}
 ERRORS = {
@@ -24,32 +24,32 @@ ERRORS = {
     "unfinished": "SeedUnavailableError",
     "seedless": "SeedUnavailableError",
 }
-# A fifth of a second's worth: where seven processes share two cores, requests that were sent apart
-# are read together.
+# The burst in seconds: if seven processes share two cores, it reads several requests at once that
+# were sent one by one.
 SHARE_AT_ONCE = 0.2
 
 
 def kind_of(task_id: str) -> str:
-    """Tell what the gateway knows of an id."""
+    """Return what the gateway knows of an id."""
     return KINDS[int(task_id) * 7 % 10]
 
 
 def expected_outcome(task_id: str) -> tuple[str | None, str | None]:
-    """Give the seed and the error's class that an id ends with."""
+    """Return the seed, or the class of the error, of an id."""
     kind = kind_of(task_id)
     return (None, ERRORS[kind]) if kind in ERRORS else (f"7{task_id}", None)
 
 
 def asked_for(ids: list[str]) -> int:
-    """Count the requests for seeds that these ids need."""
+    """Return how many requests for seeds these ids need."""
     return sum(kind_of(one) in ("asked", "seedless") for one in ids)
 
 
 class ReferenceGateway:
-    """What the gateway says, and what it has said.
+    """The responses of the gateway, and its counts.
 
     Args:
-        limit: Requests a second above which it answers 429; 0: any number.
+        limit: Requests per second above which it answers 429; 0: no limit.
         seconds: How long a seed takes.
     """
 
@@ -62,7 +62,7 @@ class ReferenceGateway:
         self.asked: Counter[str] = Counter()
 
     def answer(self, path: str, body: bytes) -> tuple[int, Any]:
-        """Answer one request."""
+        """Return the status and the JSON for one request."""
         if path.endswith("/counts"):
             return 200, {**self.counts, "twice": sum(self.asked.values()) - len(self.asked)}
         if self._limit and not self._take():
@@ -97,19 +97,19 @@ def _is_known(task_id: str) -> bool:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: a request at a time, and its answer."""
+    """One connection of HTTP/1.1, without pipelining."""
 
     def __init__(self, gateway: ReferenceGateway) -> None:
         self._gateway = gateway
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the wire."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
-        self._wire = transport
+        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer a request once it is whole."""
+        """Answer a request when it is complete."""
         self._received += data
         head, end, body = self._received.partition(b"\r\n\r\n")
         lengths = [
@@ -128,11 +128,11 @@ class Connection(asyncio.Protocol):
     def _send(self, status: int, answer: Any) -> None:
         content = json.dumps(answer).encode()
         head = f"HTTP/1.1 {status} OK\r\nContent-Type: application/json\r\n"
-        self._wire.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+        self._transport.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
 
 
 async def serve(port: int, limit: float, seconds: float) -> None:
-    """Serve it until it is killed."""
+    """Serve until the process is killed."""
     gateway = ReferenceGateway(limit, seconds)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(gateway), "127.0.0.1", port)
@@ -140,11 +140,11 @@ async def serve(port: int, limit: float, seconds: float) -> None:
 
 
 class ReferenceServer:
-    """The gateway, started and killed as the tests like.
+    """The reference gateway, in its own process.
 
     Args:
-        port: Where it listens.
-        limit: Requests a second above which it answers 429; 0: any number.
+        port: The port.
+        limit: Requests per second above which it answers 429; 0: no limit.
         seconds: How long a seed takes.
     """
 
@@ -168,13 +168,13 @@ class ReferenceServer:
                 return
 
     def counts(self) -> dict[str, int]:
-        """Give how often it was asked for what; "twice": seeds beyond the first of an id."""
+        """Return its counts of requests; "twice" counts the repeated ones for a seed."""
         with urllib.request.urlopen(f"{self.base_url}/counts", timeout=10) as answer:  # noqa: S310
             found: dict[str, int] = json.load(answer)
         return found
 
     def kill(self) -> None:
-        """End it."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
 

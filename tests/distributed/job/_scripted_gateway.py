@@ -1,4 +1,4 @@
-"""A gateway in this process that answers when a test lets it."""
+"""A gateway in this process whose answers a test controls."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ KEY = "sk-slow-gateway-key"
 
 
 class ScriptedGateway:
-    """A gateway whose every id has a seed; the test says what it is slow to tell.
+    """A gateway with a seed for every id.
 
     Args:
-        held: Ids whose seed is told only after `release`.
-        prompt: That of every task.
+        held: Ids whose seed it returns only after `release`.
+        prompt: The prompt of every task.
     """
 
     def __init__(self, *held: str, prompt: str = "a pig") -> None:
@@ -35,10 +35,10 @@ class ScriptedGateway:
         self.is_away = False
         self.connects = 0
         self.most_at_once = self.under_way = 0
-        self._let_go = anyio.Event()
+        self._released = anyio.Event()
 
     def client(self, **options: Any) -> AsyncMJClient:
-        """Make a client that talks to it."""
+        """Return a client of this gateway."""
         transport = httpx.MockTransport(self._answer)
         return AsyncMJClient(
             KEY,
@@ -49,11 +49,11 @@ class ScriptedGateway:
         )
 
     def release(self) -> None:
-        """Hold nothing any more."""
-        self._let_go.set()
+        """Answer the held requests, now and later."""
+        self._released.set()
 
     async def until_asked(self, *task_ids: str) -> None:
-        """Wait until it has been asked for these seeds."""
+        """Wait until these seeds have been requested."""
         with anyio.fail_after(20):
             while not self.asked.keys() >= set(task_ids):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
@@ -61,7 +61,7 @@ class ScriptedGateway:
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         self.connects += 1
         if self.is_away:
-            raise httpx.ConnectError("nobody listens")
+            raise httpx.ConnectError("connection refused")
         if request.url.path.endswith("/list-by-condition") and not self.lists:
             return httpx.Response(404, text="404 page not found")
         if request.url.path.endswith("/list-by-condition"):
@@ -78,7 +78,7 @@ class ScriptedGateway:
         try:
             await anyio.lowlevel.checkpoint()
             if task_id in self.held:
-                await self._let_go.wait()
+                await self._released.wait()
         finally:
             self.under_way -= 1
         if self.raises is not None:

@@ -1,4 +1,4 @@
-"""What may come later: its chunk waits in the queue, and the rest of it is not asked for again."""
+"""ChunkProcessor: outcomes that are not final are tried again later, and nothing else is."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SOON = {"ask_again_after": 0.1}
 
 
 async def outcomes_of(job: SeedJob) -> dict[str, SeedOutcome]:
-    """Take all outcomes."""
+    """Return all outcomes by id."""
     async with job.outcomes() as outcomes:
         return {outcome.task_id: outcome async for outcome in outcomes}
 
 
 @pytest.mark.parametrize(("lacking", "asked"), [(1, 2), (2, 3), (9, 3)])
 async def test_three_asks(make_job: MakeJob, lacking: int, asked: int) -> None:
-    """What the gateway had no luck with is asked for three times at most, and nothing else is."""
+    """An id without a final outcome is looked up at most three times, any other id once."""
     job, gateway = make_job(), ScriptedGateway()
     gateway.missing_seeds["3"] = lacking
     await job.submit(IDS)
@@ -47,7 +47,7 @@ async def test_three_asks(make_job: MakeJob, lacking: int, asked: int) -> None:
 
 
 async def test_delivered_when_it_is_done(make_job: MakeJob, redis: RedisServer) -> None:
-    """A chunk that others have done meanwhile is not asked for, and not put back."""
+    """A chunk that another worker has finished is not looked up, and does not go back."""
     job, gateway = make_job(), ScriptedGateway()
     await job.submit(IDS)
     await work_on(job, gateway)
@@ -58,8 +58,8 @@ async def test_delivered_when_it_is_done(make_job: MakeJob, redis: RedisServer) 
     assert 12 == (await job.progress()).done
 
 
-async def test_others_go_on(make_job: MakeJob) -> None:
-    """A chunk that waits for later keeps no other from being worked on."""
+async def test_a_waiting_chunk_blocks_no_other(make_job: MakeJob) -> None:
+    """While a chunk waits for its next try, the worker looks up others."""
     job, gateway = make_job(chunk_size=2), ScriptedGateway()
     for task_id in IDS[:6]:
         gateway.missing_seeds[task_id] = 1
@@ -79,8 +79,8 @@ async def test_others_go_on(make_job: MakeJob) -> None:
     assert (6, 0) == ((progress := await job.progress()).done, progress.running)
 
 
-async def test_a_gateway_that_is_away_for_a_while(make_job: MakeJob) -> None:
-    """It is waited for, and its chunks are not delivered in vain."""
+async def test_a_gateway_that_is_down_for_a_while(make_job: MakeJob) -> None:
+    """The worker waits for it, and no chunk becomes dead."""
     job, gateway = make_job(chunk_size=4), ScriptedGateway()
     gateway.is_away = True
     await job.submit(IDS)
@@ -98,13 +98,13 @@ async def test_a_gateway_that_is_away_for_a_while(make_job: MakeJob) -> None:
     assert (12, 0, 0) == (progress.done, progress.seedless, progress.dead)
 
 
-async def test_a_gateway_that_stays_away(make_job: MakeJob) -> None:
-    """It ends the work with what it failed with, and says nothing against any chunk."""
+async def test_a_gateway_that_stays_down(make_job: MakeJob) -> None:
+    """The work ends with its error, which counts against no chunk."""
     job, gateway = make_job(chunk_size=4), ScriptedGateway()
     gateway.is_away = True
     await job.submit(IDS)
     for _ in range(3):
-        with pytest.raises(errors.TransportError, match="nobody listens"):
+        with pytest.raises(errors.TransportError, match="connection refused"):
             await work_on(job, gateway, **SOON)
 
     progress = await job.progress()
@@ -116,7 +116,7 @@ async def test_a_gateway_that_stays_away(make_job: MakeJob) -> None:
 
 @pytest.mark.parametrize("lists", [True, False])
 async def test_ids_that_always_fail(make_job: MakeJob, lists: bool) -> None:  # noqa: FBT001
-    """A few ids that a gateway always fails at, while it lives, are no reason to wait for it."""
+    """If the gateway always fails for a few ids but is up, the worker does not wait for it."""
     job, gateway = make_job(), ScriptedGateway()
     gateway.fails, gateway.lists = set(IDS[:2]), lists
     await job.submit(IDS)

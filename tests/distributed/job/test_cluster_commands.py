@@ -1,4 +1,4 @@
-"""`mj-async cluster` in this process, and its ends in processes of their own."""
+"""`mj-async cluster` in this process, and interrupted in its own process."""
 
 from __future__ import annotations
 
@@ -34,38 +34,41 @@ DONE = [(0, "SUCCESS", "100%")]
 IDS = [f"id-{number}" for number in range(12)]
 
 
-def stands(**numbers: float) -> JobProgress:
-    """Make a progress of a job of 100 ids."""
+def progress_with(**numbers: float) -> JobProgress:
+    """Return the progress of a job of 100 ids."""
     none = dict.fromkeys(("seedless", "collected", "running", "dead", "workers"), 0)
     given = {"total": 100, "complete": True, "done": 0, "per_second": 0.0, **none, **numbers}
     return JobProgress(**given)  # type: ignore[arg-type]
 
 
 def test_a_view_before_and_after() -> None:
-    """A view tells what it has heard of a job, and that it has heard nothing."""
+    """The summary shows the last progress, or that there is none."""
     view = JobProgressView("night")
     assert "waiting: nobody has submitted night yet" == view.summary()
     assert view.summary() == str(view.render(80, 24))
-    view.progress = stands(done=50, per_second=2.0, dead=10, workers=1, seedless=3)
+    view.progress = progress_with(done=50, per_second=2.0, dead=10, workers=1, seedless=3)
 
     assert "50 of 100, 2.0/s, 20s left: without a seed 3, dead 10, 1 worker" == view.summary()
 
 
 def test_words() -> None:
-    """Counts that are zero are left out, and what nobody can know is not told."""
-    assert "2 workers" == format_counts(stands(workers=2))
-    assert "2.0/s" == format_rate(stands(per_second=2.0, done=90, dead=10))
-    assert "2.0/s" == format_rate(stands(per_second=2.0, complete=False))
-    assert "0.0/s" == format_rate(stands())
-    assert ["100", "100+"] == [format_total(stands()), format_total(stands(complete=False))]
+    """Counts of zero are left out, and so is a time that cannot be estimated."""
+    assert "2 workers" == format_counts(progress_with(workers=2))
+    assert "2.0/s" == format_rate(progress_with(per_second=2.0, done=90, dead=10))
+    assert "2.0/s" == format_rate(progress_with(per_second=2.0, complete=False))
+    assert "0.0/s" == format_rate(progress_with())
+    assert ["100", "100+"] == [
+        format_total(progress_with()),
+        format_total(progress_with(complete=False)),
+    ]
     assert ("ids", "100 (more are being submitted)") in list(
-        status_rows("a", stands(complete=False))
+        status_rows("a", progress_with(complete=False))
     )
 
 
 @pytest.fixture
 def gateway(serve: Callable[[FakeGateway], str]) -> FakeGateway:
-    """Give a gateway that knows seeds for all ids."""
+    """Return a gateway with seeds for all ids."""
     gateway = FakeGateway()
     for one in IDS:
         gateway.add_task(one, DONE, seed=f"7{one[3:]}")
@@ -75,7 +78,7 @@ def gateway(serve: Callable[[FakeGateway], str]) -> FakeGateway:
 
 @pytest.fixture
 def name(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Give the name of a job; the environment leads to its Redis."""
+    """Return the name of a job; the environment has the address of its Redis."""
     monkeypatch.setenv("MJ_REDIS_URL", redis.url)
     return f"command.{uuid.uuid4().hex}"
 
@@ -84,13 +87,13 @@ def name(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> str:
 def commands(
     name: str, gateway: FakeGateway, redis: RedisServer, tmp_path: Path
 ) -> ClusterCommands:
-    """Give the commands of a job, each in a process of its own."""
+    """Return the commands of a job, each in its own process."""
     return ClusterCommands(name, redis.url, gateway.base_url, tmp_path, gateway.api_key)
 
 
 @pytest.mark.usefixtures("gateway")
 def test_one_after_the_other(call: Call, name: str, tmp_path: Path) -> None:
-    """Ids are submitted, worked on and collected, and each command says how the job stands."""
+    """Ids are submitted, looked up and collected, and each command shows the progress."""
     (tmp_path / "ids").write_text("\n".join(IDS))
     given = ("submit", name, "--from", str(tmp_path / "ids"), "--chunk-size", "5")
     submitted = call("cluster", *given)
@@ -124,7 +127,7 @@ def _watched(name: str) -> tuple[str, ...]:
 
 @pytest.mark.usefixtures("gateway")
 def test_ids_without_a_seed(call: Call, name: str, tmp_path: Path) -> None:
-    """Who collects, or asks how the job stands, is told by 1 that ids have no seed."""
+    """`collect` and `status` end with exit code 1 if ids have no seed."""
     assert 0 == call("cluster", "submit", name, IDS[0], "unknown").code
     assert 0 == call("cluster", "work", name).code
     assert 1 == call("cluster", "collect", name, str(tmp_path)).code
@@ -134,7 +137,7 @@ def test_ids_without_a_seed(call: Call, name: str, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_the_dead(call: Call, name: str, redis: RedisServer) -> None:
-    """What was delivered five times without an answer is told, and sent again."""
+    """Chunks that were delivered five times without a result are shown, and sent again."""
     assert 0 == call("cluster", "submit", name, IDS[0], IDS[1]).code
     redis.ask("hset", f"mj_async:job:{name}:deliveries", "0", "5")
     worked = call("cluster", "work", name)
@@ -147,7 +150,7 @@ def test_the_dead(call: Call, name: str, redis: RedisServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "arguments"),
+    ("message", "arguments"),
     [
         ("there is no job", ["status", "NAME"]),
         ("there is no job", ["status", "NAME", "--watch"]),
@@ -168,17 +171,17 @@ def test_the_dead(call: Call, name: str, redis: RedisServer) -> None:
     ],
 )
 @pytest.mark.usefixtures("gateway")
-def test_bad_input(call: Call, name: str, said: str, arguments: list[str]) -> None:
-    """What cannot work is told in one line, and ends with 2."""
+def test_bad_input(call: Call, name: str, message: str, arguments: list[str]) -> None:
+    """Invalid input is explained in one line, with exit code 2."""
     ended = call("cluster", *(name if one == "NAME" else one for one in arguments))
 
     assert (2, "") == (ended.code, ended.out)
-    assert said in ended.err.splitlines()[0]
+    assert message in ended.err.splitlines()[0]
     assert "Traceback" not in ended.err
 
 
 def test_no_redis_url(call: Call) -> None:
-    """Without an address of Redis, the command says how to give one."""
+    """Without an address of Redis, the command says how to set it."""
     ended = call("cluster", "status", "night")
 
     assert (2, "mj-async: no Redis: give --redis-url, or set MJ_REDIS_URL\n") == (
@@ -202,7 +205,7 @@ def test_a_bad_line_from_a_pipe(call: Call, name: str, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_a_full_disk(call: Call, name: str, tmp_path: Path) -> None:
-    """A part that cannot be written ends the collection with one line; it stays in Redis."""
+    """A part that cannot be written ends `collect` with one line; it stays in Redis."""
     assert 0 == call("cluster", "submit", name, *IDS).code
     assert 0 == call("cluster", "work", name).code
     (tmp_path / "part-000000.tmp").mkdir()
@@ -215,7 +218,7 @@ def test_a_full_disk(call: Call, name: str, tmp_path: Path) -> None:
 
 
 def test_a_refused_key(call: Call, name: str, gateway: FakeGateway) -> None:
-    """A refused key ends the work with 3, and says how to go on."""
+    """A refused key ends `work` with exit code 3, and the message says how to continue."""
     assert 0 == call("cluster", "submit", name, IDS[0]).code
     gateway.fail_next(9, like="key")
     ended = call("cluster", "work", name)
@@ -224,10 +227,10 @@ def test_a_refused_key(call: Call, name: str, gateway: FakeGateway) -> None:
     assert "to go on: the same command" in ended.err
 
 
-def looks(redis: RedisServer) -> int:
-    """Tell how often a script was run, with which all parts look how a job stands."""
-    said = "\n".join(redis.ask("info", "commandstats"))
-    return sum(map(int, re.findall(r"cmdstat_eval:calls=(\d+)", said)))
+def script_runs(redis: RedisServer) -> int:
+    """Return how many scripts were run; all commands read the state of the job by one."""
+    statistics = "\n".join(redis.ask("info", "commandstats"))
+    return sum(map(int, re.findall(r"cmdstat_eval:calls=(\d+)", statistics)))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +246,7 @@ def looks(redis: RedisServer) -> int:
 def test_interrupted(
     commands: ClusterCommands, redis: RedisServer, command: str, number: signal.Signals
 ) -> None:
-    """Ctrl-C and SIGTERM end each command with 130 and one line."""
+    """Ctrl-C and SIGTERM end each command with exit code 130 and one line."""
     arguments = {
         "submit": ["--from", "-"],
         "work": [],
@@ -256,10 +259,10 @@ def test_interrupted(
         "hset", f"mj_async:job:{commands.name}", *("fed", "0") * (command == "submit"), "x", "x"
     )
     reading, writing = os.pipe()
-    before = looks(redis)
+    before = script_runs(redis)
     process = commands.start(command, *arguments[command], stdin=reading)
     os.write(writing, "\n".join([*IDS, *(f"more-{one}" for one in range(500))]).encode())
-    while looks(redis) < before + 4 and process.poll() is None:
+    while script_runs(redis) < before + 4 and process.poll() is None:
         time.sleep(0.05)
     time.sleep(0.3)
     assert None is process.poll(), commands.output_text()
@@ -268,14 +271,14 @@ def test_interrupted(
     os.close(reading)
     os.close(writing)
 
-    said = commands.output_text()
-    assert "interrupted: 0 of 12+, 0.0/s" in said or "interrupted: 12 of 12+" in said
-    assert "Traceback" not in said
-    assert "Exception ignored" not in said
+    text = commands.output_text()
+    assert "interrupted: 0 of 12+, 0.0/s" in text or "interrupted: 12 of 12+" in text
+    assert "Traceback" not in text
+    assert "Exception ignored" not in text
 
 
 def test_watched_over_a_restart(call: Call, redis_server: RedisServer) -> None:
-    """`status --watch` goes on while Redis is started again, and ends when it stays away."""
+    """`status --watch` continues while Redis is started again, and ends if it stays away."""
     address = ("--redis-url", redis_server.url)
     assert 0 == call("cluster", "submit", "night", *IDS, *address).code
 
@@ -310,7 +313,7 @@ def test_watched_to_the_end(call: Call, name: str, redis: RedisServer) -> None:
 
 
 def test_without_the_extra(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where streaq is not installed, the command says what to install."""
+    """If streaq is not installed, the command says what to install."""
     monkeypatch.setitem(sys.modules, "streaq", None)
     ended = call("cluster", "status", "night")
 
@@ -319,7 +322,7 @@ def test_without_the_extra(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_on_a_terminal(call: Call, commands: ClusterCommands, redis: RedisServer) -> None:
-    """On a terminal a bar is drawn, with the counts below."""
+    """On a terminal, there is a progress bar, with the counts below."""
     assert 0 == call("cluster", "submit", commands.name, *IDS).code
     assert 0 == call("cluster", "work", commands.name).code
     redis.ask("hset", f"mj_async:job:{commands.name}", "collected_ids", "0")

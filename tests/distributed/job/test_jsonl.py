@@ -1,4 +1,4 @@
-"""Outcomes as lines, and back."""
+"""Outcomes as lines of JSON, and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mj_async.distributed._job.jsonl import (
     write_line,
 )
 
-# All at which some reader ends a line, half a character, and what ends a line of ours.
+# All line breaks of `str.splitlines`, lone surrogates, and the end of a line with a seed.
 ODD = 'a\u2028b\x85c\u2029d\x0be\x0cf\x1cg\r\nh\ud800i\udfffj"error": null}\n'
 TASK = Task("1", status="SUCCESS", prompt=ODD, image_url="https://a.test/b.png")
 
@@ -24,7 +24,7 @@ def _seed(task_id: str, task: Task | None = None) -> SeedOutcome:
 
 
 def test_odd_prompts_stay_within_their_line() -> None:
-    """Whatever a prompt holds, its line is one line, and comes back as it was."""
+    """Any prompt stays in one line, and is the same after reading."""
     lines = pack([write_line(_seed("1", TASK)), write_line(_seed("2"))])
 
     assert ["1", "2"] == list(lines_by_id(unpack(lines)))
@@ -36,7 +36,7 @@ def test_odd_prompts_stay_within_their_line() -> None:
 
 
 def test_odd_ids() -> None:
-    """An id may have 256 characters, and of any alphabet."""
+    """An id may have 256 characters of any script."""
     ids = ["x" * 256, "猪" * 85, "🐖", "a b", "\"'\\{}", "0"]
     lines = unpack(pack(write_line(_seed(one)) for one in ids))
 
@@ -44,16 +44,16 @@ def test_odd_ids() -> None:
     assert ids == [outcome.task_id for outcome in read_outcomes(lines)]
 
 
-def test_a_seed_is_told_from_an_error_that_quotes_one() -> None:
-    """A message that looks like the end of a line with a seed is none."""
+def test_an_error_that_quotes_the_end_of_a_line() -> None:
+    """A message that looks like the end of a line with a seed does not count as a seed."""
     error = errors.TaskNotFoundError(description='"error": null}\n', task_id="1")
 
     assert not has_seed(write_line(SeedOutcome("1", error=error)))
     assert has_seed(write_line(_seed("1")))
 
 
-def test_nothing() -> None:
-    """No lines are no outcomes, be they packed or not there at all."""
+def test_no_lines() -> None:
+    """No lines are no outcomes, whether packed or empty."""
     assert b"" == unpack(pack([])) == unpack(b"")
     assert {} == lines_by_id(b"")
     assert [] == list(read_outcomes(b""))
@@ -73,7 +73,7 @@ def test_nothing() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_errors_come_back(error: errors.MJError) -> None:
-    """An error comes back as one of its class, with its message, id and code, and can be shown."""
+    """A read error has its class, message, id and code, and a repr."""
     line = write_line(SeedOutcome("1", error=error))
 
     (outcome,) = read_outcomes(line)
@@ -86,7 +86,7 @@ def test_errors_come_back(error: errors.MJError) -> None:
 
 
 def test_an_error_of_a_later_version() -> None:
-    """A class that this version does not know is an error nevertheless."""
+    """An error of a class that this version does not have is read as MJError."""
     line = write_line(SeedOutcome("1", error=errors.MJError("new"))).replace(
         b"MJError", b"NewError"
     )

@@ -1,6 +1,6 @@
-"""20,000 ids, and kill -9 for worker, collector, submitter and Redis at random times.
+"""20,000 ids; worker, collector, submitter and Redis are killed (SIGKILL) at random times.
 
-Three runs unless `MJ_KILL_RUNS` says otherwise: `MJ_KILL_RUNS=20 nox -s distributed -- -k kill -s`
+Three runs unless `MJ_KILL_RUNS` says otherwise: `MJ_KILL_RUNS=20 nox -s distributed -- -k lose -s`
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ Process = subprocess.Popen[bytes]
 
 @pytest.fixture
 def gateway() -> Iterator[ReferenceServer]:
-    """Give a gateway that knows the truth, and refuses more than so many requests a second."""
+    """Return the reference gateway, with a limit."""
     server = ReferenceServer(free_port(), limit=LIMIT)
     yield server
     server.kill()
 
 
 class JobProcesses:
-    """All processes of one run; who is killed is started again.
+    """All processes of one job; a killed process is started again.
 
     Args:
-        cluster: Starts them.
+        cluster: The commands.
         redis: Their Redis.
-        ids: A file with the ids.
-        rate: Requests a second, of all workers together.
+        ids: The file of the ids.
+        rate: Requests per second, of all workers together.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class JobProcesses:
         self.codes: dict[str, int] = {}
 
     def kill(self, name: str) -> None:
-        """Kill one, and start it again after a moment, as a service manager does."""
+        """Kill a process and start it again, as a service manager does."""
         if name == "redis":
             self.redis.kill()
             time.sleep(0.5)
@@ -73,14 +73,14 @@ class JobProcesses:
         self.running[name] = self._begin[name]()
 
     def wait(self) -> dict[str, int]:
-        """Wait until all have ended, and give their exit codes."""
+        """Wait until all have ended, and return their exit codes."""
         give_up = time.monotonic() + TIMEOUT
         for name, process in self.running.items():
             self.codes[name] = process.wait(max(1, give_up - time.monotonic()))
         return self.codes
 
     def end(self) -> None:
-        """Leave none behind."""
+        """Kill all."""
         for process in self.running.values():
             process.kill()
             process.wait()
@@ -90,7 +90,7 @@ class JobProcesses:
 def test_kills_lose_nothing(
     run: int, gateway: ReferenceServer, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    """Each id has the line of the truth, and no more is asked twice than was under way."""
+    """Each id has its expected outcome, and only requests in progress are sent again."""
     (tmp_path / "ids").write_text("\n".join(IDS))
     cluster = ClusterCommands(f"kills-{run}", redis_server.url, gateway.base_url, tmp_path)
     processes = JobProcesses(cluster, redis_server, tmp_path / "ids")
@@ -111,14 +111,14 @@ def test_kills_lose_nothing(
     took, counts = time.monotonic() - began, gateway.counts()
     print(f"run {run}: {took:.0f} s, killed {', '.join(targets)}: {counts}")  # noqa: T201
     check(cluster, codes, IDS)
-    # Of one worker's kill, what it had under way; of Redis', what all had.
+    # The kill of a worker repeats its own requests, the kill of Redis those of all workers.
     at_most = (WORKERS + WORKERS) * CHUNKS_AT_ONCE * CHUNK
     assert asked_for(IDS) <= counts["seeds"] <= asked_for(IDS) + at_most
     assert 0 == counts.get("refused", 0)
 
 
 def check(cluster: ClusterCommands, codes: dict[str, int], ids: list[str]) -> None:
-    """Each id has the line of the truth, in the order of the ids, and each part ended well."""
+    """Check that each id has its expected outcome, in order, and that the exit codes are right."""
     assert {**dict.fromkeys(codes, 0), "collect": 1} == codes, cluster.output_text()
     found = [
         (line["task_id"], line["seed"], (line["error"] or {}).get("type"))
@@ -130,7 +130,7 @@ def check(cluster: ClusterCommands, codes: dict[str, int], ids: list[str]) -> No
 def test_a_worker_that_was_stopped(
     gateway: ReferenceServer, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    """A worker that is stopped for longer than its lease, and goes on, harms nothing."""
+    """A worker that is stopped for longer than its lease, and continues, does no harm."""
     ids = IDS[:6000]
     (tmp_path / "ids").write_text("\n".join(ids))
     cluster = ClusterCommands("stopped", redis_server.url, gateway.base_url, tmp_path)

@@ -1,4 +1,4 @@
-"""The how-to page about many machines: its commands and its programs, run as they stand there."""
+"""The commands and programs of the how-to page about many machines, as printed there."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ IDS = [str(100_000 + number) for number in range(1000)]
 
 
 def blocks(language: str) -> list[str]:
-    """Give the page's blocks of a language."""
+    """Return the blocks of code in a language."""
     return re.findall(
         rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
 
 
 @pytest.fixture
-def surroundings(redis_server: RedisServer, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Give the environment of a user who has a Redis and a gateway, and the command."""
+def environment(redis_server: RedisServer, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Return the environment of a user, with Redis, a gateway and the command."""
     (tmp_path / "mj-async").write_text(
         f'#!/bin/sh\nexec {sys.executable} -c "from mj_async.cli import main; main()" "$@"\n'
     )
@@ -51,19 +51,19 @@ def surroundings(redis_server: RedisServer, tmp_path: Path) -> Iterator[dict[str
     gateway.kill()
 
 
-def test_the_commands(surroundings: dict[str, str], tmp_path: Path) -> None:
-    """All four run at the same time, in any order, and end by themselves."""
+def test_the_commands(environment: dict[str, str], tmp_path: Path) -> None:
+    """All four commands run at the same time, started in any order, and end."""
     (tmp_path / "ids.txt").write_text("\n".join(IDS))
     commands = [line for block in blocks("sh") for line in block.splitlines() if "cluster" in line]
     running = [
-        subprocess.Popen(["/bin/sh", "-c", line], cwd=tmp_path, env=surroundings)
+        subprocess.Popen(["/bin/sh", "-c", line], cwd=tmp_path, env=environment)
         for line in reversed(commands)
         if "status" not in line
     ]
 
     assert [1, 0, 0] == [process.wait(60) for process in running]
     watched = subprocess.run(
-        ["/bin/sh", "-c", commands[-1]], cwd=tmp_path, env=surroundings, check=False, timeout=60
+        ["/bin/sh", "-c", commands[-1]], cwd=tmp_path, env=environment, check=False, timeout=60
     )
     assert 1 == watched.returncode
     lines = "".join(path.read_text() for path in sorted((tmp_path / "seeds").iterdir()))
@@ -74,12 +74,12 @@ def test_the_commands(surroundings: dict[str, str], tmp_path: Path) -> None:
     assert set(json.loads(blocks("json")[0])) == set(found[0])
 
 
-def test_the_program(surroundings: dict[str, str], tmp_path: Path) -> None:
-    """The example hands in, works and takes the outcomes in one process."""
+def test_the_program(environment: dict[str, str], tmp_path: Path) -> None:
+    """The program submits, looks up and collects in one process."""
     ended = subprocess.run(
         [sys.executable, "-c", blocks("python")[0]],
         cwd=tmp_path,
-        env=surroundings,
+        env=environment,
         check=False,
         capture_output=True,
         text=True,
@@ -92,7 +92,7 @@ def test_the_program(surroundings: dict[str, str], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", sorted(UNITS.glob("*.service")), ids=lambda unit: unit.stem)
 def test_the_units(unit: Path) -> None:
-    """The command line of each unit is one."""
+    """The command of each unit is valid."""
     found = configparser.ConfigParser(strict=False, interpolation=None)
     found.read(unit)
     _, *arguments = shlex.split(found["Service"]["ExecStart"].replace("%i", "nightly"))
@@ -103,15 +103,15 @@ def test_the_units(unit: Path) -> None:
     assert "nightly" == bound.args[0]
 
 
-def test_the_page_of_the_queue(surroundings: dict[str, str], tmp_path: Path) -> None:
+def test_the_page_of_the_queue(environment: dict[str, str], tmp_path: Path) -> None:
     """The web page of streaq shows the chunks of a job."""
     (tmp_path / "nightly_queue.py").write_text(blocks("python")[1])
     submit = ["mj-async", "cluster", "submit", "nightly", *IDS[:10]]
-    subprocess.run(submit, env=surroundings, check=True, timeout=60)
+    subprocess.run(submit, env=environment, check=True, timeout=60)
     port = free_port()
     command = ["-m", "streaq", "web", "--host", "127.0.0.1", "--port", str(port)]
     page = subprocess.Popen(
-        [sys.executable, *command, "nightly_queue:worker"], cwd=tmp_path, env=surroundings
+        [sys.executable, *command, "nightly_queue:worker"], cwd=tmp_path, env=environment
     )
     try:
         assert "look_up" in read_when_there(f"http://127.0.0.1:{port}/queue")
@@ -121,7 +121,7 @@ def test_the_page_of_the_queue(surroundings: dict[str, str], tmp_path: Path) -> 
 
 
 def read_when_there(url: str) -> str:
-    """Read a page once it is served."""
+    """Return a page as soon as it is served."""
     give_up = time.monotonic() + 30
     while True:
         try:

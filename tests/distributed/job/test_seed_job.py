@@ -1,4 +1,4 @@
-"""A job in one process: submit, work, collect, and how far it has come."""
+"""SeedJob in one process: submit, work, collect, and its progress."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ MakeJob = Callable[..., SeedJob]
 
 
 def lines_of(directory: Path) -> list[dict[str, Any]]:
-    """Read what was collected, in order."""
+    """Return the collected lines, in order."""
     parts = [path.read_text("utf-8") for path in sorted(directory.iterdir())]
     return [json.loads(line) for part in parts for line in part.splitlines()]
 
 
 async def work_on(job: SeedJob, gateway: ScriptedGateway, **options: Any) -> None:
-    """Work on a job with a client of its own."""
+    """Work on a job, with a new client."""
     async with gateway.client() as client:
         await job.work(client, **options)
 
 
 async def test_every_kind_of_outcome(make_job: MakeJob, tmp_path: Path) -> None:
-    """Each id has its line, in the order of the ids, also what is not final."""
+    """Each id has its line, in the order of the ids, also if its outcome is not final."""
     gateway, job = FakeGateway(), make_job(chunk_size=2)
     gateway.add_task("done", [(0, "SUCCESS", "100%")], seed="42", prompt="小猪")
     gateway.add_task("failed", [(0, "FAILURE", "10%")])
@@ -76,7 +76,7 @@ async def test_every_kind_of_outcome(make_job: MakeJob, tmp_path: Path) -> None:
 
 
 async def test_outcomes(make_job: MakeJob) -> None:
-    """The outcomes come into a process as well, in order; a part is collected with the next."""
+    """`outcomes` yields the outcomes in order; a part is collected when the next one begins."""
     job, gateway = make_job(), ScriptedGateway(prompt="a\u2028b\x85c")
     await job.submit(IDS)
     await work_on(job, gateway)
@@ -99,8 +99,8 @@ async def test_outcomes(make_job: MakeJob) -> None:
     assert (await job.progress()).all_collected
 
 
-async def test_outcomes_are_entered(make_job: MakeJob) -> None:
-    """Outcomes that were not entered, or were left, say how they are used."""
+async def test_outcomes_must_be_entered(make_job: MakeJob) -> None:
+    """Before they are entered and after they are left, the error shows how to use them."""
     job: Any = make_job()
     await job.submit([])
     with pytest.raises(errors.ClientStateError, match=r"async with job\.outcomes"):
@@ -114,8 +114,8 @@ async def test_outcomes_are_entered(make_job: MakeJob) -> None:
 
 
 @pytest.mark.parametrize("ids", [[], iter(()), ["1"]], ids=["none", "iterator", "one"])
-async def test_hardly_anything(make_job: MakeJob, ids: Any, tmp_path: Path) -> None:
-    """A job without ids, or with one, comes to its end like any other."""
+async def test_few_ids(make_job: MakeJob, ids: Any, tmp_path: Path) -> None:
+    """A job with no id, or with one, ends like any other."""
     job, count = make_job(chunk_size=1), len(ids) if isinstance(ids, list) else 0
     await job.submit(ids)
     await work_on(job, ScriptedGateway(), concurrency=1)
@@ -126,7 +126,7 @@ async def test_hardly_anything(make_job: MakeJob, ids: Any, tmp_path: Path) -> N
 
 
 async def test_submitted_again(make_job: MakeJob, tmp_path: Path) -> None:
-    """The same ids again add nothing, before, while and after they are worked on."""
+    """Submitting the same ids again adds nothing, whether before, during or after the work."""
     job, gateway = make_job(), ScriptedGateway()
 
     async def asynchronous() -> AsyncIterator[str]:
@@ -144,7 +144,7 @@ async def test_submitted_again(make_job: MakeJob, tmp_path: Path) -> None:
 
 
 async def test_more_after_whole_chunks(make_job: MakeJob) -> None:
-    """A job that is complete takes no further chunk."""
+    """A complete job accepts no further chunk."""
     job = make_job()
     await job.submit(IDS[:20])
 
@@ -158,7 +158,7 @@ async def test_more_after_whole_chunks(make_job: MakeJob) -> None:
     ids=["fewer chunks", "fewer", "more", "more chunks", "another", "other order"],
 )
 async def test_other_ids(make_job: MakeJob, others: list[str]) -> None:
-    """Other ids under the name of a job are refused, and change nothing."""
+    """Other ids under the name of the same job are refused, and change nothing."""
     job = make_job()
     await job.submit(IDS)
     before = await job.progress()
@@ -169,7 +169,7 @@ async def test_other_ids(make_job: MakeJob, others: list[str]) -> None:
 
 
 class Broken:
-    """Ids that end with an error, to iterate in either way."""
+    """An iterable of ids that raises an error at the end."""
 
     def __init__(self, count: int, error: BaseException) -> None:
         self._ids, self._error = iter(IDS[:count]), error
@@ -179,7 +179,7 @@ class Broken:
         raise self._error
 
     async def asynchronous(self) -> AsyncIterator[str]:
-        """Give them asynchronously."""
+        """The same as an async iterable."""
         for one in self:
             await anyio.lowlevel.checkpoint()
             yield one
@@ -187,7 +187,7 @@ class Broken:
 
 @pytest.mark.parametrize("error", [OSError(5, "no"), TimeoutError(), ValueError("x"), KeyError(1)])
 async def test_a_source_that_breaks(make_job: MakeJob, error: Exception, tmp_path: Path) -> None:
-    """What the caller's iterable raises reaches the caller as it is, and the job goes on later."""
+    """The caller gets the error of its own iterable, and the job can continue later."""
     job, gateway = make_job(), ScriptedGateway()
     with pytest.raises(type(error)) as raised:
         await job.submit(Broken(12, error))
@@ -204,8 +204,8 @@ async def test_a_source_that_breaks(make_job: MakeJob, error: Exception, tmp_pat
     assert IDS == [line["task_id"] for line in lines_of(tmp_path)]
 
 
-async def test_killed_before_the_queue_had_it(redis: RedisServer, make_job: MakeJob) -> None:
-    """A chunk that was written down, but is not in the queue, is put there the next time."""
+async def test_killed_before_publishing(redis: RedisServer, make_job: MakeJob) -> None:
+    """A chunk that was recorded but not published is published the next time."""
     job = make_job()
     with pytest.raises(OSError, match="cut"):
         await job.submit(Broken(20, OSError("cut")))
@@ -224,7 +224,7 @@ async def test_killed_before_the_queue_had_it(redis: RedisServer, make_job: Make
 
 @pytest.mark.parametrize("bad", ["", "a\nb", "x" * 257, "\ud800", None])
 async def test_bad_ids(make_job: MakeJob, bad: Any) -> None:
-    """A bad id is refused before anything is sent, or when it is met."""
+    """In a list, an invalid id is refused before anything is sent; in an iterator, when read."""
     job = make_job()
     with pytest.raises(errors.ConfigurationError):
         await job.submit([*IDS, bad])
@@ -240,7 +240,7 @@ async def test_bad_ids(make_job: MakeJob, bad: Any) -> None:
     "name", ["", "a b", "a:b", "a/b", ".a", "-a", "猪", "a\n", "x" * 101, None]
 )
 async def test_odd_names(redis: RedisServer, name: Any) -> None:
-    """A name that could be read as something else is refused at once."""
+    """An invalid name is refused at once."""
     with pytest.raises(errors.ConfigurationError, match="must have 1 to 100 of A-Z a-z 0-9"):
         SeedJob(redis.url, name)
 
@@ -249,13 +249,13 @@ async def test_odd_names(redis: RedisServer, name: Any) -> None:
     "options", [{"chunk_size": 0}, {"chunk_size": 1.5}, {"lease": 0}, {"lease": float("nan")}]
 )
 async def test_bad_options(make_job: MakeJob, options: dict[str, Any]) -> None:
-    """A number that cannot work is refused at once."""
+    """An invalid option is refused at once."""
     with pytest.raises(errors.ConfigurationError, match=next(iter(options))):
         make_job(**options)
 
 
 async def test_bad_work(make_job: MakeJob) -> None:
-    """What cannot work on a job is refused before anything is sent."""
+    """An invalid argument of `work` is refused before anything is sent."""
     not_a_client: Any = "client"
     with pytest.raises(errors.ConfigurationError, match="client"):
         await make_job().work(not_a_client)
@@ -265,14 +265,14 @@ async def test_bad_work(make_job: MakeJob) -> None:
 
 
 async def test_repr(make_job: MakeJob) -> None:
-    """A job is shown without its address, which may hold a password."""
+    """The repr does not show the address of Redis, which may hold a password."""
     job = make_job()
 
     assert f"SeedJob(name='{job.name}', chunk_size=10)" == repr(job)
 
 
-async def test_jobs_do_not_touch(make_job: MakeJob, tmp_path: Path, redis: RedisServer) -> None:
-    """Two jobs in one Redis, worked on at once with two keys, know nothing of each other."""
+async def test_jobs_are_independent(make_job: MakeJob, tmp_path: Path, redis: RedisServer) -> None:
+    """Two jobs in one Redis, worked on at the same time, do not affect each other."""
     one, other = make_job(), SeedJob(redis.url, f"{make_job().name}.other", chunk_size=3)
     gateways = ScriptedGateway(), ScriptedGateway()
     await one.submit(IDS)
@@ -290,7 +290,7 @@ async def test_jobs_do_not_touch(make_job: MakeJob, tmp_path: Path, redis: Redis
 
 @pytest.mark.parametrize("concurrency", [1, 2, 5, 8])
 async def test_concurrency(make_job: MakeJob, concurrency: int) -> None:
-    """No more seeds are asked for at once than was said."""
+    """At most `concurrency` requests for seeds run at once."""
     job, gateway = make_job(), ScriptedGateway()
     await job.submit(IDS)
     await work_on(job, gateway, concurrency=concurrency)
@@ -298,8 +298,8 @@ async def test_concurrency(make_job: MakeJob, concurrency: int) -> None:
     assert 1 <= gateway.most_at_once <= concurrency
 
 
-async def test_progress_on_the_way(make_job: MakeJob) -> None:
-    """While a job is worked on, its progress tells what is running, and who works."""
+async def test_progress_during_the_work(make_job: MakeJob) -> None:
+    """During the work, the progress shows the running ids and the workers."""
     job, gateway = make_job(), ScriptedGateway(IDS[0], IDS[24])
     await job.submit(IDS)
     progress = await job.progress()
@@ -323,8 +323,8 @@ async def test_progress_on_the_way(make_job: MakeJob) -> None:
     assert (25, 0, 0) == (progress.done, progress.running, progress.workers)
 
 
-async def test_everybody_waits_for_the_submission(make_job: MakeJob, tmp_path: Path) -> None:
-    """Workers and collector may begin before the job is there."""
+async def test_all_wait_for_the_submission(make_job: MakeJob, tmp_path: Path) -> None:
+    """Worker and collector may start before the job is submitted."""
     job, gateway = make_job(), ScriptedGateway()
     async with anyio.create_task_group() as group:
         group.start_soon(work_on, job, gateway)
@@ -336,14 +336,14 @@ async def test_everybody_waits_for_the_submission(make_job: MakeJob, tmp_path: P
 
 
 async def test_no_such_job(make_job: MakeJob) -> None:
-    """What needs a job says that there is none."""
+    """Methods that need a job raise an error if it does not exist."""
     for ask in (make_job().progress, make_job().dead, make_job().send_again):
         with pytest.raises(errors.ConfigurationError, match=r"there is no job .*; next: submit it"):
             await ask()
 
 
 async def test_another_version(redis: RedisServer, make_job: MakeJob, tmp_path: Path) -> None:
-    """A job of another version is touched by nobody."""
+    """No method changes a job of another version."""
     job = make_job()
     await job.submit(IDS)
     redis.ask("hset", f"mj_async:job:{job.name}", "version", "0")
@@ -377,8 +377,8 @@ def _state(ended_chunks: int, waiting_bytes: int, chunk_size: int) -> JobState:
     )
 
 
-def test_the_window() -> None:
-    """200,000 ids may lie ahead of the workers, twenty chunks at least, and 32 MB of outcomes."""
+def test_flow_control() -> None:
+    """The limits are 200,000 ids without an outcome, but at least 20 chunks, and 32 MB of parts."""
     assert has_room(_state(0, 0, 500), 399)
     assert not has_room(_state(0, 0, 500), 400)
     assert has_room(_state(1, 0, 500), 400)
@@ -388,8 +388,8 @@ def test_the_window() -> None:
     assert not has_room(_state(0, 2**25, 500), 0)
 
 
-async def test_fed_in_a_window(redis: RedisServer, make_job: MakeJob) -> None:
-    """While there is no room, submitting waits; it goes on as there is."""
+async def test_submit_waits_for_room(redis: RedisServer, make_job: MakeJob) -> None:
+    """`submit` waits while there is no room, and then continues."""
     job = make_job()
     await job.submit([])
     redis.ask("hset", f"mj_async:job:{job.name}", "complete", "0", "waiting", str(2**25))
@@ -404,7 +404,7 @@ async def test_fed_in_a_window(redis: RedisServer, make_job: MakeJob) -> None:
 
 
 async def test_a_closed_client(make_job: MakeJob) -> None:
-    """A closed client ends the work with its own error, and the ids are there for others."""
+    """A closed client ends the work with its own error; the ids stay for other workers."""
     job, gateway = make_job(), ScriptedGateway()
     await job.submit(IDS)
     client: AsyncMJClient = gateway.client()

@@ -1,4 +1,4 @@
-"""A job's parts that end before their time: cancelled, refused, cut off, overtaken, in the way."""
+"""SeedJob: cancellation, lost locks, silent workers, failures of Redis and of files."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.anyio
 MakeJob = Callable[..., SeedJob]
 
 
-async def begun(job: SeedJob, gateway: ScriptedGateway, *task_ids: str) -> None:
-    """Work on a job until these have been asked for and all others told; then cancel it."""
+async def work_and_cancel(job: SeedJob, gateway: ScriptedGateway, *task_ids: str) -> None:
+    """Work on a job until these ids are requested and all others answered; then cancel it."""
     async with anyio.create_task_group() as group:
         group.start_soon(work_on, job, gateway)
         await gateway.until_asked(*task_ids)
@@ -38,10 +38,10 @@ async def begun(job: SeedJob, gateway: ScriptedGateway, *task_ids: str) -> None:
 
 
 async def test_cancelled_work(make_job: MakeJob, tmp_path: Path) -> None:
-    """Work that is cancelled gives back what it has, at once, and none of it is asked again."""
+    """Cancelled work gives its chunks back at once; no answered id is requested again."""
     job, gateway = make_job(), ScriptedGateway(IDS[7])
     await job.submit(IDS)
-    await begun(job, gateway, *IDS[:20])
+    await work_and_cancel(job, gateway, *IDS[:20])
     progress = await job.progress()
     assert (0, 0) == (progress.running, progress.workers)
     gateway.release()
@@ -54,7 +54,7 @@ async def test_cancelled_work(make_job: MakeJob, tmp_path: Path) -> None:
 
 
 async def test_cancelled_at_any_moment(make_job: MakeJob, tmp_path: Path) -> None:
-    """Whenever the parts of a job are cancelled, nothing else is raised, and each goes on later."""
+    """A cancelled method raises nothing else, at any moment, and can continue later."""
     job, gateway = make_job(lease=0.3), ScriptedGateway()
     parts = (
         partial(job.submit, IDS),
@@ -71,8 +71,8 @@ async def test_cancelled_at_any_moment(make_job: MakeJob, tmp_path: Path) -> Non
     assert IDS == [line["task_id"] for line in lines_of(tmp_path)]
 
 
-async def test_outcomes_that_are_cut(make_job: MakeJob) -> None:
-    """Outcomes let go of the job at once, cancelled or ended by the caller's own exception."""
+async def test_cancelled_outcomes(make_job: MakeJob) -> None:
+    """`outcomes` releases its lock at once after a cancellation or an exception of the caller."""
     job, mine = make_job(), OSError(28, "mine")
     await job.submit(IDS)
     with anyio.move_on_after(0.2):
@@ -90,7 +90,7 @@ async def test_outcomes_that_are_cut(make_job: MakeJob) -> None:
 
 @pytest.mark.parametrize("mine", [KeyError("mine"), RuntimeError("mine")])
 async def test_a_client_that_breaks(make_job: MakeJob, mine: Exception) -> None:
-    """What a client raises that is none of ours reaches the caller as it is, and counts."""
+    """The caller gets any other exception of a client unchanged; five make a chunk dead."""
     job, gateway = make_job(chunk_size=25), ScriptedGateway()
     await job.submit(IDS)
     for _ in range(5):
@@ -113,7 +113,7 @@ async def test_a_client_that_breaks(make_job: MakeJob, mine: Exception) -> None:
 
 
 async def test_a_refused_key(make_job: MakeJob) -> None:
-    """A refused key ends the work, says nothing against the chunk, and what was told is kept."""
+    """A refused key ends the work, does not count against the chunk, and loses no outcome."""
     job, gateway = make_job(), ScriptedGateway()
     await job.submit(IDS[:10])
     gateway.refuses = {IDS[9]}
@@ -128,8 +128,8 @@ async def test_a_refused_key(make_job: MakeJob) -> None:
     assert 8 <= gateway.asked[IDS[9]]
 
 
-async def test_another_in_the_way(make_job: MakeJob, redis: RedisServer) -> None:
-    """Of two who submit, the second waits for the first, and says so when that lives on."""
+async def test_another_process_submits(make_job: MakeJob, redis: RedisServer) -> None:
+    """A second process waits for the lock, and raises an error if the first one renews it."""
     job = make_job()
     async with JobStore(redis.url, job.name) as store, JobLock(store, "submit", ttl=60):
         async with JobStore(redis.url, job.name) as other:
@@ -141,7 +141,7 @@ async def test_another_in_the_way(make_job: MakeJob, redis: RedisServer) -> None
 
 
 async def test_two_submit(make_job: MakeJob, tmp_path: Path) -> None:
-    """Two who submit the same at once submit it once."""
+    """Two calls that submit the same ids at the same time submit them once."""
     job, gateway = make_job(), ScriptedGateway()
     async with anyio.create_task_group() as group:
         group.start_soon(job.submit, IDS)
@@ -152,8 +152,8 @@ async def test_two_submit(make_job: MakeJob, tmp_path: Path) -> None:
     assert IDS == [line["task_id"] for line in lines_of(tmp_path)]
 
 
-async def test_a_lock_is_kept(redis: RedisServer) -> None:
-    """A lock is kept for as long as its owner works; one that was lost is noticed."""
+async def test_a_lock_is_renewed(redis: RedisServer) -> None:
+    """A lock is renewed while it is entered; its owner notices if it is lost."""
     async with JobStore(redis.url, "locked") as store, JobLock(store, "collect", ttl=2) as lock:
         await anyio.sleep(2.5)
         await lock.verify()
@@ -167,7 +167,7 @@ async def test_a_lock_is_kept(redis: RedisServer) -> None:
 
 @pytest.mark.parametrize("last", [15, 22])
 async def test_overtaken(make_job: MakeJob, redis: RedisServer, last: int) -> None:
-    """Who was overtaken while it was stopped feeds nothing more."""
+    """A process that was stopped while another one submitted does not submit any more."""
     job = make_job()
 
     async def ids() -> AsyncIterator[str]:
@@ -181,7 +181,7 @@ async def test_overtaken(make_job: MakeJob, redis: RedisServer, last: int) -> No
 
 
 async def test_completed_by_another(make_job: MakeJob, redis: RedisServer) -> None:
-    """Who was overtaken at the very end does not say that the job is complete."""
+    """A process that was overtaken at the end does not complete the job."""
     job = make_job()
 
     async def ids() -> AsyncIterator[str]:
@@ -195,12 +195,12 @@ async def test_completed_by_another(make_job: MakeJob, redis: RedisServer) -> No
 
 
 async def test_a_silent_worker(make_job: MakeJob, redis: RedisServer, tmp_path: Path) -> None:
-    """A chunk whose worker is silent goes to another; its late answer changes nothing."""
+    """The chunk of a silent worker goes to another; a late result changes nothing."""
     job, quick = make_job(), ScriptedGateway()
     await job.submit(IDS[:10])
 
     def stopped() -> None:
-        # Its event loop stands still for longer than its lease, as after SIGSTOP.
+        # Its event loop is blocked for longer than its lease, as after SIGSTOP.
         async def work() -> None:
             silent = ScriptedGateway(*IDS)
             async with anyio.create_task_group() as group:
@@ -230,7 +230,7 @@ async def test_a_silent_worker(make_job: MakeJob, redis: RedisServer, tmp_path: 
 
 
 async def test_redis_comes_back(redis_server: RedisServer, tmp_path: Path) -> None:
-    """While all are at work Redis is killed and started again; nobody is disturbed."""
+    """Redis may be killed and started again while all parts of a job run."""
     job = SeedJob(redis_server.url, "job", chunk_size=10, lease=1)
     gateway, seen = ScriptedGateway(*IDS[20:]), []
 
@@ -258,8 +258,8 @@ async def test_redis_comes_back(redis_server: RedisServer, tmp_path: Path) -> No
     assert IDS == sorted(seen)
 
 
-async def test_redis_forgets(redis_server: RedisServer, tmp_path: Path) -> None:
-    """Where Redis comes back without the job, all end and say so; the job can be done anew."""
+async def test_redis_loses_the_job(redis_server: RedisServer, tmp_path: Path) -> None:
+    """If Redis has lost the job, all methods end with an error; it can be submitted again."""
     job = SeedJob(redis_server.url, "job", chunk_size=10)
     gateway = ScriptedGateway(*IDS[10:])
     raised: list[errors.MJError] = []
@@ -289,7 +289,7 @@ async def test_redis_forgets(redis_server: RedisServer, tmp_path: Path) -> None:
 
 
 async def test_redis_without_room(redis_server: RedisServer, tmp_path: Path) -> None:
-    """Where Redis has no room the work ends, and says so; no chunk is lost."""
+    """If Redis has no memory left, the work ends with its error; no chunk is lost."""
     job, gateway = SeedJob(redis_server.url, "job", chunk_size=10, lease=0.5), ScriptedGateway()
     await job.submit(IDS)
     redis_server.ask("config", "set", "maxmemory", "1")
@@ -304,7 +304,7 @@ async def test_redis_without_room(redis_server: RedisServer, tmp_path: Path) -> 
 
 
 async def test_redis_stays_away(redis_server: RedisServer) -> None:
-    """While Redis is away, who is cancelled ends soon."""
+    """While Redis is away, cancelled work ends soon."""
     job, gateway = SeedJob(redis_server.url, "job", chunk_size=10), ScriptedGateway(*IDS)
     await job.submit(IDS[:10])
     async with anyio.create_task_group() as group:
@@ -319,7 +319,7 @@ async def test_redis_stays_away(redis_server: RedisServer) -> None:
 
 
 async def test_directories(make_job: MakeJob, redis: RedisServer, tmp_path: Path) -> None:
-    """A directory that cannot be used, lacks what was collected, or is another's, is refused."""
+    """A directory that is not writable, lacks parts, or has those of another job, is refused."""
     job, other = make_job(), SeedJob(redis.url, f"{make_job().name}.b")
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.ConfigurationError, match=r"cannot write to .*; next: use another"):
@@ -338,10 +338,10 @@ async def test_directories(make_job: MakeJob, redis: RedisServer, tmp_path: Path
     await other.collect(tmp_path / "b")
 
 
-async def test_killed_between_file_and_note(
+async def test_killed_between_file_and_acknowledgement(
     make_job: MakeJob, redis: RedisServer, tmp_path: Path
 ) -> None:
-    """A part that was written, but not noted, is written again; a draft is no part."""
+    """A part that was written but not acknowledged is written again; a `.tmp` file is ignored."""
     job = make_job()
     await job.submit(IDS)
     await work_on(job, ScriptedGateway())
@@ -360,8 +360,8 @@ async def test_killed_between_file_and_note(
     assert before == lines_of(tmp_path)
 
 
-async def test_a_part_gone_meanwhile(make_job: MakeJob, redis: RedisServer) -> None:
-    """A part that another has taken after it was named is passed over."""
+async def test_a_part_collected_meanwhile(make_job: MakeJob, redis: RedisServer) -> None:
+    """A part that another process has collected after it was listed is skipped."""
     job = make_job()
     await job.submit(IDS)
     await work_on(job, ScriptedGateway())
@@ -373,8 +373,8 @@ async def test_a_part_gone_meanwhile(make_job: MakeJob, redis: RedisServer) -> N
         assert 2 == (await parts.next() or (None,))[0]
 
 
-async def test_outcomes_in_the_way(make_job: MakeJob, redis: RedisServer) -> None:
-    """Outcomes that are cancelled while another collects leave nothing behind."""
+async def test_outcomes_cancelled_while_waiting(make_job: MakeJob, redis: RedisServer) -> None:
+    """`outcomes` can be cancelled while another process collects."""
     job = make_job()
     async with JobStore(redis.url, job.name) as store, JobLock(store, "collect"):
         with anyio.move_on_after(0.2) as scope:
@@ -384,8 +384,8 @@ async def test_outcomes_in_the_way(make_job: MakeJob, redis: RedisServer) -> Non
     assert scope.cancelled_caught
 
 
-async def test_the_queue_is_gone(make_job: MakeJob, redis: RedisServer) -> None:
-    """A worker whose queue is gone ends, and says what to do."""
+async def test_redis_loses_the_queue(make_job: MakeJob, redis: RedisServer) -> None:
+    """A worker without a queue ends with an error that says what to do."""
     job, raised = make_job(), []
 
     async def work() -> None:
@@ -407,7 +407,7 @@ async def test_the_queue_is_gone(make_job: MakeJob, redis: RedisServer) -> None:
 
 
 async def test_an_id_repeated_far_behind(make_job: MakeJob) -> None:
-    """An id is submitted once, however far behind it comes again."""
+    """An id is submitted once, however far behind it is repeated."""
     job = make_job(chunk_size=200_000)
     await job.submit(str(number % 100_002) for number in range(100_003))
 
@@ -415,7 +415,7 @@ async def test_an_id_repeated_far_behind(make_job: MakeJob) -> None:
 
 
 async def test_stopped_while_a_chunk_begins(make_job: MakeJob, redis: RedisServer) -> None:
-    """Work that is told to stop while a chunk is begun asks for none of it."""
+    """Work that is stopped when a chunk begins requests none of its ids."""
     job, gateway = make_job(), ScriptedGateway()
     await job.submit(IDS)
     async with JobStore(redis.url, job.name) as store, gateway.client() as client:

@@ -1,4 +1,4 @@
-"""What Redis keeps of a job: each step may be made twice, for its answer may be lost."""
+"""JobStore: each step may run twice, because its response may be lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PART = pack([b"line\n"] * 10)
 
 @pytest.fixture
 async def store(redis: RedisServer) -> AsyncIterator[JobStore]:
-    """Give a job of two chunks, all submitted."""
+    """Return a job of two chunks, all submitted."""
     async with JobStore(redis.url, f"store.{uuid.uuid4().hex}") as opened:
         await opened.create(10)
         assert await opened.submit(0, 2, 15, "digest")
@@ -28,7 +28,7 @@ async def store(redis: RedisServer) -> AsyncIterator[JobStore]:
 
 
 async def test_each_step_twice(store: JobStore) -> None:
-    """A chunk goes through all steps, each made twice, and is counted once."""
+    """A chunk goes through all steps, each of them twice, and is counted once."""
     for _ in range(2):
         await store.create(10)
         assert await store.submit(0, 2, 15, "digest")
@@ -60,7 +60,7 @@ async def test_each_step_twice(store: JobStore) -> None:
 
 
 async def test_what_is_done_is_not_begun_again(store: JobStore) -> None:
-    """A chunk that is delivered again after its end is left alone, collected or not."""
+    """A finished chunk that is delivered again is not changed, whether collected or not."""
     await store.begin(0)
     await store.finish(0, PART, 10, 0)
     assert Delivery(0, 0, b"") == await store.begin(0)
@@ -73,8 +73,8 @@ async def test_what_is_done_is_not_begun_again(store: JobStore) -> None:
     assert [] == await store.part_numbers()
 
 
-async def test_a_chunk_given_back(store: JobStore) -> None:
-    """What there is of a chunk is kept, and its delivery counts only if it shall."""
+async def test_a_released_chunk(store: JobStore) -> None:
+    """The lines of a released chunk are kept, and its delivery counts only if requested."""
     assert Delivery(1, 0, b"") == await store.begin(0)
     assert 10 == (await store.require_state()).progress.running
     assert await store.release(0, b"some", deliveries=-1, lookups=1)
@@ -86,7 +86,7 @@ async def test_a_chunk_given_back(store: JobStore) -> None:
 
 
 async def test_the_dead(store: JobStore) -> None:
-    """A dead chunk is counted once, and no more when it is done or sent again."""
+    """A dead chunk is counted once, and not any more after it is done or sent again."""
     for _ in range(2):
         await store.mark_dead(0, ["猪", "2"])
         await store.mark_dead(1, ["3"])
@@ -102,15 +102,15 @@ async def test_the_dead(store: JobStore) -> None:
     assert Delivery(1, 0, b"") == await store.begin(1)
 
 
-async def test_fed_by_another(store: JobStore) -> None:
-    """Who believes that the job stands elsewhere feeds nothing, and does not complete it."""
+async def test_submitted_by_another_process(store: JobStore) -> None:
+    """A process with an outdated state can neither submit chunks nor complete the job."""
     assert not await store.submit(0, 1, 10, "digest")
     assert not await store.submit(1, 2, 15, "other digest")
     assert not await store.complete(1)
 
 
 async def test_locks(store: JobStore) -> None:
-    """A lock is one owner's until it is given back, and only by its owner."""
+    """A lock has one owner until that owner releases it."""
     assert await store.lock("submit", "one", 60)
     assert await store.lock("submit", "one", 60)
     assert await store.lock("collect", "two", 60)
@@ -122,7 +122,7 @@ async def test_locks(store: JobStore) -> None:
 
 
 async def test_workers_are_counted(redis: RedisServer, store: JobStore) -> None:
-    """A worker counts until it leaves or is silent; then nothing is left of it."""
+    """A worker is counted until it leaves or is silent; its entry expires."""
     await store.read_state("one", 60)
     await store.read_state("two", 60)
     assert 2 == (await store.require_state()).progress.workers
@@ -132,8 +132,8 @@ async def test_workers_are_counted(redis: RedisServer, store: JobStore) -> None:
     assert 1 <= int(redis.ask("ttl", f"{store.key}:workers")[0]) <= 60
 
 
-async def test_a_job_that_is_gone(redis: RedisServer, store: JobStore) -> None:
-    """Of a job that Redis has forgotten no step makes anything anew."""
+async def test_a_lost_job(redis: RedisServer, store: JobStore) -> None:
+    """If Redis has lost the job, no step creates any key."""
     await store.require_state()
     redis.ask("del", store.key)
 
@@ -149,7 +149,7 @@ async def test_a_job_that_is_gone(redis: RedisServer, store: JobStore) -> None:
 
 
 async def test_other_chunk_size(store: JobStore) -> None:
-    """The chunks of a job have one size from its first submission on."""
+    """The chunk size of a job cannot change."""
     with pytest.raises(errors.ConfigurationError, match=r"has chunks of 10 ids, not of 20; next:"):
         await store.create(20)
 
@@ -164,8 +164,8 @@ async def test_another_version(redis: RedisServer, made: tuple[str, str]) -> Non
             await store.create(10)
 
 
-async def test_another_thing_of_that_name(redis: RedisServer) -> None:
-    """A key of that name which is no job at all is told as Redis tells it."""
+async def test_a_key_of_another_program(redis: RedisServer) -> None:
+    """If the key is not a job, the error of Redis is quoted."""
     name = f"store.{uuid.uuid4().hex}"
     redis.ask("set", f"mj_async:job:{name}", "something")
     async with JobStore(redis.url, name) as store:
