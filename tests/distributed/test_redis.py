@@ -15,6 +15,8 @@ from mj_async.distributed._redis import server_address
 from ._redis_server import RedisServer, free_port
 
 pytestmark = pytest.mark.anyio
+# No logic here depends on the event loop, so one is enough.
+ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,8 @@ def _address(server: RedisServer, user: str) -> str:
     [
         *("", "localhost:6379", "http://localhost", "redis://", "redis://[::1", "unix://"),
         *("redis://:secret@host:port", "redis://host:0", "redis://:secret@host?db=first"),
-        *(b"redis://host", None),
+        *("redis://:secret@host:99999", "redis://:secret@host?timeout=soon"),
+        *(b"redis://host", 5, None),
     ],
 )
 def test_no_address(redis_url: str) -> None:
@@ -74,6 +77,7 @@ async def test_unreachable() -> None:
     assert "\n" not in str(refused.value)
 
 
+@ONE_LOOP
 @pytest.mark.parametrize("user", [":wrong-pass", "guest:wrong-pass", "nobody:p"])
 async def test_wrong_password(locked: RedisServer, user: str) -> None:
     """The message about a refused password does not show it."""
@@ -84,12 +88,14 @@ async def test_wrong_password(locked: RedisServer, user: str) -> None:
     assert "wrong-pass" not in str(refused.value)
 
 
+@ONE_LOOP
 async def test_no_password(locked: RedisServer) -> None:
     """A missing password has the same message."""
     with pytest.raises(errors.ConfigurationError, match="refuses the user or the password"):
         await SeedJob(locked.url, "job").progress()
 
 
+@ONE_LOOP
 async def test_missing_permission(locked: RedisServer) -> None:
     """The message names the permission that the user lacks."""
     with pytest.raises(errors.ConfigurationError, match="no permissions to run the 'info'"):
@@ -104,12 +110,14 @@ async def test_percent_encoded_password(locked: RedisServer) -> None:
     assert 1 == (await job.progress()).total
 
 
+@ONE_LOOP
 async def test_no_such_database(redis: RedisServer) -> None:
     """Any other error of Redis is quoted in the message."""
     with pytest.raises(errors.ConfigurationError, match="DB index is out of range"):
         await SeedJob(redis.url.replace("/0", "/99"), "job").progress()
 
 
+@ONE_LOOP
 async def test_a_redis_that_evicts_keys(tmp_path: Path) -> None:
     """A Redis that may evict keys is refused."""
     server = RedisServer(tmp_path, "--maxmemory-policy", "allkeys-lru")

@@ -16,6 +16,8 @@ from mj_async.testing import FakeGateway
 from mj_async.testing._gateway import DialectName
 
 pytestmark = pytest.mark.anyio
+# No logic here depends on the event loop, so one is enough.
+ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 DIALECTS = get_args(DialectName)
 ID = "1730621826053455"
@@ -82,6 +84,7 @@ async def test_the_client_detects_every_dialect(dialect: Any) -> None:
     assert seed is None or "1001" == seed.seed
 
 
+@ONE_LOOP
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_a_wrong_key_is_refused(dialect: Any) -> None:
     """A wrong key is refused, after three requests."""
@@ -95,13 +98,13 @@ async def test_a_wrong_key_is_refused(dialect: Any) -> None:
     assert 3 == len(gateway.requests)
 
 
-async def test_a_dialect_must_be_known() -> None:
+def test_a_dialect_must_be_known() -> None:
     """An unknown dialect is refused, and the message lists the known ones."""
     with pytest.raises(errors.ConfigurationError, match="dialect must be one of 'newapi', "):
         FakeGateway("new-api")  # type: ignore[arg-type]
 
 
-async def test_invalid_arguments_are_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     """A client cannot have an http_client, and a task must have a timeline."""
     gateway = FakeGateway()
     with pytest.raises(errors.ConfigurationError, match="in your own http_client"):
@@ -110,6 +113,7 @@ async def test_invalid_arguments_are_refused() -> None:
         gateway.add_task(ID, [])
 
 
+@ONE_LOOP
 @pytest.mark.parametrize(
     ("dialect", "status", "content_type"),
     [
@@ -140,6 +144,7 @@ async def test_an_unknown_route_is_answered_in_the_dialect(
     }
 
 
+@ONE_LOOP
 @pytest.mark.parametrize(
     ("dialect", "mode", "works"),
     [
@@ -163,6 +168,7 @@ async def test_a_mode_may_stand_before_mj(dialect: Any, mode: str, works: bool) 
                 await client.fetch_task(ID)
 
 
+@ONE_LOOP
 @pytest.mark.parametrize("dialect", ["newapi", "onehub", "csharp"])
 async def test_missing_seeds(dialect: Any) -> None:
     """An unfinished task and a task without a seed have the codes of the gateway."""
@@ -180,6 +186,7 @@ async def test_missing_seeds(dialect: Any) -> None:
     assert {"unfinished": 4, "seedless": 3} == codes
 
 
+@ONE_LOOP
 async def test_csharp_shows_a_seed_that_was_requested() -> None:
     """The C# gateway stores a requested seed with the task, and returns it with the task."""
     gateway = FakeGateway("csharp")
@@ -193,6 +200,7 @@ async def test_csharp_shows_a_seed_that_was_requested() -> None:
     assert (None, "5") == (before.seed, after.seed)
 
 
+@ONE_LOOP
 async def test_the_documented_form_answers_with_a_task() -> None:
     """In the documented dialect, the seed of a task without one is None, and not an error."""
     gateway = FakeGateway("documented")
@@ -204,6 +212,7 @@ async def test_the_documented_form_answers_with_a_task() -> None:
     assert (None, "documented", "1") == (seed.seed, seed.source, seed.task.id if seed.task else "")
 
 
+@ONE_LOOP
 async def test_the_documented_form_needs_a_form() -> None:
     """In the documented dialect, a request without a form gets the answer to an unknown id."""
     gateway = FakeGateway("documented")
@@ -214,6 +223,7 @@ async def test_the_documented_form_needs_a_form() -> None:
     assert (400, "task_no_found ") == (answer.status_code, answer.json()["description"])
 
 
+@ONE_LOOP
 async def test_fields_replace_those_of_the_dialect() -> None:
     """Fields may be named as in JSON or as in Python, and replace those of the dialect."""
     gateway = FakeGateway("java")
@@ -224,6 +234,7 @@ async def test_fields_replace_those_of_the_dialect() -> None:
     assert ("pig", "none", None) == (body["promptEn"], body["maskBase64"], body["action"])
 
 
+@ONE_LOOP
 async def test_fields_appear_with_their_status() -> None:
     """A picture appears with SUCCESS, a reason appears with FAILURE."""
     gateway = FakeGateway("java")
@@ -244,6 +255,7 @@ async def test_fields_appear_with_their_status() -> None:
     assert [(None, None), ("https://cdn/1", None), (None, "Banned")] == seen
 
 
+@ONE_LOOP
 async def test_the_time_of_day_can_be_set() -> None:
     """Times of tasks count from `started_at`, and links expire a day later."""
     gateway = FakeGateway(started_at=1_800_000_000.0)
@@ -259,6 +271,7 @@ async def test_the_time_of_day_can_be_set() -> None:
     assert datetime.fromtimestamp(1_800_086_415, UTC) == task.image_expires_at
 
 
+@ONE_LOOP
 async def test_a_failure_has_a_reason_and_new_api_says_100_per_cent() -> None:
     """A task with FAILURE has a reason, and with new-api a progress of 100 %."""
     answers = {}
@@ -271,6 +284,7 @@ async def test_a_failure_has_a_reason_and_new_api_says_100_per_cent() -> None:
     assert all(answer["failReason"] for answer in answers.values())
 
 
+@ONE_LOOP
 @pytest.mark.parametrize(
     ("dialect", "body", "status"),
     [
@@ -292,6 +306,7 @@ async def test_ids_in_another_encoding_are_refused(dialect: Any, body: bytes, st
     assert status == answer.status_code
 
 
+@ONE_LOOP
 async def test_a_planned_failure_comes_first() -> None:
     """fail_next answers the next n requests, whatever they ask for."""
     gateway = FakeGateway()
@@ -304,6 +319,7 @@ async def test_a_planned_failure_comes_first() -> None:
     assert ("nginx", b"<html>") == (answers[0].headers["x-proxy"], answers[0].content)
 
 
+@ONE_LOOP
 async def test_named_failures() -> None:
     """A named failure is the response of the dialect, n times, with additional headers."""
     codes = {}
@@ -317,7 +333,7 @@ async def test_named_failures() -> None:
     assert {"newapi": [429, 429, 400], "csharp": [429, 429, 204]} == codes
 
 
-async def test_invalid_named_failures() -> None:
+def test_invalid_named_failures() -> None:
     """A name must be one of the dialect, and cannot have another status or body."""
     gateway = FakeGateway("java")
     with pytest.raises(
@@ -536,6 +552,7 @@ def test_the_transport_may_be_made_before_the_loop_runs() -> None:
     assert "<FakeGateway('newapi', tasks=0)>" == repr(gateway)
 
 
+@ONE_LOOP
 @pytest.mark.parametrize(
     ("dialect", "code"), [("newapi", 5), ("onehub", 5), ("csharp", 9), ("documented", 5)]
 )
@@ -583,7 +600,7 @@ def test_a_failure_that_cannot_be_sent_is_refused(options: Any) -> None:
         FakeGateway().fail_next(**options)
 
 
-@pytest.mark.anyio
+@ONE_LOOP
 async def test_a_replaced_task_starts_again() -> None:
     """Requests for the seed of the old task do not count for the new one."""
     gateway = FakeGateway("csharp")

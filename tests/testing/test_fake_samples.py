@@ -307,6 +307,12 @@ def gateway_of(path: str) -> FakeGateway:
     return FakeGateway("newapi" if folder == "nginx" else folder)
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """Return one event loop: the answers do not depend on it."""
+    return "asyncio"
+
+
 @pytest.mark.parametrize(
     ("path", "status", "content_type", "prepare", "call"),
     [pytest.param(*row, id=f"{number}-{row[0]}") for number, row in enumerate(COVERED)],

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from trio.testing import MockClock
 
-from mj_async import AsyncMJClient, Polling, errors
+from mj_async import AsyncMJClient, Polling
 from mj_async.testing import FakeGateway
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,8 @@ class Receiver:
         return Response(status_code=self.status)
 
 
-async def test_a_wait_is_ended_by_a_webhook() -> None:
+@pytest.mark.parametrize("trusted", [False, True])
+async def test_a_wait_is_ended_by_a_webhook(trusted: bool) -> None:  # noqa: FBT001
     """With a receiver that feeds a poller, a wait ends at the exact time, long before a poll."""
     gateway = FakeGateway()
     gateway.add_task(ID, STEPS, notify_hook=URL)
@@ -67,7 +68,7 @@ async def test_a_wait_is_ended_by_a_webhook() -> None:
     async with gateway.client() as client, client.task_poller(polling=PATIENT) as poller:
 
         async def feed(body: bytes) -> None:
-            poller.feed(body)
+            poller.feed(body, trusted=trusted)
 
         receiver = Receiver(gateway, feed)
         async with receiver.client() as http_client, gateway.webhooks(http_client) as sent:
@@ -369,23 +370,3 @@ class TestLoopTime:
 
         assert [0, 5, 12] == pytest.approx([one.at for one in sent])
         assert transport is not None
-
-
-async def test_what_the_webhooks_say_is_read_by_the_library() -> None:
-    """A body of each dialect is what `parse_task` and `feed` take."""
-    gateway = FakeGateway()
-    gateway.add_task(ID, STEPS, notify_hook=URL)
-
-    async with gateway.client() as client, client.task_poller(polling=PATIENT) as poller:
-
-        async def feed(body: bytes) -> None:
-            poller.feed(body, trusted=True)
-
-        async with Receiver(gateway, feed).client() as http_client:
-            async with gateway.webhooks(http_client):
-                task = await poller.wait_for_task(ID)
-
-        with pytest.raises(errors.UnexpectedAnswerError):
-            poller.feed(b"{}")
-
-    assert ("SUCCESS", 12.0) == (task.status, gateway.now)

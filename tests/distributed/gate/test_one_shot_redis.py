@@ -28,47 +28,6 @@ async def test_a_script_that_redis_does_not_have_is_sent(redis_server: RedisServ
     assert [1] == await run(OneShotRedis(redis_server.url))
 
 
-@pytest.mark.parametrize(
-    "redis_url",
-    [
-        "http://localhost",
-        "localhost:6379",
-        "",
-        5,
-        "redis://:hush-hush@host:99999/0",
-        "redis://:hush-hush@host/0?timeout=soon",
-    ],
-)
-def test_what_is_no_address_is_refused(redis_url: str) -> None:
-    """It is said before anything is asked, and without the text, which may hold a password."""
-    with pytest.raises(errors.ConfigurationError, match="redis_url") as caught:
-        OneShotRedis(redis_url)
-
-    assert "hush" not in str(caught.value)
-
-
-def test_the_place_has_no_password() -> None:
-    """It is what errors and logs show."""
-    assert "host:7000" == OneShotRedis("redis://me:hush-hush@host:7000/0?db=1").address
-    assert "/run/redis.sock" == OneShotRedis("unix://:hush-hush@/run/redis.sock").address
-
-
-@pytest.mark.parametrize("user", ["", ":wrong-password@", "nobody:wrong-password@"])
-async def test_a_wrong_password_is_said_plainly(tmp_path: Path, user: str) -> None:
-    """It says which Redis, and not the password."""
-    server = RedisServer(tmp_path / "redis", "--requirepass", "hush-hush")
-    server.start()
-    try:
-        url = server.url.replace("//", f"//{user}")
-        with pytest.raises(errors.ConfigurationError, match="refuses the user") as caught:
-            await run(OneShotRedis(url))
-    finally:
-        server.kill()
-
-    assert f"127.0.0.1:{server.port}" in str(caught.value)
-    assert "wrong-password" not in str(caught.value)
-
-
 async def test_percent_encoded_password(tmp_path: Path) -> None:
     """A password in the address may be percent-encoded."""
     server = RedisServer(tmp_path / "redis", "--requirepass", "hush@hush/")
@@ -78,12 +37,6 @@ async def test_percent_encoded_password(tmp_path: Path) -> None:
         assert [1] == await run(OneShotRedis(url))
     finally:
         server.kill()
-
-
-async def test_what_redis_cannot_do_is_said_plainly(redis_server: RedisServer) -> None:
-    """A script that fails is nothing that passes."""
-    with pytest.raises(errors.ConfigurationError, match="cannot do what is needed"):
-        await run(OneShotRedis(redis_server.url), "return redis.call('NOTHING')")
 
 
 async def test_unreachable(caplog: pytest.LogCaptureFixture) -> None:
