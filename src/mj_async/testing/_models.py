@@ -129,7 +129,6 @@ class FakeTask:
         return self.snapshot_at_age(now - self.added_at)
 
     def snapshot_at_age(self, age: float) -> TaskSnapshot:
-        """Return the task as it is so many seconds after it was added."""
         reached = [step for step in self.timeline if step[0] <= age] or [self.timeline[0]]
         _, status, progress = reached[-1]
         return TaskSnapshot(
@@ -179,7 +178,6 @@ class TaskSnapshot:
 
     @property
     def succeeded(self) -> bool:
-        """True if it has ended with SUCCESS."""
         return self.status == "SUCCESS"
 
 

@@ -30,20 +30,14 @@ class MalformedIdsError(Exception):
 
 @attrs.frozen
 class Responder:
-    """Responds to requests in one dialect.
-
-    Args:
-        dialect: The dialect.
-        api_key: The key that it accepts.
-        tasks: The tasks by id.
-        known_seeds: Ids whose seed was requested; the C# gateway then shows it with the task.
-        seed_asks: How many requests for the seed of an id got none.
-    """
+    """Responds to requests in one dialect."""
 
     dialect: GatewayDialect
     api_key: str
     tasks: Mapping[str, FakeTask]
+    # Ids whose seed was requested: the C# gateway then shows it with the task.
     known_seeds: set[str] = attrs.field(factory=set)
+    # How many requests for the seed of an id got none.
     seed_asks: Counter[str] = attrs.field(factory=Counter)
 
     def forget(self, task_id: str) -> None:
@@ -87,7 +81,6 @@ class Responder:
         return self.serialize(task, task.snapshot_at(now), now)
 
     def serialize(self, task: FakeTask, snapshot: TaskSnapshot, now: float) -> dict[str, Any]:
-        """Return the JSON of a task at a snapshot."""
         seed = task.seed if task.id in self.known_seeds else None
         return {**self.dialect.serialize(snapshot, seed, now), **task.fields_at(snapshot)}
 
@@ -174,11 +167,6 @@ def read_form(request: FakeRequest) -> list[str]:
 
 def read_json(request: FakeRequest, *, any_type: bool, numbers_are_ids: bool) -> list[str]:
     """Return the ids of `{"ids": […]}`; without that key, there are none.
-
-    Args:
-        request: The request.
-        any_type: True if any Content-Type is accepted.
-        numbers_are_ids: True if numbers are accepted as ids.
 
     Raises:
         WrongEncodingError: The Content-Type is not JSON.

@@ -17,15 +17,12 @@ from ._models import FakeResponse
 if TYPE_CHECKING:
     import uvicorn
 
+# (method, target, headers, body) -> response
 RequestHandler: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], FakeResponse]
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Leads the requests of an httpx client to the gateway, without a network.
-
-    Args:
-        handle: Returns the response to (method, target, headers, body).
-    """
+    """Leads the requests of an httpx client to the gateway, without a network."""
 
     def __init__(self, handle: RequestHandler) -> None:
         self._handle = handle
@@ -44,13 +41,7 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 class Server:
-    """Serves on loopback, in another thread: `async with Server(…) as base_url`.
-
-    Args:
-        handle: Returns the response to (method, target, headers, body).
-        on_address: Called with the address at the start, and with None at the end.
-        port: The port; 0: any free port.
-    """
+    """Serves on loopback, in another thread: `async with Server(…) as base_url`."""
 
     def __init__(
         self, handle: RequestHandler, on_address: Callable[[str | None], None], port: int = 0

@@ -22,16 +22,10 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class _Change:
-    """A change of a task that must still be sent.
+    """A change of a task that must still be sent."""
 
-    Args:
-        at: Its time on the gateway's clock.
-        age: The age of the task then, in seconds.
-        task: The task.
-    """
-
-    at: float
-    age: float
+    at: float  # on the gateway's clock
+    age: float  # of the task, in seconds
     task: FakeTask
 
 
@@ -41,12 +35,7 @@ def _change_time(change: _Change) -> float:
 
 @attrs.define(eq=False)
 class Outbox:
-    """The changes that a gateway must still send, each of them once.
-
-    Args:
-        clock: The gateway's clock.
-        responder: Serializes the tasks.
-    """
+    """The changes that a gateway must still send, each of them once."""
 
     _clock: GatewayClock
     _responder: Responder
@@ -54,7 +43,6 @@ class Outbox:
     _changed: anyio.Event = attrs.field(factory=anyio.Event, init=False)
 
     def add(self, task: FakeTask) -> None:
-        """Add the changes of a task, if it has a `notify_hook`."""
         if task.notify_hook is None:
             return
         for age in task.changes(repeats_unchanged=self._responder.dialect.repeats_unchanged):
@@ -63,7 +51,6 @@ class Outbox:
         self.notify()
 
     def drop(self, task_id: str) -> None:
-        """Remove the changes of a task that is replaced."""
         self._changes = [change for change in self._changes if change.task.id != task_id]
 
     def notify(self) -> None:
@@ -76,7 +63,6 @@ class Outbox:
         await self._clock.wait_until(self._changes[0].at if self._changes else None, self._changed)
 
     def pop_due(self) -> _Change | None:
-        """Return and remove the next change if it is due."""
         due = self._changes and self._changes[0].at <= self._clock.now()
         return self._changes.pop(0) if due else None
 
@@ -88,13 +74,7 @@ class Outbox:
 
 @attrs.define(eq=False)
 class Webhooks:
-    """Sends webhooks while it is entered.
-
-    Args:
-        outbox: The changes to send.
-        clock: The gateway's clock.
-        http_client: The client that sends them; None: a new one.
-    """
+    """Sends webhooks while it is entered."""
 
     _outbox: Outbox
     _clock: GatewayClock

@@ -35,9 +35,6 @@ _TIMEOUT = 2.0
 class OneShotRedis:
     """A Redis that any task can use at any time.
 
-    Args:
-        redis_url: Its address.
-
     Attributes:
         address: Its address without user and password.
 

@@ -59,17 +59,14 @@ class Chunk:
 
     @property
     def is_complete(self) -> bool:
-        """True if each id has a line."""
         return len(self.final_lines) + len(self.retryable_lines) == len(self.task_ids)
 
     @property
     def unsettled_ids(self) -> list[str]:
-        """The ids without a final line."""
         return [task_id for task_id in self.task_ids if task_id not in self.final_lines]
 
     @property
     def lines(self) -> list[bytes]:
-        """The lines, in the order of the ids."""
         found = self.retryable_lines | self.final_lines
         return [found[task_id] for task_id in self.task_ids]
 
@@ -77,12 +74,6 @@ class Chunk:
 @attrs.define
 class ChunkProcessor:
     """Looks up chunks, for one process.
-
-    Args:
-        store: The job in Redis.
-        client: The client of the gateway.
-        concurrency: How many requests for seeds may run at once.
-        ask_again_after: Seconds until a chunk is tried again; meanwhile it waits in the queue.
 
     Attributes:
         stopped: Set when the work must end.
@@ -100,7 +91,6 @@ class ChunkProcessor:
 
     @property
     def chunks_at_once(self) -> int:
-        """How many chunks this process looks up at once."""
         return min(_CHUNKS_AT_ONCE, self.concurrency)
 
     def stop(self) -> None:

@@ -27,12 +27,7 @@ _POLL_INTERVAL = 0.3
 
 @attrs.define
 class PartConsumer:
-    """Reads the parts of a job as they come, until all are collected.
-
-    Args:
-        store: The job in Redis.
-        lock: Keeps other processes from collecting.
-    """
+    """Reads the parts of a job as they come, until all are collected."""
 
     store: JobStore
     lock: JobLock
@@ -146,11 +141,6 @@ def _fsync_directory(directory: Path) -> None:
 
 
 async def collect_into(directory: Path, parts: PartConsumer) -> None:
-    """Write all parts into a directory.
-
-    Raises:
-        OSError: A part cannot be written. It and all later parts stay in Redis.
-    """
     while (found := await parts.next()) is not None:
         number, lines = found
         await to_thread.run_sync(write_part, directory, number, lines)
@@ -163,9 +153,6 @@ class JobOutcomes:
 
     A part counts as collected when the caller asks for the first outcome of the next part. So a
     process that is killed gets its last part again.
-
-    Args:
-        store: The job in Redis.
     """
 
     store: JobStore
@@ -190,12 +177,6 @@ class JobOutcomes:
         return self
 
     async def __anext__(self) -> SeedOutcome:
-        """Return the next outcome.
-
-        Raises:
-            ClientStateError: This object is not entered.
-            MJError: Redis is away, or another process collects now.
-        """
         if self._parts is None:
             raise errors.ClientStateError("use it as: async with job.outcomes() as outcomes")
         while True:

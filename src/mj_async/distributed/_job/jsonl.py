@@ -16,7 +16,6 @@ _COMPRESSION_LEVEL = 1
 
 
 def pack(lines: Iterable[bytes]) -> bytes:
-    """Compress lines into a part, for Redis."""
     return zlib.compress(b"".join(lines), _COMPRESSION_LEVEL)
 
 

@@ -69,7 +69,6 @@ class JobState:
 
 
 def parse_state(found: Sequence[bytes | int]) -> JobState:
-    """Return the state from the result of the script STATE."""
     chunk_size, fed, fed_ids, complete, done, done_ids, seedless, dead_ids, *rest = (
         int(value) for place, value in enumerate(found) if place not in (0, 2)
     )

@@ -39,12 +39,7 @@ class Delivery:
 
 @attrs.define
 class JobStore:
-    """One job in Redis. It must be entered and left in the same task.
-
-    Args:
-        redis_url: The address of Redis.
-        name: The name of the job.
-    """
+    """One job in Redis. It must be entered and left in the same task."""
 
     redis_url: str
     name: str
@@ -125,11 +120,6 @@ class JobStore:
         return None
 
     async def require_state(self) -> JobState:
-        """Return the state of the job.
-
-        Raises:
-            ConfigurationError: There is no such job.
-        """
         state = await self.read_state()
         if state is None:
             raise errors.ConfigurationError(
@@ -180,17 +170,14 @@ class JobStore:
         await self._run(lua_scripts.MARK_DEAD, number, json.dumps(list(task_ids)), len(task_ids))
 
     async def dead(self) -> dict[int, list[str]]:
-        """Return the ids of each dead chunk, by its number."""
         async with translate_redis_errors(self.redis_url):
             found = await self._redis.hgetall(f"{self.key}:dead")
         return {int(number): json.loads(ids) for number, ids in sorted(found.items())}
 
     async def unmark_dead(self, number: int, count: int) -> None:
-        """Record that a dead chunk is published again."""
         await self._run(lua_scripts.UNMARK_DEAD, number, count)
 
     async def part_numbers(self) -> list[int]:
-        """Return the numbers of the parts that are not collected yet, in order."""
         async with translate_redis_errors(self.redis_url):
             return sorted(int(number) for number in await self._redis.hkeys(f"{self.key}:parts"))
 

@@ -35,14 +35,7 @@ def has_room(state: JobState, chunks: int) -> bool:
 
 @attrs.define
 class Submitter:
-    """Submits all ids of a job. Chunks that were submitted before are only compared (SHA-256).
-
-    Args:
-        store: The job in Redis.
-        publisher: Puts chunks into the queue.
-        lock: Keeps other processes from submitting.
-        state: The state of the job at the start.
-    """
+    """Submits all ids of a job. Chunks that were submitted before are only compared (SHA-256)."""
 
     store: JobStore
     publisher: Publisher

@@ -58,15 +58,7 @@ class QueueWorker(Worker[None]):
 def build_queue_worker(
     redis_url: str, name: str, reconnect: ReconnectPolicy, *, lease: float = 60.0, chunks: int = 1
 ) -> QueueWorker:
-    """Return a streaq worker for a job. It connects when it is entered or run.
-
-    Args:
-        redis_url: The address of Redis.
-        name: The name of the job.
-        reconnect: How long Redis may be away.
-        lease: Seconds after which the chunks of a silent worker go to another.
-        chunks: How many chunks it runs at once.
-    """
+    """Return a streaq worker for a job. It connects when it is entered or run."""
     worker = QueueWorker(
         redis_url,
         # streaq waits a lease for new chunks, in one command.
@@ -103,12 +95,7 @@ def register_handler(worker: QueueWorker, look_up: ChunkHandler) -> None:
 
 @attrs.define
 class Publisher:
-    """Puts chunks into the queue of a job. It must be entered and left in the same task.
-
-    Args:
-        redis_url: The address of Redis.
-        name: The name of the job.
-    """
+    """Puts chunks into the queue of a job. It must be entered and left in the same task."""
 
     redis_url: str
     name: str
@@ -126,11 +113,7 @@ class Publisher:
         await self._stack.aclose()
 
     async def publish(self, number: int, task_ids: Sequence[str]) -> None:
-        """Put a chunk into the queue, unless it is already there.
-
-        Raises:
-            TransportError: Redis is away.
-        """
+        """Put a chunk into the queue, unless it is already there."""
         task = self._queue_worker.enqueue_unsafe(_LOOK_UP, number, list(task_ids))
         task.id = f"{number:06d}"
         async with translate_redis_errors(self.redis_url):

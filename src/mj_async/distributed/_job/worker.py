@@ -28,13 +28,7 @@ _RESTART_DELAY = 0.1
 
 @attrs.define
 class JobWorker:
-    """The work of one process on a job.
-
-    Args:
-        store: The job in Redis.
-        chunks: Looks up the chunks.
-        lease: Seconds after which the chunks of a silent worker go to another.
-    """
+    """The work of one process on a job."""
 
     store: JobStore
     chunks: ChunkProcessor
