@@ -85,7 +85,7 @@ class FakeGateway:
 
     @property
     def base_url(self) -> str:
-        """Its address: while `serve()` is entered, the real one; else one that does not exist."""
+        """Its address, which is real while `serve()` is entered, and else does not exist."""
         return self._served_at or "https://fake-gateway.test"
 
     @property
