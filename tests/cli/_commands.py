@@ -14,9 +14,11 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping
+from io import StringIO
 from typing import Any
 
 import attrs
+from rich.console import Console, RenderableType
 
 COMMAND = [sys.executable, "-c", "from mj_async.cli import main; main()"]
 DONE = [(0, "SUCCESS", "100%")]
@@ -42,6 +44,14 @@ class Ended:
     def lines(self) -> list[Any]:
         """Its stdout, read as lines of JSON."""
         return [json.loads(line) for line in self.out.splitlines()]
+
+
+def rendered(view: RenderableType, width: int = 80, height: int = 24) -> list[str]:
+    """Render something as for a terminal of that size, and give the lines."""
+    console = Console(width=width, height=height, file=StringIO())
+    with console.capture() as captured:
+        console.print(view)
+    return captured.get().splitlines()
 
 
 def run(*arguments: str, given: str | None = None, **environment: str) -> Ended:

@@ -16,6 +16,7 @@ from subprocess import DEVNULL, PIPE
 
 import anyio
 import pytest
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from mj_async.cli.output._terminal import Terminal, echo_err
@@ -400,9 +401,9 @@ class Speaker:
     def __init__(self) -> None:
         self.spoken = 0
 
-    def render(self, width: int, height: int) -> Text:
-        """Draw nothing much."""
-        return Text(f"{width} x {height}")
+    def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
+        """Render nothing much."""
+        yield Text(f"{console.width} x {console.height}")
 
     def summary(self) -> str:
         """Say a number."""

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from mj_async import Button, ImageSeed, SeedOutcome, Task, errors
 from mj_async.cli._app import redact_option_values
 from mj_async.cli.commands._seeds import output_mode, resume_command
 from mj_async.cli.files._seed_file import parse_seed_line
 from mj_async.cli.output._exit_codes import combine_exit_codes, exit_code_for, exit_code_of_run
-from mj_async.cli.output._progress import ProgressTable, RateMeter, SeedProgress, outcome_label
+from mj_async.cli.output._progress import ProgressTable, SeedProgress, outcome_label
 from mj_async.cli.output._rows import task_details, task_row
 from mj_async.cli.output._terminal import OutputError
 from mj_async.cli.output._text import format_duration, sanitize, to_json_line
+
+from ._commands import rendered
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 AGO = timedelta(seconds=41)
@@ -181,14 +181,6 @@ def test_details_leave_out_what_is_not_there() -> None:
 # --- the table --------------------------------------------------------------------------------
 
 
-def drawn(table: ProgressTable, width: int, height: int) -> list[str]:
-    """Draw it, and give the lines."""
-    console = Console(width=width, height=height, file=StringIO())
-    with console.capture() as captured:
-        console.print(table.render(width, height))
-    return captured.get().splitlines()
-
-
 def crowd(count: int) -> ProgressTable:
     """Make a table with so many unfinished ids, the first of them seen."""
     table = ProgressTable("ended", lambda: 1000)
@@ -202,13 +194,13 @@ def crowd(count: int) -> ProgressTable:
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 12), (120, 50)])
 def test_the_board_fits_its_terminal(width: int, height: int) -> None:
     """Of a thousand ids those are shown that fit; how many more there are, and totals, are told."""
-    lines = drawn(crowd(999), width, height)
+    lines = rendered(crowd(999), width, height)
 
     assert len(lines) < height
     assert all(len(line) <= width for line in lines)
     assert ["ID", "STATUS", "%", "TIME"] == lines[0].split()
     assert ["1730621800000000", "IN_PROGRESS", "40%"] == lines[1].split()[:3]
-    assert lines[2].startswith("1730621800000001 not seen yet")
+    assert lines[2].startswith("1730621800000001 not seen ")
     assert any(line.startswith("and 9") and "more" in line for line in lines)
     totals = "1 of 1000 ended: 1 SUCCESS; 999 under way: 998 not seen yet, 1 IN_PROGRESS"
     assert totals in " ".join(line.strip() for line in lines)
@@ -218,14 +210,14 @@ def test_long_ids_show_their_ends() -> None:
     """Ids that were given on one day begin alike."""
     table = ProgressTable("ended", lambda: 1)
     table.update("task_" + "0" * 40 + "17", None)
-    lines = drawn(table, 40, 12)
+    lines = rendered(table, 40, 12)
 
     assert lines[1].startswith("..00000000000017 ")
 
 
 def test_an_empty_board_is_its_totals() -> None:
     """Where the number of ids is not known it is not told."""
-    assert ["0 listed"] == drawn(ProgressTable("listed", lambda: None), 80, 24)
+    assert ["0 listed"] == rendered(ProgressTable("listed", lambda: None), 80, 24)
 
 
 # --- seeds ------------------------------------------------------------------------------------
@@ -279,21 +271,34 @@ def test_a_line_tells_its_id(line: bytes, found: tuple[str, bool] | None) -> Non
     assert found == parse_seed_line(line)
 
 
-def test_the_pace_is_that_of_the_last_two_minutes() -> None:
-    """A pause is forgotten after a while; before there is anything to tell there is no rate."""
-    meter = RateMeter()
+def test_the_rate_is_that_of_the_last_two_minutes() -> None:
+    """A pause is forgotten after a while, and the rate falls while no outcome comes."""
+    now = [0.0]
+    count = SeedProgress(lambda: 1390, lambda: now[0])
 
-    assert 0 == meter.rate(0.0, 0)
-    assert meter.seconds_left(0.0, 0, 10) is None
-    meter.record(0.0, 0)
-    assert 0 == meter.rate(0.0, 5)
-    meter.record(0.5, 500)  # too soon
-    meter.record(110.0, 220)
-    assert 2 == meter.rate(110.0, 220)
-    meter.record(230.0, 1300)
-    assert 9 == meter.rate(230.0, 1300)
-    assert 10 == meter.seconds_left(230.0, 1300, 1390)
-    assert meter.seconds_left(230.0, 1300, None) is None
+    def summary_at(time: float, done: int) -> str:
+        now[0] = time
+        for _ in range(done - count.done):
+            count.add(FOUND)
+        return count.summary().partition(":")[0]
+
+    assert "0 of 1390, 0.0/s" == summary_at(0.0, 0)
+    assert "220 of 1390, 2.0/s, 9m45s left" == summary_at(110.0, 220)
+    assert "220 of 1390, 1.8/s, 10m39s left" == summary_at(120.0, 220)
+    assert "1300 of 1390, 9.0/s, 10s left" == summary_at(230.0, 1300)
+    assert "1300 of 1390, 0.0/s" == summary_at(900.0, 1300)
+
+
+def test_a_duplicate_id_leaves_the_rate_alone() -> None:
+    """It lowers the number of ids, and nothing is forgotten."""
+    now, total = [0.0], [10]
+    count = SeedProgress(lambda: total[0], lambda: now[0])
+    count.add(FOUND)
+    now[0] = 1.0
+    count.summary()
+    total[0] = 3
+
+    assert "1 of 3, 1.0/s, 2s left: found 1" == count.summary()
 
 
 def test_the_count_speaks() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cli._commands import Ended, on_terminal
+from cli._commands import Ended, on_terminal, rendered
 from distributed._redis_server import RedisServer, free_port
 from mj_async.cli.commands._cluster_runs import (
     JobProgressView,
@@ -45,10 +45,14 @@ def test_a_view_before_and_after() -> None:
     """The summary shows the last progress, or that there is none."""
     view = JobProgressView("night")
     assert "waiting: nobody has submitted night yet" == view.summary()
-    assert view.summary() == str(view.render(80, 24))
+    assert [view.summary()] == rendered(view)
     view.progress = progress_with(done=50, per_second=2.0, dead=10, workers=1, seedless=3)
 
     assert "50 of 100, 2.0/s, 20s left: without a seed 3, dead 10, 1 worker" == view.summary()
+    bar, counts = rendered(view, width=60)
+    assert bar.startswith("━━━")
+    assert bar.endswith(" 50/100 2.0/s, 20s left")
+    assert "without a seed 3, dead 10, 1 worker" == counts
 
 
 def test_words() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import anyio
 import attrs
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from mj_async import AsyncMJClient, Dialect, errors
@@ -19,7 +19,7 @@ from mj_async.distributed import JobProgress, SeedJob
 from ..files._ids import Ids
 from ..output._exit_codes import DONE, INCOMPLETE, exit_code_of_run
 from ..output._hints import format_error
-from ..output._progress import bar_of
+from ..output._progress import make_bar
 from ..output._run import OnInterrupt, Work, run_async, run_with_progress
 from ..output._terminal import OutputError, Terminal, echo_err
 from ..output._text import format_duration
@@ -227,10 +227,13 @@ class JobProgressView:
         done = f"{self.progress.done} of {format_total(self.progress)}"
         return f"{done}, {format_rate(self.progress)}: {format_counts(self.progress)}"
 
-    def render(self, width: int, height: int) -> RenderableType:  # noqa: ARG002  # it is low
-        """Draw a bar with the rate beside it, and the counts below."""
+    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
+        """Render a bar with the rate to the right, and the counts below."""
         if self.progress is None:
-            return Text(self.summary())
-        done = self.progress.done
-        beside = f"{done}/{format_total(self.progress)} {format_rate(self.progress)}"
-        return bar_of(done, self.progress.total or None, beside, format_counts(self.progress))
+            yield Text(self.summary())
+            return
+        done, bar = self.progress.done, make_bar()
+        description = f"{done}/{format_total(self.progress)} {format_rate(self.progress)}"
+        bar.add_task(description, total=self.progress.total or None, completed=done)
+        yield bar
+        yield Text(format_counts(self.progress))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NoReturn, TypeAlias
 
 import attrs
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -70,9 +70,9 @@ class Probe:
     def _requests(self) -> int:
         return sum(client.statistics().requests for client in self._clients)
 
-    def render(self, width: int, height: int) -> RenderableType:  # noqa: ARG002  # one line
-        """Draw what is being found out."""
-        return Text(self.summary())
+    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
+        """Render the question that is being asked."""
+        yield Text(self.summary())
 
     def summary(self) -> str:
         """Tell what is being found out."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TextIO
 
 import anyio
 import attrs
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -27,13 +27,13 @@ class OutputError(Exception):
 
 
 class ProgressView(Protocol):
-    """What shows how far a command has come."""
+    """The progress of a command, for terminals and as text."""
 
-    def render(self, width: int, height: int) -> RenderableType:
-        """Draw it for a terminal of that size."""
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render it for a terminal."""
 
     def summary(self) -> str:
-        """Tell it in one line."""
+        """Return it as one line."""
 
 
 def echo_err(text: str) -> None:
@@ -144,34 +144,24 @@ class Terminal:
     async def show_progress(
         self, view: ProgressView, *, summary_interval: float = _SUMMARY_INTERVAL
     ) -> None:
-        """Show how far a command has come, until it is cancelled.
+        """Show the progress of a command until this is cancelled.
 
         Args:
-            view: What shows it.
+            view: The progress; redrawn in place on a terminal.
             summary_interval: Seconds between two lines where stderr is no terminal.
         """
         if self.is_interactive:
             with suppress(OSError):  # the terminal has gone away, and the command goes on
-                await self._draw(view)
+                await self._redraw(view)
         while True:
             await anyio.sleep(summary_interval)
             write_err_line(view.summary())
 
-    async def _draw(self, view: ProgressView) -> None:
-        def drawn() -> RenderableType:
-            return view.render(*self._display.size)
-
+    async def _redraw(self, view: ProgressView) -> None:
+        # No auto_refresh: its thread would read what the event loop is changing.
         with Live(
-            get_renderable=drawn,
-            console=self._display,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
+            view, console=self._display, auto_refresh=False, transient=True, redirect_stdout=False
         ) as live:
-            await _repeat(_REDRAW_INTERVAL, live.refresh)
-
-
-async def _repeat(seconds: float, do: Callable[[], object]) -> None:
-    while True:
-        do()
-        await anyio.sleep(seconds)
+            while True:
+                live.refresh()
+                await anyio.sleep(_REDRAW_INTERVAL)
