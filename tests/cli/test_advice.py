@@ -9,7 +9,7 @@ from mj_async.cli.output._hints import format_error
 
 KEY = "check the key (MJ_API_KEY or --api-key-file)"
 ADDRESS = "check --base-url (MJ_BASE_URL)"
-STAYS = "try again, and tell the gateway's operator if it stays so"
+RETRY_LATER = "try again; if the error stays, tell the gateway's operator"
 PROXY = "give http://host:port there, or unset it"
 
 
@@ -18,35 +18,38 @@ PROXY = "give http://host:port there, or unset it"
     [
         (
             errors.AuthenticationError(),
-            f"{KEY}, or let mj-async probe find out how it is taken",
+            f"{KEY}, or run mj-async probe to find out how to send it",
         ),
         (errors.PermissionDeniedError(), "ask the gateway's operator what this key may do"),
-        (errors.TaskNotFoundError(), "check the id, and whose key has submitted it"),
-        (errors.UnsupportedError(), f"{ADDRESS}, or let mj-async probe find out what there is"),
-        (errors.APIError(), STAYS),
-        (errors.RequestTimeoutError("late"), STAYS),
-        (errors.TransportError("refused"), f"{ADDRESS}, and whether the gateway runs"),
+        (errors.TaskNotFoundError(), "check the id, and that this key submitted it"),
+        (
+            errors.UnsupportedError(),
+            f"{ADDRESS}, or run mj-async probe to see what the gateway has",
+        ),
+        (errors.APIError(), RETRY_LATER),
+        (errors.RequestTimeoutError("late"), RETRY_LATER),
+        (errors.TransportError("refused"), f"{ADDRESS}, and that the gateway runs"),
         (
             errors.TransportError("HTTP 407", temporary=False),
             "put the proxy's user and password into HTTPS_PROXY or HTTP_PROXY",
         ),
         (
             errors.TransportError("untrusted", temporary=False),
-            "let SSL_CERT_FILE name a file with the certificate of the gateway's authority",
+            "set SSL_CERT_FILE to a file with the certificate of the gateway's authority",
         ),
         (errors.UnexpectedAnswerError("html"), ADDRESS),
         (errors.UnexpectedAnswerError("redirect"), ADDRESS),
-        (errors.UnexpectedAnswerError("other task"), STAYS),
+        (errors.UnexpectedAnswerError("other task"), RETRY_LATER),
         (
             errors.SeedUnavailableError(task_id="7"),
-            "see how the task is, with mj-async fetch 7",
+            "look at the task with mj-async fetch 7",
         ),
         (errors.WaitTimeoutError(task_id="7", task=None), "wait longer, with --timeout"),
         (
             errors.WaitTimeoutError(
                 task_id="7", task=None, last_error=errors.TransportError("refused")
             ),
-            f"{ADDRESS}, and whether the gateway runs",
+            f"{ADDRESS}, and that the gateway runs",
         ),
         (
             errors.ConfigurationError("the task id '' is empty"),

@@ -118,7 +118,7 @@ def test_an_interrupt_ends_with_130() -> None:
     """Ctrl-C ends the command with the code that shells expect, and without a traceback."""
     with subprocess.Popen([*COMMAND, "demo"], stdout=PIPE, stderr=PIPE, text=True) as process:
         assert process.stdout is not None
-        assert "A gateway of our own" in process.stdout.readline()
+        assert "A fake gateway listens on" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
 

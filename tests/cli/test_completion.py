@@ -38,7 +38,7 @@ def test_it_is_installed_once(call: Call, home: Path, shell: str) -> None:
     call("--install-completion", "--shell", shell)
 
     assert (0, "") == (ended.code, ended.err)
-    assert ended.out.startswith(f"{home / PLACES[shell]} is written, and works from the next shell")
+    assert ended.out.startswith(f"wrote {home / PLACES[shell]}; it works in new shells")
     assert b"--api-key-file" in files[home / PLACES[shell]]
     assert files == {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
@@ -65,7 +65,7 @@ def test_another_shell_ends_with_2(
         monkeypatch.setenv("SHELL", shell)
     ended = call("--install-completion")
 
-    said = "mj-async: cannot tell which shell this is: give --shell bash|zsh|fish\n"
+    said = "mj-async: the shell is unknown; next: give --shell bash, zsh or fish\n"
     assert Ended(2, "", said) == ended
 
 
@@ -75,7 +75,7 @@ def test_where_nothing_can_be_written_it_ends_with_1(call: Call, home: Path) -> 
     ended = call("--install-completion", "--shell", "bash")
 
     assert (1, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
-    assert "; next: take the script from --show" in ended.err
+    assert "; next: print the script with --show" in ended.err
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")

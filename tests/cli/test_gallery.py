@@ -97,7 +97,7 @@ def test_a_page_that_exists_is_not_touched(seeds: Path, capsys: pytest.CaptureFi
 
     assert 2 == refused(seeds, output)
     assert "mine" == output.read_text(encoding="utf-8")
-    assert f"{output} exists, and is replaced with --overwrite only\n" == capsys.readouterr().err
+    assert f"{output} exists; next: give --overwrite to replace it\n" == capsys.readouterr().err
 
 
 def test_a_page_is_replaced_when_that_is_asked_for(seeds: Path) -> None:
@@ -140,9 +140,7 @@ def test_the_file_that_is_read_is_never_replaced(
 
     assert 2 == refused(seeds, seeds, overwrite=True)
     assert before == seeds.read_bytes()
-    assert (
-        f"{seeds} is the file to be read; next: give another --output\n" == capsys.readouterr().err
-    )
+    assert f"{seeds} is the input; next: give another --output\n" == capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there_is_refused(
@@ -184,7 +182,7 @@ def test_a_torn_last_line_is_left_out(
     gallery(file, output=tmp_path / "gallery.html")
     noted, said = capsys.readouterr().err.splitlines()
 
-    assert f"{file}, line 3 is cut short and was left out" == noted
+    assert f"{file}, line 3 is incomplete and was left out" == noted
     assert "2 rows" in said
 
 

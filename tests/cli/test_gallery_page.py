@@ -219,7 +219,7 @@ def test_another_line_is_refused(line: bytes, reason: str) -> None:
     with pytest.raises(LineError, match=reason) as refused:
         parse_row(line)
 
-    assert not refused.value.torn
+    assert not refused.value.is_truncated
 
 
 def test_a_line_may_begin_with_a_byte_order_mark() -> None:

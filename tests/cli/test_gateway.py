@@ -40,7 +40,7 @@ def test_it_serves_until_it_is_interrupted(dialect: str) -> None:
         line.split()[1] for line in listed.out.splitlines()
     ]
     address = environment["MJ_BASE_URL"]
-    assert f"mj-async: a gateway ({dialect}) listens on {address}; Ctrl-C ends it\n" == said[0]
+    assert f"mj-async: a fake gateway ({dialect}) listens on {address}; Ctrl-C ends it\n" == said[0]
     assert "mj-async: POST /mj/task/list-by-condition\n" == said[1]
     assert 130 == process.returncode
     assert "Traceback" not in rest[1]
@@ -52,7 +52,8 @@ def test_a_taken_port_is_one_line(call: Callable[..., Ended]) -> None:
         port = other.getsockname()[1]
         ended = call("gateway", "--port", str(port))
 
-    expected = f"mj-async: port {port} cannot be used: Address already in use\n"
+    problem = "Address already in use; next: give another --port"
+    expected = f"mj-async: cannot listen on port {port}: {problem}\n"
     assert Ended(2, "", expected) == ended
 
 

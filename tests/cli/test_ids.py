@@ -55,8 +55,8 @@ def test_no_bytes_are_no_ids() -> None:
         (b"a\rb", "has a control character"),
         (b"\0\0", "has a control character"),
         (b"a" * 257, "is longer than 256 characters"),
-        (b"\xff\xfe1\0", "it is no UTF-8 text"),
-        (b"\xe4\xbb", "it is no UTF-8 text"),
+        (b"\xff\xfe1\0", "it is not UTF-8 text"),
+        (b"\xe4\xbb", "it is not UTF-8 text"),
         (b"#" * 65_537, "it is longer than 65536 bytes"),
     ],
 )

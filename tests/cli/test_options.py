@@ -49,7 +49,7 @@ def test_the_key_comes_from_the_environment(
     ("content", "said"),
     [
         (None, "cannot read the key file: No such file or directory"),
-        (b"\xff\xfe", "cannot read the key file: it is no text"),
+        (b"\xff\xfe", "cannot read the key file: it is not UTF-8 text"),
         (b"\n", "the key is empty"),
         (b"sk-one\nsk-two\n", "the key has a character that no HTTP header can carry"),
     ],
@@ -156,7 +156,7 @@ def test_an_exposed_key_is_warned_of(call: Call, monkeypatch: pytest.MonkeyPatch
 
     assert (
         "mj-async: warning: plain http: the key travels unencrypted to gateway.invalid;"
-        " next: give an address with https" == warning
+        " next: use an https address" == warning
     )
     assert problem.startswith("mj-async: the task id 'a/b' has a slash; next: ")
 

@@ -182,7 +182,7 @@ def test_where_there_is_no_gateway_it_ends_with_3(
     ended = call("probe", "--base-url", "http://127.0.0.1:1")
 
     assert (3, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
-    step = "; next: check --base-url (MJ_BASE_URL), and whether the gateway runs (requests made: 1)"
+    step = "; next: check --base-url (MJ_BASE_URL), and that the gateway runs (requests made: 1)"
     assert ended.err.endswith(f"{step}\n")
 
 
@@ -193,7 +193,7 @@ def test_where_there_is_no_gateway_it_ends_with_3(
         (429, "try again later"),
         (500, "try again later, and tell its operator if it stays so"),
         (302, "next: check --base-url (MJ_BASE_URL)"),
-        (400, "next: try again, and tell the gateway's operator if it stays so"),
+        (400, "next: try again; if the error stays, tell the gateway's operator"),
     ],
 )
 def test_a_gateway_that_refuses_ends_with_3(
@@ -273,8 +273,8 @@ def test_a_slow_seed_is_not_waited_for(answer: Any, call: Call) -> None:
 
     assert (1, "") == (ended.code, ended.err)
     seed = rows(ended)["seed"]
-    assert seed.startswith("not found out: no answer within seed_timeout=0.5 s; next: ")
-    assert seed.endswith("or give it longer, with --timeout")
+    assert seed.startswith("not found: no answer within seed_timeout=0.5 s; next: ")
+    assert seed.endswith("or allow more time with --timeout")
     assert 'Dialect(auth="bearer", ids="json")' == rows(ended)["dialect"]
 
 
@@ -285,7 +285,7 @@ def test_a_gateway_that_lists_nothing_either_way(answer: Any, call: Call) -> Non
 
     assert 1 == ended.code
     assert (
-        "not found out: the answer is empty either way; next: mj-async list ID, with an id"
+        "not found: the answer is empty in both forms; next: mj-async list ID, with a real id"
         == (rows(ended)["ids"])
     )
     assert 'Dialect(auth="bearer", seed="path")' == rows(ended)["dialect"]
@@ -307,7 +307,7 @@ def test_a_list_that_fails(answer: Any, call: Call) -> None:
 
     assert 1 == ended.code
     assert (
-        "not found out: the gateway has failed (HTTP 500, code 9): 'no *** [2J !'"
+        "not found: the gateway has failed (HTTP 500, code 9): 'no *** [2J !'"
         in (rows(ended)["ids"])
     )
 
@@ -322,7 +322,7 @@ def test_a_seed_where_no_task_is(answer: Any, call: Call) -> None:
         ended = call("probe", "--ids", "json")
 
         assert PATH == rows(ended)["seed"]
-        assert "a task, which is none of yours" == rows(ended)["unknown id"]
+        assert "a task that is not yours" == rows(ended)["unknown id"]
 
 
 # --- words ------------------------------------------------------------------------------------
@@ -348,4 +348,4 @@ def test_an_upstream_that_has_no_list_is_not_the_gateway() -> None:
     """A refusal with a code comes from behind the gateway's own route."""
     relayed = errors.UnsupportedError(status_code=404, code=4)
 
-    assert describe_ids("auto", relayed).startswith("not found out: ")
+    assert describe_ids("auto", relayed).startswith("not found: ")

@@ -80,7 +80,9 @@ def test_what_is_none_of_ours_is_left_alone(tmp_path: Path, content: bytes, numb
     path = tmp_path / "seeds"
     path.write_bytes(content)
 
-    with pytest.raises(errors.ConfigurationError, match=rf"seeds, line {number}: it is no line of"):
+    with pytest.raises(
+        errors.ConfigurationError, match=rf"seeds, line {number}: it is not a line of"
+    ):
         resumed(path)
     assert content == path.read_bytes()
 
@@ -110,7 +112,7 @@ def test_an_output_that_exists_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
 
     for name in ("seeds", "link"):
-        with pytest.raises(errors.ConfigurationError, match=f"{name} exists: --resume goes on"):
+        with pytest.raises(errors.ConfigurationError, match=f"{name} exists; next: give --resume"):
             SeedFile.open(str(tmp_path / name), "new")
     assert LINE == (tmp_path / "seeds").read_bytes()
     assert not (tmp_path / "nowhere").exists()
@@ -223,7 +225,7 @@ def test_what_has_no_disk_is_written_to(tmp_path: Path) -> None:
             file.write_line({"task_id": "1"})
             file.sync()
     with pytest.raises(
-        errors.ConfigurationError, match="cannot resume /dev/null: it is no regular"
+        errors.ConfigurationError, match="cannot resume /dev/null: it is not a regular"
     ):
         SeedFile.open("/dev/null", "resume")
 

@@ -84,9 +84,11 @@ def test_lines_go_to_standard_output(call: Call, ids: str) -> None:
     assert "TaskFailedError" == lines["2"]["error"]["type"]
     assert not {"\x1b", "\x9b"} & set(ended.out)
     assert "found 2" in ended.err
-    assert "mj-async: no final answer yet, and so no line, for 1 of them\n" in ended.err
-    assert "mj-async: the last of these: task 3 has no seed; its status is" in ended.err
-    assert "mj-async: with --output FILE a run can be resumed\n" in ended.err
+    assert "mj-async: without a final answer, and so not written: 1\n" in ended.err
+    assert (
+        "mj-async: the last of their errors: task 3 has no seed; its status is" in ended.err
+    )
+    assert "mj-async: next: give --output FILE, so that a run can be resumed\n" in ended.err
 
 
 @pytest.mark.usefixtures("gateway")
@@ -98,7 +100,7 @@ def test_lines_go_into_a_file(call: Call, ids: str, tmp_path: Path) -> None:
     assert (1, "") == (ended.code, ended.out)
     assert FINAL == sorted(read(output))
     assert "小猪 \\u001b[31m\\u009b" in output.read_text("utf-8")
-    advice = f"to go on: mj-async seeds --resume --from {ids} --output {output}\n"
+    advice = f"to continue: mj-async seeds --resume --from {ids} --output {output}\n"
     assert ended.err.endswith(advice)
 
 
@@ -168,7 +170,7 @@ def test_resuming_asks_only_for_the_rest(
     ended = call("seeds", "--from", ids, "--output", str(output), "--resume")
 
     assert 1 == ended.code
-    said = "1 id in 0s: found 1; already there 6, of these without a seed 4\n"
+    said = "1 id in 0s: found 1; already in the file: 6 (4 without a seed)\n"
     assert ended.err.endswith(said)
     assert output.read_bytes().startswith(before)
     assert "3" == read(output)["3"]["seed"]
@@ -192,7 +194,7 @@ def test_resuming_takes_ids_from_standard_input(ids: str, tmp_path: Path) -> Non
         ended = run("seeds", "--from", "-", "--output", str(output), "--resume", given=given)
 
     assert 1 == ended.code
-    assert "1 id in 0s: unfinished 1; already there 6, of these without a seed 4" in ended.err
+    assert " unfinished 1; already in the file: 6 (4 without a seed)" in ended.err
     assert ended.err.endswith(
         "--resume --from - --output x (the same ids on standard input)\n".replace("x", str(output))
     )
@@ -229,17 +231,26 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
         (["1", "--resume"], "--resume needs --output FILE"),
         (["1", "--overwrite"], "--overwrite needs --output FILE"),
         (["1", "--output", "new", "--resume", "--overwrite"], "--resume or --overwrite, not both"),
-        (["1", "--output", "there"], "there exists: --resume goes on with it"),
-        (["1", "--output", "there", "--resume"], "there, line 1: it is no line of mj-async seeds"),
+        (["1", "--output", "there"], "there exists; next: give --resume"),
+        (
+            ["1", "--output", "there", "--resume"],
+            "there, line 1: it is not a line of mj-async seeds",
+        ),
         (["1", "--output", "no/seeds"], "cannot write no/seeds: No such file or directory"),
         (["1", "--output", ".", "--overwrite"], "cannot write .: Is a directory"),
         (["--from", "no"], "cannot read no: No such file or directory"),
         (["--from", "."], "cannot read .: it is a directory"),
         (["--from", "bad", "--output", "new"], "bad, line 2: the task id 'a/b' has a slash"),
         (["--from", "bad", "--output", "there", "--overwrite"], "bad, line 2: the task id 'a/b'"),
-        (["--from", "binary"], "binary, line 1: it is no UTF-8 text"),
-        (["--from", "good", "--output", "good", "--overwrite"], "--from and --output are one file"),
-        (["--from", "good", "--output", "link", "--resume"], "--from and --output are one file"),
+        (["--from", "binary"], "binary, line 1: it is not UTF-8 text"),
+        (
+            ["--from", "good", "--output", "good", "--overwrite"],
+            "--from and --output are the same file",
+        ),
+        (
+            ["--from", "good", "--output", "link", "--resume"],
+            "--from and --output are the same file",
+        ),
         (["1", "--concurrency", "0", "--output", "new"], "concurrency must be a whole number"),
         (["1", "--concurrency", "0", "--output", "there", "--overwrite"], "concurrency must be"),
         ([], "no ids: give some"),
@@ -286,7 +297,7 @@ def test_a_refused_key_ends_with_3(
 
     assert (3, "") == (ended.code, ended.out)
     assert ended.err.startswith("mj-async: the gateway ")
-    assert "to go on: mj-async seeds --resume" in ended.err
+    assert "to continue: mj-async seeds --resume" in ended.err
     assert not (tmp_path / "seeds").exists()
 
 

@@ -219,7 +219,7 @@ def test_an_interrupted_run_tells_how_to_go_on(gateway: FakeGateway, tmp_path: P
 
     assert 130 == code
     assert "mj-async: interrupted: 100 ids in " in text
-    line = f"to go on: mj-async seeds --resume --from {tmp_path / 'pipe'} --output {output}"
+    line = f"to continue: mj-async seeds --resume --from {tmp_path / 'pipe'} --output {output}"
     assert line in text
     assert 100 == output.read_bytes().count(b"\n")
 
@@ -239,7 +239,10 @@ def test_an_interrupted_run_without_an_output_says_so(tmp_path: Path) -> None:
     """There is nothing to go on with."""
     code, text = interrupted_seeds(tmp_path, "nothing yet", 0)
 
-    assert (130, True) == (code, "mj-async: with --output FILE a run can be resumed" in text)
+    assert (130, True) == (
+        code,
+        "mj-async: next: give --output FILE, so that a run can be resumed" in text,
+    )
 
 
 def cpu_of(process_id: int) -> int:

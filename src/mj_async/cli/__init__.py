@@ -1,16 +1,16 @@
-"""The command `mj-async`, which the extra `mj_async[cli]` completes."""
+"""The command `mj-async`. Its dependencies are in the extra `mj_async[cli]`."""
 
 from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
 
-_NEEDED = ("cyclopts", "jinja2", "rich", "starlette", "uvicorn")
+_DEPENDENCIES = ("cyclopts", "jinja2", "rich", "starlette", "uvicorn")
 
 
 def main() -> None:
-    """Run the command line, or say what it needs."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+    """Run the command line; exit with 2 if a dependency is missing."""
+    missing = [name for name in _DEPENDENCIES if find_spec(name) is None]
     if missing:
         print(
             f"mj-async needs {', '.join(missing)}: python -m pip install 'mj_async[cli]'",
@@ -18,8 +18,8 @@ def main() -> None:
         )
         sys.exit(2)
     try:
-        from ._app import start  # noqa: PLC0415  # only now is it known to be there
+        from ._app import run_command_line  # noqa: PLC0415  # needs the dependencies
 
-        start(sys.argv[1:])
+        run_command_line(sys.argv[1:])
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""The commands, and what is said where a command line is none."""
+"""The table of commands, and the errors of a command line that cannot be parsed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .output._terminal import OUTPUT_HINT, discard_output, echo_err
 
 app = App(
     name="mj-async",
-    help="Ask Midjourney-proxy gateways about tasks and seeds.",
+    help="Fetch tasks and image seeds from Midjourney-proxy gateways.",
     version=versions,
     version_format="plaintext",
     default_parameter=Parameter(negative=()),
 )
-# By name: a command imports only what it needs itself, and so begins sooner.
+# By name, so that only the module of the command in use is imported.
 app.command("mj_async.cli.commands._gallery:gallery")
 app.command("mj_async.cli.commands._fetch:fetch")
 app.command("mj_async.cli.commands._list:list_", name="list")
@@ -34,27 +34,29 @@ app.command("mj_async.cli.commands._demo:demo")
 app.command(Completion(app).install, name="--install-completion")
 
 
-def start(arguments: Sequence[str]) -> None:
-    """Run a command line, and end the process with its exit code."""
+def run_command_line(arguments: Sequence[str]) -> None:
+    """Run a command line, and exit with its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # not None, as where the shell has closed it
-            # What the terminal has no characters for must not end a run.
+        if isinstance(stream, TextIOWrapper):  # not None, as it is if the shell has closed it
+            # A terminal without a character for it must not end a run.
             stream.reconfigure(errors="backslashreplace")
-    if not arguments or arguments[0].startswith("-"):  # help on all commands, or their completion
+    if not arguments or arguments[0].startswith(
+        "-"
+    ):  # --help and --install-completion need all commands
         app.resolved_commands()
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         echo_err(f"{redact_option_values(str(error), arguments)} See mj-async --help.")
         sys.exit(USAGE_ERROR)
-    except OSError as error:  # of what is printed by itself, as --help and the demo are
+    except OSError as error:  # from --help and the demo, which print themselves
         discard_output(sys.stdout)
         echo_err(f"cannot write to standard output: {error.strerror}; {OUTPUT_HINT}")
         sys.exit(INCOMPLETE)
 
 
 def redact_option_values(message: str, arguments: Sequence[str]) -> str:
-    """PURE: leave the values of options out of a complaint: somebody may have given a key."""
+    """PURE: return the message without the values of options: one of them may be a key."""
     for argument in arguments:
         name, equals, _ = argument.partition("=")
         message = message.replace(argument, name) if equals and name.startswith("-") else message

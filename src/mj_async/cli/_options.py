@@ -1,4 +1,4 @@
-"""The options that all commands share: which gateway, which key, which dialect."""
+"""The options that all commands share: the gateway, its key and its dialect."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ from mj_async import AsyncMJClient, Dialect, errors
 from .output._terminal import echo_err
 
 _MAX_KEY_BYTES = 65_536
+# Seeds take at most half of the connections, because each may hold one for a minute.
 _CONNECTIONS_PER_SEED = 2
 _MIN_CONNECTIONS = 64
-_HINT = "give --api-key-file a file that holds the key alone, or set MJ_API_KEY"
+_HINT = "give --api-key-file a file that has only the key in it, or set MJ_API_KEY"
 
 TaskId: TypeAlias = Annotated[str, Parameter(name="ID")]
-# A lone "-" looks like an option otherwise.
+# Without the flag, cyclopts reads a lone "-" as an option.
 Source: TypeAlias = Annotated[str | None, Parameter(name="--from", allow_leading_hyphen=True)]
 
 
 @Parameter(name="*", group="Gateway")
 @attrs.frozen(kw_only=True)
 class GatewayOptions:
-    """How the gateway is reached. There is no option for the key: others would see it.
+    """The gateway. There is no option for the key: other users could read it in the process list.
 
     Args:
-        base_url: The gateway's address; else MJ_BASE_URL.
-        api_key_file: A file that holds the key; else MJ_API_KEY.
+        base_url: The address of the gateway; by default MJ_BASE_URL.
+        api_key_file: A file with the key in it; by default the key is MJ_API_KEY.
         auth: How the key is sent.
-        ids: How a list of ids is sent.
-        seed_form: How a seed is asked for.
+        ids: How ids are sent in a list request.
+        seed_form: How a seed is requested.
     """
 
     base_url: str | None = None
@@ -45,18 +46,18 @@ class GatewayOptions:
 
     @property
     def address(self) -> str:
-        """The gateway's address, as the user wrote it; "" for none."""
+        """The address of the gateway, as the user wrote it; "" if it is missing."""
         return self.base_url or os.environ.get("MJ_BASE_URL", "")
 
     def make_client(self, *, warn: bool = True, **options: Any) -> AsyncMJClient:
-        """Make the client.
+        """Return a client for this gateway.
 
         Args:
-            warn: Whether what is dangerous is told.
-            options: Further ones of the client's.
+            warn: Whether to print the client's warnings, such as the one about plain http.
+            options: Further options of `AsyncMJClient`.
 
         Raises:
-            ConfigurationError: Key, address or dialect cannot work.
+            ConfigurationError: The key, the address or the dialect is missing or invalid.
         """
         if self.base_url is None and not os.environ.get("MJ_BASE_URL"):
             raise errors.ConfigurationError("no gateway: give --base-url, or set MJ_BASE_URL")
@@ -69,14 +70,14 @@ class GatewayOptions:
                 **options,
             )
         for warning in caught if warn else ():
-            echo_err(f"warning: {warning.message}; next: give an address with https")
+            echo_err(f"warning: {warning.message}; next: use an https address")
         return client
 
     def read_api_key(self) -> str | None:
-        """Give the key that is in a file; None where it is in the environment, or is not needed.
+        """Return the key of the file; None if the client reads it from the environment.
 
         Raises:
-            ConfigurationError: It is nowhere, or cannot be read.
+            ConfigurationError: There is no key, or its file cannot be read.
         """
         if self.api_key_file is not None:
             return _read_key_file(self.api_key_file)
@@ -86,17 +87,17 @@ class GatewayOptions:
 
 
 def max_connections_for(concurrency: int) -> int:
-    """PURE: give the connections for so many seeds at once, of which these hold half."""
+    """PURE: return `max_connections` for that many seeds at the same time."""
     return max(_MIN_CONNECTIONS, _CONNECTIONS_PER_SEED * concurrency)
 
 
 def _read_key_file(path: Path) -> str:
-    """Read the key; the path is not shown, for it may be the key, given in the wrong place."""
+    # No message shows the path: a user may give the key in place of the path.
     try:
         with path.open("rb") as file:
             return file.read(_MAX_KEY_BYTES).decode().strip()
     except UnicodeDecodeError:
-        problem = "it is no text"
+        problem = "it is not UTF-8 text"
     except OSError as error:
         problem = str(error.strerror)
     raise errors.ConfigurationError(f"cannot read the key file: {problem}; next: {_HINT}")

@@ -1,4 +1,4 @@
-"""`mj-async --version`: what runs here, for a report of a fault."""
+"""`mj-async --version`: the versions that a bug report needs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 
 def versions() -> str:
-    """Name the versions that matter, a line each; the first is that of the package."""
+    """Return the versions of mj_async, Python, httpx and orjson, a line each."""
     orjson = f"orjson {version('orjson')}" if find_spec("orjson") else "json of Python (no orjson)"
     python = f"Python {platform.python_version()} ({platform.python_implementation()})"
     return "\n".join(

@@ -44,7 +44,7 @@ def progress_with(**numbers: float) -> JobProgress:
 def test_a_view_before_and_after() -> None:
     """The summary shows the last progress, or that there is none."""
     view = JobProgressView("night")
-    assert "waiting: nobody has submitted night yet" == view.summary()
+    assert "waiting for the first ids of night" == view.summary()
     assert [view.summary()] == rendered(view)
     view.progress = progress_with(done=50, per_second=2.0, dead=10, workers=1, seedless=3)
 
@@ -148,7 +148,7 @@ def test_the_dead(call: Call, name: str, redis: RedisServer) -> None:
     assert (0, True) == (worked.code, "dead 2" in worked.err)
     assert 1 == call("cluster", "status", name).code
     again = call("cluster", "submit", name, "--dead")
-    assert (0, "mj-async: 2 ids were sent again\n") == (again.code, again.err)
+    assert (0, "mj-async: 2 ids were submitted again\n") == (again.code, again.err)
     assert 0 == call("cluster", "work", name).code
     assert 0 == call("cluster", "status", name).code
 
@@ -159,8 +159,8 @@ def test_the_dead(call: Call, name: str, redis: RedisServer) -> None:
         ("there is no job", ["status", "NAME"]),
         ("there is no job", ["status", "NAME", "--watch"]),
         ("there is no job", ["submit", "NAME", "--dead"]),
-        ("takes none; next: give one or the other", ["submit", "NAME", "1", "--dead"]),
-        ("takes none; next: give one or the other", ["submit", "NAME", "--from", "x", "--dead"]),
+        ("next: give --dead or ids, not both", ["submit", "NAME", "1", "--dead"]),
+        ("next: give --dead or ids, not both", ["submit", "NAME", "--from", "x", "--dead"]),
         ("no ids: give some", ["submit", "NAME"]),
         ("must have 1 to 100 of A-Z", ["status", "a b"]),
         ("chunk_size", ["submit", "NAME", "1", "--chunk-size", "0"]),
@@ -203,7 +203,7 @@ def test_a_bad_line_from_a_pipe(call: Call, name: str, tmp_path: Path) -> None:
     writer.join()
 
     assert 2 == ended.code
-    assert "what follows that line was not submitted" in ended.err
+    assert "the ids after that line were not submitted" in ended.err
     assert not call("cluster", "status", name, "--json").lines[0]["complete"]
 
 
@@ -215,7 +215,10 @@ def test_a_full_disk(call: Call, name: str, tmp_path: Path) -> None:
     (tmp_path / "part-000000.tmp").mkdir()
     ended = call("cluster", "collect", name, str(tmp_path))
     assert 1 == ended.code
-    assert f"cannot write to {tmp_path}: Is a directory; next: make room, then go on" in ended.err
+    assert (
+        f"cannot write to {tmp_path}: Is a directory; next: free some space, then run it again"
+        in ended.err
+    )
     (tmp_path / "part-000000.tmp").rmdir()
 
     assert 0 == call("cluster", "collect", name, str(tmp_path)).code
@@ -228,7 +231,7 @@ def test_a_refused_key(call: Call, name: str, gateway: FakeGateway) -> None:
     ended = call("cluster", "work", name)
 
     assert 3 == ended.code
-    assert "to go on: the same command" in ended.err
+    assert "next: run the same command again to continue" in ended.err
 
 
 def script_runs(redis: RedisServer) -> int:

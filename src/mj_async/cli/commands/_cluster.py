@@ -1,4 +1,4 @@
-"""`mj-async cluster`: bulk seeds on many machines, which share a Redis."""
+"""`mj-async cluster`: look up seeds on many machines that share a Redis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..output._run import run_and_exit
 if TYPE_CHECKING:
     from mj_async.distributed import SeedJob
 
-cluster = App(name="cluster", help="Look up seeds on many machines, which share a Redis.")
+cluster = App(name="cluster", help="Look up seeds on many machines that share a Redis.")
 
 JobName: TypeAlias = Annotated[str, Parameter(name="NAME")]
 
@@ -26,20 +26,21 @@ JobName: TypeAlias = Annotated[str, Parameter(name="NAME")]
 @Parameter(name="*", group="Redis")
 @attrs.frozen(kw_only=True)
 class RedisOptions:
-    """Where the machines meet.
+    """The Redis that the machines share.
 
     Args:
-        redis_url: The address of Redis; else MJ_REDIS_URL, where others do not see a password.
+        redis_url: The address of Redis; by default MJ_REDIS_URL, where other users cannot read
+            the password.
     """
 
     redis_url: str | None = None
 
     @property
     def address(self) -> str:
-        """The address.
+        """The address of Redis.
 
         Raises:
-            ConfigurationError: There is none, or nothing that could use it.
+            ConfigurationError: It is missing, or streaq is not installed.
         """
         if find_spec("streaq") is None:
             raise errors.ConfigurationError(
@@ -51,13 +52,13 @@ class RedisOptions:
         return found
 
     def job(self, name: str, chunk_size: int = 500, lease: float = 15.0) -> SeedJob:
-        """Make the job.
+        """Return the job.
 
         Raises:
-            ConfigurationError: It cannot be.
+            ConfigurationError: An option is missing or invalid.
         """
         address = self.address
-        from mj_async.distributed import SeedJob  # noqa: PLC0415  # only now is it known to work
+        from mj_async.distributed import SeedJob  # noqa: PLC0415  # needs streaq
 
         return SeedJob(address, name, chunk_size=chunk_size, lease=lease)
 
@@ -72,24 +73,24 @@ def submit(  # options
     dead: bool = False,
     redis: RedisOptions = RedisOptions(),
 ) -> NoReturn:
-    """Hand in the ids of a job; run again with the same ids, it goes on.
+    """Submit the ids of a job. After an interrupt, run it again with the same ids.
 
     Args:
         name: The job's name.
         task_ids: The tasks' ids.
-        source: A file with ids, one a line; "-" reads standard input.
-        chunk_size: How many ids a worker is given at once.
-        dead: Send the ids again that were delivered five times without an answer.
-        redis: Where the machines meet.
+        source: A file of ids, one a line; "-" is standard input.
+        chunk_size: The number of ids that a worker gets at once.
+        dead: Submit again the dead ids: those that went to a worker five times without an answer.
+        redis: The Redis that the machines share.
     """
 
     def work() -> int:
         job = redis.job(name, chunk_size)
         if dead and (task_ids or source is not None):
             raise errors.ConfigurationError(
-                "--dead sends ids of the job again, and takes none; next: give one or the other"
+                "--dead submits ids of the job again; next: give --dead or ids, not both"
             )
-        from ._cluster_runs import send_again, submit_all  # noqa: PLC0415  # it needs streaq
+        from ._cluster_runs import send_again, submit_all  # noqa: PLC0415  # needs streaq
 
         return send_again(job) if dead else submit_all(job, task_ids, source)
 
@@ -109,26 +110,26 @@ def work(  # noqa: PLR0913  # options
     gateway: GatewayOptions = GatewayOptions(),  # noqa: B008
     redis: RedisOptions = RedisOptions(),
 ) -> NoReturn:
-    """Look up what was submitted, until all of it has an outcome; on any number of machines.
+    """Look up the seeds of a job until each id has an outcome. Run it on any number of machines.
 
     Args:
         name: The job's name.
-        concurrency: How many seeds are asked for at once.
-        rate: Requests a second, of all workers with this gateway and key together.
-        burst: How many requests may go out at once after a pause.
-        ask_again_after: Seconds until an id in trouble is asked for again.
-        lease: Seconds after which the ids of a silent worker go to another.
-        gateway: How the gateway is reached.
-        redis: Where the machines meet.
+        concurrency: The number of seeds to look up at the same time.
+        rate: Requests per second, for all workers with this gateway and key together.
+        burst: The number of requests that may go out at once after a pause.
+        ask_again_after: Seconds until an id without a final answer is asked for again.
+        lease: Seconds until the ids of a worker that is silent go to another worker.
+        gateway: The gateway.
+        redis: The Redis that the machines share.
     """
 
     def begin() -> int:
         job = redis.job(name, lease=lease)
-        from mj_async.distributed import SharedGate  # noqa: PLC0415  # it needs streaq
+        from mj_async.distributed import SharedGate  # noqa: PLC0415  # needs streaq
 
-        from ._cluster_runs import work_on  # noqa: PLC0415  # it needs streaq
+        from ._cluster_runs import work_on  # noqa: PLC0415  # needs streaq
 
-        # All who need no key share a gate, too.
+        # Workers that need no key share a gate as well.
         api_key = "none" if gateway.auth == "none" else gateway.read_api_key()
         address = gateway.base_url
         gate = SharedGate(redis.address, base_url=address, api_key=api_key, rate=rate, burst=burst)
@@ -146,17 +147,17 @@ def collect(
     *,
     redis: RedisOptions = RedisOptions(),
 ) -> NoReturn:
-    """Write the lines of a job into files, until all that was submitted is there.
+    """Write the outcomes of a job into files until each submitted id has one.
 
     Args:
         name: The job's name.
-        directory: Where the files go.
-        redis: Where the machines meet.
+        directory: The directory of the files.
+        redis: The Redis that the machines share.
     """
 
     def begin() -> int:
         job = redis.job(name)
-        from ._cluster_runs import collect_all  # noqa: PLC0415  # it needs streaq
+        from ._cluster_runs import collect_all  # noqa: PLC0415  # needs streaq
 
         return collect_all(job, directory)
 
@@ -172,18 +173,18 @@ def status(
     json: bool = False,
     redis: RedisOptions = RedisOptions(),
 ) -> NoReturn:
-    """Show how far a job has come.
+    """Show the progress of a job.
 
     Args:
         name: The job's name.
-        watch: Show it until the job is finished.
-        json: Print it as a line of JSON.
-        redis: Where the machines meet.
+        watch: Show it until the job has ended.
+        json: Print it as one line of JSON.
+        redis: The Redis that the machines share.
     """
 
     def begin() -> int:
         job = redis.job(name)
-        from ._cluster_runs import show_status  # noqa: PLC0415  # it needs streaq
+        from ._cluster_runs import show_status  # noqa: PLC0415  # needs streaq
 
         return show_status(job, watch=watch, as_json=json)
 

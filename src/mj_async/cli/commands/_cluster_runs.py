@@ -1,4 +1,4 @@
-"""The work of `mj-async cluster`. It needs streaq, so `_cluster` imports it late."""
+"""The runs of `mj-async cluster`. They need streaq, so `_cluster` imports this file late."""
 
 from __future__ import annotations
 
@@ -20,27 +20,93 @@ from ..files._ids import Ids
 from ..output._exit_codes import DONE, INCOMPLETE, exit_code_of_run
 from ..output._hints import format_error
 from ..output._progress import make_bar
-from ..output._run import OnInterrupt, Work, run_async, run_with_progress
+from ..output._run import Work, on_interrupt, run_async, run_with_progress
 from ..output._terminal import OutputError, Terminal, echo_err
 from ..output._text import format_duration
 
 _POLL_INTERVAL = 1.0
+# Seconds for which `status --watch` goes on without Redis, as while it restarts.
 _MAX_OUTAGE = 15.0
-_GO_ON = "to go on: the same command"
+_GO_ON = "next: run the same command again to continue"
+
+
+def format_counts(progress: JobProgress) -> str:
+    """PURE: return the counts that are not zero, and the workers."""
+    counts = {
+        "collected": progress.collected,
+        "running": progress.running,
+        "without a seed": progress.seedless,
+        "dead": progress.dead,
+    }
+    workers = "1 worker" if progress.workers == 1 else f"{progress.workers} workers"
+    return ", ".join([*(f"{word} {count}" for word, count in counts.items() if count), workers])
+
+
+def format_rate(progress: JobProgress) -> str:
+    """PURE: return the rate, and the time left if all ids are submitted."""
+    rate = f"{progress.per_second:.1f}/s"
+    left = progress.total - progress.done - progress.dead
+    if not progress.complete or not progress.per_second or not left:
+        return rate
+    return f"{rate}, {format_duration(left / progress.per_second)} left"
+
+
+def format_total(progress: JobProgress) -> str:
+    """PURE: return the number of ids, with a plus if more will be submitted."""
+    return f"{progress.total}{'' if progress.complete else '+'}"
+
+
+def status_rows(name: str, progress: JobProgress) -> Iterator[tuple[str, str]]:
+    """PURE: yield the rows of `status`: titles and values."""
+    yield "job", name
+    yield "ids", f"{progress.total} {'' if progress.complete else '(more are being submitted)'}"
+    yield "done", f"{progress.done} ({format_rate(progress)})"
+    yield "collected", str(progress.collected)
+    yield "without a seed", str(progress.seedless)
+    yield "running", str(progress.running)
+    yield "dead", str(progress.dead)
+    yield "workers", str(progress.workers)
+
+
+@attrs.define
+class JobProgressView:
+    """The progress of a job.
+
+    Args:
+        name: The name of the job.
+        progress: Its progress as last read from Redis, or None.
+    """
+
+    name: str
+    progress: JobProgress | None = None
+
+    def summary(self) -> str:
+        """Return the progress as one line."""
+        if self.progress is None:
+            return f"waiting for the first ids of {self.name}"
+        done = f"{self.progress.done} of {format_total(self.progress)}"
+        return f"{done}, {format_rate(self.progress)}: {format_counts(self.progress)}"
+
+    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
+        """Render a bar with the rate to the right, and the counts below."""
+        if self.progress is None:
+            yield Text(self.summary())
+            return
+        done, bar = self.progress.done, make_bar()
+        description = f"{done}/{format_total(self.progress)} {format_rate(self.progress)}"
+        bar.add_task(description, total=self.progress.total or None, completed=done)
+        yield bar
+        yield Text(format_counts(self.progress))
 
 
 def job_exit_code(progress: JobProgress | None) -> int:
-    """PURE: give the exit code for how a job stands: 1 where ids have no seed, or are dead."""
+    """PURE: return the exit code for a job: 1 if some ids are dead or have no seed."""
     return INCOMPLETE if progress and (progress.seedless or progress.dead) else DONE
 
 
 @attrs.define
 class ClusterRun:
-    """One process's part in a job.
-
-    Args:
-        job: The job.
-    """
+    """One run of a command of `mj-async cluster`, which shows the progress of the whole job."""
 
     job: SeedJob
     terminal: Terminal = attrs.field(factory=Terminal, init=False)
@@ -50,9 +116,9 @@ class ClusterRun:
         self.view = JobProgressView(self.job.name)
 
     def run(self, work: Work) -> int:
-        """Do the part, and give the exit code: 1 where ids have no seed, or are dead."""
-        with OnInterrupt(lambda: echo_err(f"interrupted: {self.view.summary()}; {_GO_ON}")):
-            ended_by = run_async(self._do, work)
+        """Run the work, and return the exit code: 1 if some ids are dead or have no seed."""
+        with on_interrupt(lambda: echo_err(f"interrupted: {self.view.summary()}; {_GO_ON}")):
+            ended_by = run_async(self._run_and_refresh, work)
         echo_err("" if ended_by is None else format_error(ended_by))
         if self.view.progress is not None:
             echo_err(self.view.summary())
@@ -60,7 +126,7 @@ class ClusterRun:
             echo_err(_GO_ON)
         return exit_code_of_run(ended_by, [job_exit_code(self.view.progress)])
 
-    async def _do(self, work: Work) -> Exception | None:
+    async def _run_and_refresh(self, work: Work) -> Exception | None:
         ended_by = await run_with_progress(self.terminal, self.view, work, self._refresh_progress)
         with suppress(errors.MJError):
             self.view.progress = await self.job.progress()
@@ -68,18 +134,14 @@ class ClusterRun:
 
     async def _refresh_progress(self) -> None:
         while True:
-            with suppress(errors.MJError):  # there may be no job yet; the part itself complains
+            with suppress(errors.MJError):  # there may be no job yet: the work raises that
                 self.view.progress = await self.job.progress()
             await anyio.sleep(_POLL_INTERVAL)
 
 
 @attrs.define
 class StrictIds:
-    """Ids of which none is left out: where one cannot be read, the job is not complete.
-
-    Args:
-        ids: They end at a bad line of what is read late, and keep it in mind.
-    """
+    """The ids of a job. A bad line is an error here, or the job would be complete without it."""
 
     ids: Ids
 
@@ -87,37 +149,41 @@ class StrictIds:
         return self
 
     async def __anext__(self) -> str:
-        """Give the next id."""
+        """Return the next id.
+
+        Raises:
+            ConfigurationError: The ids have ended at a bad line.
+        """
         try:
             return await anext(self.ids)
         except StopAsyncIteration:
             if self.ids.problem is None:
                 raise
-        raise errors.ConfigurationError("what follows that line was not submitted")
+        raise errors.ConfigurationError("the ids after that line were not submitted")
 
 
 def submit_all(job: SeedJob, task_ids: Sequence[str], source: str | None) -> int:
-    """Hand in ids, and give the exit code."""
-    # Nothing is sent by it: it checks ids as a client does.
+    """Submit ids, and return the exit code."""
+    # It sends nothing: it checks the ids as a client does.
     checker = AsyncMJClient(base_url="http://localhost", dialect=Dialect(auth="none"))
     ids = Ids(task_ids, source, checker.watch_task)
     return ignore_incomplete(ClusterRun(job).run(partial(job.submit, StrictIds(ids))))
 
 
 def ignore_incomplete(code: int) -> int:
-    """Give the exit code of who has no part in what the ids come to."""
+    """PURE: return 0 for 1: the outcomes of the ids are no concern of submit and work."""
     return DONE if code == INCOMPLETE else code
 
 
 def send_again(job: SeedJob) -> int:
-    """Send the dead again, and give the exit code."""
+    """Submit the dead ids again, and return the exit code."""
     count = run_async(job.send_again)
-    echo_err(f"{count} ids were sent again")
+    echo_err(f"{count} ids were submitted again")
     return DONE
 
 
 def work_on(job: SeedJob, client: AsyncMJClient, **options: Any) -> int:
-    """Work on a job, and give the exit code: what the ids came to is for those who collect."""
+    """Work on a job, and return the exit code."""
 
     async def work() -> None:
         async with client:
@@ -127,20 +193,20 @@ def work_on(job: SeedJob, client: AsyncMJClient, **options: Any) -> int:
 
 
 def collect_all(job: SeedJob, directory: Path) -> int:
-    """Collect a job, and give the exit code."""
+    """Collect the outcomes of a job, and return the exit code."""
 
     async def work() -> None:
         try:
             await job.collect(directory)
         except OSError as error:
             problem = f"cannot write to {directory}: {error.strerror}"
-            raise OutputError(f"{problem}; next: make room, then go on") from None
+            raise OutputError(f"{problem}; next: free some space, then run it again") from None
 
     return ClusterRun(job).run(work)
 
 
 def show_status(job: SeedJob, *, watch: bool, as_json: bool) -> int:
-    """Show how a job stands, and give the exit code."""
+    """Show the progress of a job, and return the exit code."""
     run = ClusterRun(job)
     code = run.run(partial(_watch, job)) if watch else DONE
     if code not in (DONE, INCOMPLETE) or (watch and not as_json):
@@ -160,80 +226,11 @@ def _print_status(terminal: Terminal, name: str, progress: JobProgress, *, as_js
 
 async def _watch(job: SeedJob) -> None:
     progress = await job.progress()
-    heard_at = anyio.current_time()
+    answered_at = anyio.current_time()
     while not progress.all_collected:
         await anyio.sleep(_POLL_INTERVAL)
         try:
-            progress, heard_at = await job.progress(), anyio.current_time()
-        except errors.MJError:  # Redis may be started again meanwhile
-            if anyio.current_time() - heard_at > _MAX_OUTAGE:
+            progress, answered_at = await job.progress(), anyio.current_time()
+        except errors.MJError:  # Redis may be restarting
+            if anyio.current_time() - answered_at > _MAX_OUTAGE:
                 raise
-
-
-def format_counts(progress: JobProgress) -> str:
-    """PURE: give the counts that are not zero, in one line."""
-    found = {
-        "collected": progress.collected,
-        "running": progress.running,
-        "without a seed": progress.seedless,
-        "dead": progress.dead,
-    }
-    workers = "1 worker" if progress.workers == 1 else f"{progress.workers} workers"
-    return ", ".join([*(f"{word} {count}" for word, count in found.items() if count), workers])
-
-
-def format_rate(progress: JobProgress) -> str:
-    """PURE: give the rate, and the time left where anybody can know it."""
-    rate = f"{progress.per_second:.1f}/s"
-    left = progress.total - progress.done - progress.dead
-    if not progress.complete or not progress.per_second or not left:
-        return rate
-    return f"{rate}, {format_duration(left / progress.per_second)} left"
-
-
-def format_total(progress: JobProgress) -> str:
-    """PURE: give how many ids there are; a plus where more will be submitted."""
-    return f"{progress.total}{'' if progress.complete else '+'}"
-
-
-def status_rows(name: str, progress: JobProgress) -> Iterator[tuple[str, str]]:
-    """PURE: give what `status` shows, in rows."""
-    yield "job", name
-    yield "ids", f"{progress.total} {'' if progress.complete else '(more are being submitted)'}"
-    yield "done", f"{progress.done} ({format_rate(progress)})"
-    yield "collected", str(progress.collected)
-    yield "without a seed", str(progress.seedless)
-    yield "running", str(progress.running)
-    yield "dead", str(progress.dead)
-    yield "workers", str(progress.workers)
-
-
-@attrs.define
-class JobProgressView:
-    """What was last heard of a job.
-
-    Args:
-        name: The job's.
-        progress: None before anything was heard.
-    """
-
-    name: str
-    progress: JobProgress | None = None
-
-    def summary(self) -> str:
-        """Tell in one line how far it has come."""
-        if self.progress is None:
-            return f"waiting: nobody has submitted {self.name} yet"
-        done = f"{self.progress.done} of {format_total(self.progress)}"
-        return f"{done}, {format_rate(self.progress)}: {format_counts(self.progress)}"
-
-    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
-        """Render a bar with the rate to the right, and the counts below."""
-        if self.progress is None:
-            yield Text(self.summary())
-            return
-        done, bar = self.progress.done, make_bar()
-        description = f"{done}/{format_total(self.progress)} {format_rate(self.progress)}"
-        bar.add_task(description, total=self.progress.total or None, completed=done)
-        yield bar
-        yield Text(format_counts(self.progress))

@@ -1,4 +1,4 @@
-"""`mj-async --install-completion`: what lets a shell complete commands and options."""
+"""`mj-async --install-completion`: complete commands and options in a shell."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ Shell: TypeAlias = Literal["bash", "zsh", "fish"]
 
 _SHELLS: tuple[Shell, ...] = ("bash", "zsh", "fish")
 _ACTIVATION = {
-    "bash": "from the next shell on, or at once: source ~/.bashrc",
-    "zsh": "from the next shell on, if ~/.zshrc runs compinit",
-    "fish": "from the next shell on",
+    "bash": "in new shells, and in this one after: source ~/.bashrc",
+    "zsh": "in new shells, if ~/.zshrc runs compinit",
+    "fish": "in new shells",
 }
 
 
 def detect_shell(name: str | None) -> Shell:
-    """PURE: give the shell of a path such as `/bin/bash`.
+    """PURE: return the shell of a path such as `/bin/bash`.
 
     Raises:
-        ConfigurationError: It is none that can be completed in.
+        ConfigurationError: There is no completion for that shell.
     """
     base = Path(name or "").name
     for shell in _SHELLS:
         if base == shell:
             return shell
-    raise errors.ConfigurationError("cannot tell which shell this is: give --shell bash|zsh|fish")
+    raise errors.ConfigurationError("the shell is unknown; next: give --shell bash, zsh or fish")
 
 
 class Completion:
-    """The command, for an app.
+    """The option `--install-completion` of an app.
 
     Args:
-        app: Knows its commands and options.
+        app: The app with all commands.
     """
 
     def __init__(self, app: App) -> None:
@@ -50,12 +50,12 @@ class Completion:
     def install(self, *, shell: Shell | None = None, show: bool = False) -> NoReturn:
         """Let the shell complete commands and options.
 
-        It writes a script where the shell looks for it, and for bash and zsh once a line into
-        ~/.bashrc or ~/.zshrc.
+        This writes a script to the place where the shell looks for it. For bash and zsh it also
+        adds a line to ~/.bashrc or ~/.zshrc, once.
 
         Args:
-            shell: Which shell; else the one that SHELL names.
-            show: Print the script instead, and write nothing.
+            shell: The shell; by default the one in SHELL.
+            show: Print the script, and write nothing.
         """
         work = self._show if show else self._install
         run_and_exit(lambda: work(shell or detect_shell(os.environ.get("SHELL"))))
@@ -72,7 +72,7 @@ class Completion:
         except OSError as error:
             raise OutputError(
                 f"cannot write {error.filename}: {error.strerror};"
-                " next: take the script from --show, and put it where your shell looks for it"
+                " next: print the script with --show, and put it where your shell looks for it"
             ) from None
-        Terminal().print_line(f"{place} is written, and works {_ACTIVATION[shell]}")
+        Terminal().print_line(f"wrote {place}; it works {_ACTIVATION[shell]}")
         return DONE

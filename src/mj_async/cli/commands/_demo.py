@@ -1,4 +1,4 @@
-"""`mj-async demo`: the main job, over real TCP, against the built-in gateway."""
+"""`mj-async demo`: fetch, list, wait and look up seeds, over TCP, at a fake gateway."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mj_async.testing import FakeGateway
 
 from ..output._run import run_and_exit, run_async
 
-# The task of the published documents, and the times of its example.
+# The task of the published documents.
 EXAMPLE_ID = "1730621826053455"
 _WAITED_ID = "1730621826053456"
 _FURTHER_TASKS = 220
 _LISTED = 50
-# Quicker than Midjourney, so that nobody waits a minute for a demonstration.
+# Faster than Midjourney: a demo should not take a minute.
 _TIMELINE = [
     (0, "SUBMITTED", "0%"),
     (1, "IN_PROGRESS", "15%"),
@@ -34,7 +34,7 @@ _PRINT_EVERY = 50
 
 
 def make_gateway() -> FakeGateway:
-    """Make a gateway that knows the documents' task and some two hundred more."""
+    """Return a fake gateway with the task of the documents and 220 more."""
     gateway = FakeGateway("newapi")
     gateway.add_task(EXAMPLE_ID, _DONE, seed="1387462901")
     for number in range(_FURTHER_TASKS):
@@ -44,10 +44,10 @@ def make_gateway() -> FakeGateway:
 
 @attrs.define
 class Demo:
-    """The five steps; each leaves a row for the table at the end.
+    """The five steps of the demo. Each of them adds a row to the table at the end.
 
     Args:
-        console: Where it is shown: live on a terminal, in plain lines elsewhere.
+        console: The output: progress bars if it is a terminal, else plain lines.
     """
 
     console: Console
@@ -55,13 +55,13 @@ class Demo:
     _rows: list[tuple[str, str, int, float]] = attrs.field(factory=list, init=False)
 
     async def run(self) -> int:
-        """Run all steps, show the table, and give the exit code."""
+        """Run all steps, print the table, and return the exit code."""
         ids = [EXAMPLE_ID, *(f"17306218270{number:05}" for number in range(_FURTHER_TASKS))]
         async with (
             self._gateway.serve() as base_url,
             AsyncMJClient(self._gateway.api_key, base_url=base_url) as client,
         ):
-            self.console.print(f"A gateway of our own listens on {base_url}.\n")
+            self.console.print(f"A fake gateway listens on {base_url}.\n")
             await self._step("fetch one task", lambda: self._fetch(client))
             await self._step(f"list {_LISTED} tasks", lambda: self._list(client, ids[:_LISTED]))
             await self._step("wait for a task", lambda: self._wait(client))
@@ -130,7 +130,7 @@ class Demo:
             self.console.print(line)
 
     def _table(self) -> Table:
-        # Folded and not shortened: the mark of what was left out is in no ASCII.
+        # Folded, because the character for cut text is not in ASCII.
         table = Table(title="What was done")
         for heading in ("What", "Result"):
             table.add_column(heading, overflow="fold")
@@ -142,5 +142,5 @@ class Demo:
 
 
 def demo() -> NoReturn:
-    """Show the main job on a gateway of our own, on loopback: fetch, list, wait, seeds."""
+    """Fetch, list, wait and look up seeds at a fake gateway on this computer."""
     run_and_exit(lambda: run_async(Demo(Console(highlight=False)).run))

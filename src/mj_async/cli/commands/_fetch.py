@@ -24,8 +24,8 @@ def fetch(
 
     Args:
         task_id: The task's id.
-        json: Print the task in one line, under the gateway's own names.
-        gateway: How the gateway is reached.
+        json: Print the task as one line of JSON, with the gateway's field names.
+        gateway: The gateway.
     """
     run_and_exit(lambda: run_async(_fetch, task_id, json, gateway.make_client()))
 

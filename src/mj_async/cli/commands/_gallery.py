@@ -1,4 +1,4 @@
-"""`mj-async gallery`: what `mj-async seeds` wrote, as one HTML page."""
+"""`mj-async gallery`: one HTML page from the output of `mj-async seeds`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from ..gallery._page import GalleryRows, LineError, parse_row, render_page
 
-_MEND = "give what it wrote, or take that line out"
+_LINE_HINT = "give the output of mj-async seeds, or delete that line"
 _KILO, _MEGA = 1_000, 1_000_000
 
 
@@ -24,78 +24,77 @@ def gallery(
     output: Path = Path("gallery.html"),
     overwrite: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Make one HTML page of what `mj-async seeds` wrote: the images, with search and sort.
+    """Make one HTML page from the output of `mj-async seeds`: its images, with search and sort.
 
-    Nothing is fetched. The page shows the images from their addresses while it is open.
+    It sends no request. The page loads the images from their addresses while it is open.
 
     Args:
-        file: The lines of `mj-async seeds`.
+        file: The output of `mj-async seeds`.
         output: The page to write.
-        overwrite: Replace the page if there is one.
+        overwrite: Replace the page if it exists.
     """
     _check(file, output, overwrite=overwrite)
-    sheet = _read(file)
+    rows = _read(file)
     try:
-        size = _write(output.resolve(), render_page(sheet, name=_shown(file)))
+        size = _write(output.resolve(), render_page(rows, name=_display_name(file)))
     except OSError as error:
         _say(f"{output} was not written: {error.strerror}; next: give another --output")
         raise SystemExit(1) from error
-    counts = f"{_count(sheet.images, 'image')}, {_count(len(sheet), 'row')}"
+    counts = f"{_count(rows.images, 'image')}, {_count(len(rows), 'row')}"
     _say(f"{output}: {counts}, {_size(size)}")
 
 
 def _check(file: Path, output: Path, *, overwrite: bool) -> None:
-    """Refuse an output that is not ours to replace."""
     if not output.exists() or not file.exists():
         return
     if not output.is_file():
         _refuse(f"{output} is not a file; next: give another --output")
     if output.samefile(file):
-        _refuse(f"{output} is the file to be read; next: give another --output")
+        _refuse(f"{output} is the input; next: give another --output")
     if not overwrite:
-        _refuse(f"{output} exists, and is replaced with --overwrite only")
+        _refuse(f"{output} exists; next: give --overwrite to replace it")
 
 
 def _read(file: Path) -> GalleryRows:
-    """Read all rows before anything is written; a file that still grows may end in half a line."""
-    sheet = GalleryRows()
+    # All rows are read before the page is opened, so that a bad line leaves no page.
+    rows = GalleryRows()
     try:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
-                _add(sheet, line, where=f"{file}, line {number}")
+                _add(rows, line, where=f"{file}, line {number}")
     except OSError as error:
-        _refuse(f"{file} cannot be read: {error.strerror}; next: give what mj-async seeds wrote")
-    return sheet
+        _refuse(f"{file} cannot be read: {error.strerror}; next: give the output of mj-async seeds")
+    return rows
 
 
-def _add(sheet: GalleryRows, line: bytes, *, where: str) -> None:
+def _add(rows: GalleryRows, line: bytes, *, where: str) -> None:
     try:
-        sheet.add(parse_row(line))
+        rows.add(parse_row(line))
     except LineError as error:
-        if not error.torn:
-            _refuse(f"{where} is not a line of `mj-async seeds`: {error}; next: {_MEND}")
-        _say(f"{where} is cut short and was left out")
+        if not error.is_truncated:
+            _refuse(f"{where} is not a line of `mj-async seeds`: {error}; next: {_LINE_HINT}")
+        _say(f"{where} is incomplete and was left out")
 
 
 def _write(output: Path, page: Iterable[str]) -> int:
-    """Write beside the output and put it there at the end, so that it is whole or not there."""
-    beside = output.with_name(f".gallery-{secrets.token_hex(8)}.part")
+    # A temporary file becomes the page at the end, so that no page is incomplete.
+    temporary = output.with_name(f".gallery-{secrets.token_hex(8)}.part")
     try:
-        with beside.open("xb") as part:
+        with temporary.open("xb") as part:
             for text in page:
                 part.write(text.encode())
             part.flush()
             os.fsync(part.fileno())
             size = part.tell()
-        beside.replace(output)
+        temporary.replace(output)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     return size
 
 
-def _shown(file: Path) -> str:
-    # A file's name may be bytes that are no text.
+def _display_name(file: Path) -> str:
+    # The name of a file may be bytes that are not UTF-8.
     return os.fsencode(file.name).decode(errors="replace")
 
 

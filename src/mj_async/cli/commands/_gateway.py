@@ -1,4 +1,4 @@
-"""`mj-async gateway`: a gateway to play with, on loopback, in real time."""
+"""`mj-async gateway`: a fake gateway to try things out, on this computer, in real time."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ _POLL_INTERVAL = 0.2
 
 
 def _progress_timeline(seconds: float) -> list[tuple[float, str, str]]:
-    """Give the timeline of a task that succeeds after so many seconds."""
     steps = [(n / 10 * seconds, "IN_PROGRESS", f"{10 * n}%") for n in range(1, 10)]
     return [(0, "SUBMITTED", "0%"), *steps, (seconds, "SUCCESS", "100%")]
 
 
 _DONE = [(0, "SUCCESS", "100%")]
-# By id; the commands below name them.
+# The commands below use these ids.
 TASKS: Mapping[str, Mapping[str, Any]] = {
     "101": {"timeline": _DONE, "seed": "1387462901", "prompt": "a pig in a poke"},
     "102": {"timeline": _progress_timeline(30), "seed": "2718281828"},
@@ -41,12 +40,15 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
 _COMMANDS = (
     ("fetch 101", "it has succeeded"),
     ("list {all} 999", "999 is unknown"),
-    ("wait 102 103", "they succeed 30 and 120 s after the start of the gateway, and 104 after 900"),
+    (
+        "wait 102 103",
+        "they succeed 30 and 120 s after the gateway has started, and 104 after 900 s",
+    ),
     ("wait 105", "it fails after 30 s"),
-    ("wait 107 --timeout 20", "it stands still for ever"),
-    ("wait 108", "it waits for somebody to answer a dialogue"),
+    ("wait 107 --timeout 20", "it makes no progress"),
+    ("wait 108", "it waits for an answer to a dialogue"),
     ("seed 101", "the seed alone"),
-    ("seed 106", "the seed comes late: a first answer says no time, the second has it"),
+    ("seed 106", "the seed comes late: the first answer is a time-out, the second has it"),
     ("seeds {all} --output seeds.jsonl", "a line of JSON for each"),
 )
 
@@ -56,13 +58,13 @@ def gateway(
     dialect: DialectName = "newapi",
     port: int = 0,
 ) -> NoReturn:
-    """Serve a gateway to play with, on loopback, with made-up tasks that move in real time.
+    """Serve a fake gateway on this computer, with tasks that make progress in real time.
 
-    It prints what to paste into another shell, then each request that it gets. Ctrl-C ends it.
+    It prints commands to paste into another shell, and then each request. Ctrl-C ends it.
 
     Args:
-        dialect: Whose habits it has.
-        port: Where it listens; 0 is wherever there is room.
+        dialect: The gateway that it behaves like.
+        port: The port; 0 is any free port.
     """
     run_and_exit(lambda: run_async(_serve, dialect, port))
 
@@ -76,26 +78,26 @@ async def _serve(dialect: DialectName, port: int) -> int:
         try:
             base_url = await stack.enter_async_context(served.serve(port=port))
         except OSError as error:
-            message = f"port {port} cannot be used: {error.strerror}"
+            message = f"cannot listen on port {port}: {error.strerror}; next: give another --port"
             raise errors.ConfigurationError(message) from error
         for line in shell_examples(base_url, served.api_key):
             terminal.print_line(line)
-        echo_err(f"a gateway ({dialect}) listens on {base_url}; Ctrl-C ends it")
+        echo_err(f"a fake gateway ({dialect}) listens on {base_url}; Ctrl-C ends it")
         return await _echo_requests(served)
 
 
 def shell_examples(base_url: str, api_key: str) -> list[str]:
-    """PURE: give the lines to paste into a shell."""
+    """PURE: return lines to paste into a shell."""
     exports = [f"export MJ_BASE_URL={base_url}", f"export MJ_API_KEY={api_key}"]
     filled = [(f"mj-async {words}".format(all=" ".join(TASKS)), why) for words, why in _COMMANDS]
     return [*exports, *(f"{command}  # {why}" for command, why in filled)]
 
 
 async def _echo_requests(served: FakeGateway) -> NoReturn:
-    told = 0
+    printed = 0
     while True:
-        requests = served.requests[told:]
+        requests = served.requests[printed:]
         for request in requests:
             echo_err(f"{request.method} {request.target}")
-        told += len(requests)
+        printed += len(requests)
         await anyio.sleep(_POLL_INTERVAL)

@@ -12,7 +12,7 @@ from ..output._exit_codes import DONE, INCOMPLETE
 from ..output._run import run_and_exit
 from ._task_report import TaskReport
 
-# Four calls of a hundred, which the client makes at once.
+# Four requests of a hundred ids, which the client sends at the same time.
 _BATCH_SIZE = 400
 
 
@@ -22,13 +22,13 @@ def list_(
     json: bool = False,
     gateway: GatewayOptions = GatewayOptions(),  # noqa: B008
 ) -> NoReturn:
-    """Show many tasks as they are now, a line each, in the order asked.
+    """Show many tasks as they are now, one line each, in the order of the ids.
 
     Args:
         task_ids: The tasks' ids.
-        source: A file with ids, one a line; "-" reads standard input.
-        json: Print each task in one line, under the gateway's own names.
-        gateway: How the gateway is reached.
+        source: A file of ids, one a line; "-" is standard input.
+        json: Print each task as one line of JSON, with the gateway's field names.
+        gateway: The gateway.
     """
 
     def work() -> int:
@@ -40,12 +40,12 @@ def list_(
 
 
 class ListRun:
-    """One run of the command.
+    """One run of `mj-async list`.
 
     Args:
-        client: Lists them.
+        client: The client.
         ids: The ids.
-        as_json: Whether each line is JSON.
+        as_json: True to print lines of JSON.
     """
 
     def __init__(self, client: AsyncMJClient, ids: Ids, *, as_json: bool) -> None:
@@ -54,7 +54,7 @@ class ListRun:
         self._report = TaskReport("listed", ids, as_json)
 
     def run(self) -> int:
-        """List them all, and give the exit code."""
+        """List all tasks, and return the exit code."""
         return self._report.run(self._list_all)
 
     async def _list_all(self) -> None:
@@ -72,9 +72,9 @@ class ListRun:
         try:
             self._report_batch(batch, await self._client.list_tasks(batch))
         except errors.MJError as error:
-            told = error.partial or TaskList()
-            self._report_batch(batch, told)
-            known = {task.id for task in told}.union(told.missing)
+            received = error.partial or TaskList()
+            self._report_batch(batch, received)
+            known = {task.id for task in received}.union(received.missing)
             self._report.add_unanswered([one for one in batch if one not in known], error)
             raise
 

@@ -1,4 +1,4 @@
-"""`mj-async probe`: what a gateway speaks, found out by reads of tasks that nobody has."""
+"""`mj-async probe`: find the dialect of a gateway by reading tasks that do not exist."""
 
 from __future__ import annotations
 
@@ -20,28 +20,40 @@ from ..output._terminal import Terminal, echo_err
 from ..output._text import sanitize
 
 SeedForm: TypeAlias = Literal["path", "multipart"]
+Row: TypeAlias = tuple[str, str]
+_HEADERS = {
+    "bearer": "bearer (Authorization: Bearer …)",
+    "mj-api-secret": "mj-api-secret (a header of that name)",
+    "raw": "raw (Authorization, with nothing before the key)",
+    "none": "none is sent",
+}
+_FORMS = {
+    "path": "path (GET /mj/task/{id}/image-seed)",
+    "multipart": "multipart (GET /mj/task//image-seed, with a form)",
+}
+_OPTIONS = {"auth": "--auth", "ids": "--ids", "seed": "--seed-form"}
 
-# No gateway gives such ids: theirs begin with the time, or with a word.
+# No gateway makes such ids: theirs begin with the time or with a word.
 _UNKNOWN_IDS = ("0000000000000000", "0000000000000001")
-# Each request once, and no sleep: what does not answer now is told.
+# No retries: probe reports a request that fails.
 _ONCE = RetryPolicy(attempts=1, max_retry_after=0.0)
 
 
 def probe(*, timeout: float = 10.0, gateway: GatewayOptions = GatewayOptions()) -> NoReturn:  # noqa: B008
-    """Find out what a gateway speaks, with a few reads and no submit.
+    """Find the dialect of a gateway. It only reads, with five to eight requests.
 
     Args:
         timeout: Seconds for one request.
-        gateway: How the gateway is reached; what is said here is not found out.
+        gateway: The gateway. Its dialect options are used as they are.
     """
     run_and_exit(lambda: Probe(gateway, timeout).run())
 
 
 class Probe:
-    """One run of the command.
+    """One run of `mj-async probe`.
 
     Args:
-        gateway: Makes the clients.
+        gateway: The gateway.
         timeout: Seconds for one request.
     """
 
@@ -49,7 +61,7 @@ class Probe:
         self._gateway = gateway
         self._timeout = timeout
         self._clients: list[AsyncMJClient] = []
-        self._make_client(gateway)  # refuses what cannot work
+        self._make_client(gateway)  # raises if an option is invalid
         self._terminal = Terminal()
         self._current_step = ""
         self._rows: list[Row] = [("gateway", gateway.address)]
@@ -75,25 +87,25 @@ class Probe:
         yield Text(self.summary())
 
     def summary(self) -> str:
-        """Tell what is being found out."""
+        """Return the question that is being asked, as one line."""
         return f"asking {self._current_step}, requests so far: {self._requests}"
 
     def run(self) -> int:
-        """Find it all out, show it, and give the exit code.
+        """Find the dialect, print it, and return the exit code.
 
         Raises:
-            OutputError: It cannot be shown.
+            OutputError: stdout is closed or full.
         """
-        return self._finish(run_async(run_with_progress, self._terminal, self, self._find_out))
+        return self._finish(run_async(run_with_progress, self._terminal, self, self._find_dialect))
 
     def _finish(self, error: Exception | None) -> int:
         if error is not None:
             echo_err(f"{format_error(error, by_probe=True)} (requests made: {self._requests})")
             return exit_code_of_run(error, ())
-        self._show()
+        self._print_rows()
         return DONE if self._is_complete else INCOMPLETE
 
-    def _show(self) -> None:
+    def _print_rows(self) -> None:
         python, options = dialect_as_python(self._dialect), dialect_as_options(self._dialect)
         if self._terminal.stdout_is_terminal:
             self._terminal.print_table(rows_to_table(self._rows))
@@ -103,7 +115,7 @@ class Probe:
             for line in rows_to_lines([*self._rows, ("dialect", python), ("options", options)]):
                 self._terminal.print_line(line)
 
-    async def _find_out(self) -> None:
+    async def _find_dialect(self) -> None:
         async with self._clients[0] as client:
             unknown = await self._find_key(client)
             await self._find_ids(client)
@@ -113,7 +125,7 @@ class Probe:
         self._rows.append(("requests", str(self._requests)))
 
     async def _find_key(self, client: AsyncMJClient) -> str:
-        self._current_step = "how the key is taken"
+        self._current_step = "how to send the key"
         unknown = None
         try:
             await client.fetch_task(_UNKNOWN_IDS[0], timeout=None)
@@ -123,7 +135,7 @@ class Probe:
         return describe_unknown_id(unknown)
 
     async def _find_ids(self, client: AsyncMJClient) -> None:
-        self._current_step = "how ids are read"
+        self._current_step = "how to send ids"
         failure = None
         try:
             await client.list_tasks(_UNKNOWN_IDS, timeout=None)
@@ -134,7 +146,7 @@ class Probe:
         self._rows.append(("ids", describe_ids(ids, failure)))
 
     async def _find_seed(self) -> None:
-        self._current_step = "how a seed is asked for"
+        self._current_step = "how to request a seed"
         given = self._gateway.seed_form
         forms: tuple[SeedForm, ...] = ("path", "multipart") if given == "auto" else (given,)
         for form in forms:
@@ -159,71 +171,54 @@ class Probe:
         return None
 
 
-Row: TypeAlias = tuple[str, str]
-
-_HEADERS = {
-    "bearer": "bearer (Authorization: Bearer …)",
-    "mj-api-secret": "mj-api-secret (a header of that name)",
-    "raw": "raw (Authorization, with nothing before the key)",
-    "none": "none is sent",
-}
-_FORMS = {
-    "path": "path (GET /mj/task/{id}/image-seed)",
-    "multipart": "multipart (GET /mj/task//image-seed, with a form)",
-}
-_OPTIONS = {"auth": "--auth", "ids": "--ids", "seed": "--seed-form"}
-
-
 def route_is_missing(error: errors.MJError | None) -> bool:
-    """Whether an answer says that there is no such route, where others of the gateway work."""
+    """PURE: return True if the gateway has no such route, although its other routes work."""
     if isinstance(error, errors.UnsupportedError):
         return error.code is None
     return isinstance(error, errors.UnexpectedAnswerError) and error.reason == "html"
 
 
 def describe_key(auth: str) -> str:
-    """Say how the key is taken."""
     return _HEADERS.get(auth, auth)
 
 
 def describe_ids(ids: str, error: errors.MJError | None) -> str:
-    """Say how a list of ids is sent."""
     if error is not None:
-        return "this gateway has no list" if route_is_missing(error) else _not_found_out(error)
+        return "this gateway has no list" if route_is_missing(error) else _unknown_because(error)
     if ids == "auto":
-        return "not found out: the answer is empty either way; next: mj-async list ID, with an id"
+        return (
+            "not found: the answer is empty in both forms; next: mj-async list ID, with a real id"
+        )
     return ids
 
 
 def describe_seed(seed: str, error: errors.MJError | None) -> str:
-    """Say how a seed is asked for."""
     if error is None:
         return _FORMS[seed]
-    return "this gateway has no image-seed" if route_is_missing(error) else _not_found_out(error)
+    return "this gateway has no image-seed" if route_is_missing(error) else _unknown_because(error)
 
 
-def _not_found_out(error: errors.MJError) -> str:
-    return f"not found out: {format_error(error, by_probe=True)}"
+def _unknown_because(error: errors.MJError) -> str:
+    return f"not found: {format_error(error, by_probe=True)}"
 
 
 def describe_unknown_id(error: errors.TaskNotFoundError | None) -> str:
-    """Say how the gateway answers for an id that it does not know."""
     if error is None:
-        return "a task, which is none of yours"
+        return "a task that is not yours"
     code = "" if error.code in (None, "") else f", code {error.code}"
-    said = f": {error.description}" if error.description else ""
-    empty = "" if code or said else ", an empty body"
-    return f"HTTP {error.status_code}{code}{said}{empty}"
+    text = f": {error.description}" if error.description else ""
+    empty = "" if code or text else ", an empty body"
+    return f"HTTP {error.status_code}{code}{text}{empty}"
 
 
 def dialect_as_python(dialect: Dialect) -> str:
-    """Give the dialect as it is written in Python, without what is found out anyway."""
+    """PURE: return the dialect as a Python expression, without the values that are "auto"."""
     arguments = ", ".join(f'{name}="{value}"' for name, value in _known(dialect))
     return f"Dialect({arguments})"
 
 
 def dialect_as_options(dialect: Dialect) -> str:
-    """Give it as options of the command line."""
+    """PURE: return the dialect as options of the command line."""
     return " ".join(f"{_OPTIONS[name]} {value}" for name, value in _known(dialect))
 
 
@@ -233,15 +228,13 @@ def _known(dialect: Dialect) -> list[tuple[str, Any]]:
 
 
 def rows_to_lines(rows: Sequence[Row]) -> list[str]:
-    """Give a line for each row."""
     return [f"{name:<10} {sanitize(words)}" for name, words in rows]
 
 
 def rows_to_table(rows: Sequence[Row]) -> Table:
-    """Give them as a table for people; what is too long is folded and not cut."""
     table = Table(show_header=False)
     table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")  # so that no word is cut
     for name, words in rows:
         table.add_row(name, sanitize(words))
     return table

@@ -13,11 +13,11 @@ from ..output._terminal import Terminal
 
 
 def seed(task_id: TaskId, /, *, gateway: GatewayOptions = GatewayOptions()) -> NoReturn:  # noqa: B008
-    """Print the seed of a finished task's image, and nothing else.
+    """Print the seed of the image of a finished task, and nothing else.
 
     Args:
         task_id: The task's id.
-        gateway: How the gateway is reached.
+        gateway: The gateway.
     """
     run_and_exit(lambda: run_async(_seed, task_id, gateway.make_client()))
 
@@ -25,7 +25,7 @@ def seed(task_id: TaskId, /, *, gateway: GatewayOptions = GatewayOptions()) -> N
 async def _seed(task_id: str, client: AsyncMJClient) -> int:
     async with client:
         found = await client.image_seed(task_id)
-    if found.seed is None:  # the documented answer: a task, without one
+    if found.seed is None:  # some documents show this answer: the task without a seed
         raise errors.SeedUnavailableError(task_id=task_id, task=found.task)
     Terminal().print_line(found.seed)
     return DONE

@@ -1,4 +1,4 @@
-"""`mj-async seeds`: the seeds of any number of tasks, in a file that a later run goes on with."""
+"""`mj-async seeds`: look up the seeds of any number of tasks. A later run can resume it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..files._seed_file import Mode, SeedFile
 from ..output._exit_codes import DONE, INCOMPLETE, exit_code_of_run
 from ..output._hints import format_error
 from ..output._progress import SeedProgress
-from ..output._run import OnInterrupt, run_and_exit, run_async, run_with_progress
+from ..output._run import on_interrupt, run_and_exit, run_async, run_with_progress
 from ..output._terminal import OutputError, Terminal, echo_err
 
 
@@ -37,18 +37,18 @@ def seeds(  # noqa: PLR0913  # options
     ask_again_after: float = 30.0,
     gateway: GatewayOptions = GatewayOptions(),  # noqa: B008
 ) -> NoReturn:
-    """Look up the seeds of tasks, and write a line of JSON for each answer that is final.
+    """Look up the seeds of tasks, and write one line of JSON for each final answer.
 
     Args:
         task_ids: The tasks' ids.
-        source: A file with ids, one a line; "-" reads standard input.
-        output: Where the lines go; else standard output.
-        resume: Go on with an output, without asking again for what stands in it.
-        overwrite: Begin an output anew.
-        concurrency: How many seeds are asked for at once.
-        batch_size: How many ids are in one request, with --seed-form multipart.
-        ask_again_after: Seconds until an id in trouble is asked for again.
-        gateway: How the gateway is reached.
+        source: A file of ids, one a line; "-" is standard input.
+        output: The file to write; by default standard output.
+        resume: Continue an output file. Ids that are in it are not asked for again.
+        overwrite: Replace an output file.
+        concurrency: The number of seeds to look up at the same time.
+        batch_size: The number of ids in one request, with --seed-form multipart.
+        ask_again_after: Seconds until an id without a final answer is asked for again.
+        gateway: The gateway.
     """
 
     def work() -> int:
@@ -71,10 +71,10 @@ def seeds(  # noqa: PLR0913  # options
 
 
 def output_mode(output: Path | None, *, resume: bool, overwrite: bool) -> Mode:
-    """PURE: give what is to be done with an output that exists.
+    """PURE: return what to do with an output file that exists.
 
     Raises:
-        ConfigurationError: The options contradict each other.
+        ConfigurationError: The options exclude each other.
     """
     if resume and overwrite:
         raise errors.ConfigurationError("give --resume or --overwrite, not both")
@@ -93,7 +93,7 @@ _MAX_COMMAND_LENGTH = 1000
 
 
 def resume_command(arguments: Sequence[str]) -> str:
-    """PURE: give the command line that goes on with a run, from that which began it."""
+    """PURE: return the command line that continues a run, made from the one that began it."""
     command, *rest = arguments
     kept = [one for one in rest if one not in ("--resume", "--overwrite")]
     line = shlex.join(["mj-async", command, "--resume", *kept])
@@ -103,12 +103,12 @@ def resume_command(arguments: Sequence[str]) -> str:
 
 
 class SeedRun:
-    """One run of the command.
+    """One run of `mj-async seeds`.
 
     Args:
-        client: Is closed at the end.
+        client: The client, which the run closes.
         ids: The ids.
-        look_up: Its `image_seeds`, with the options given.
+        look_up: The client's `image_seeds`, with its options.
     """
 
     def __init__(self, client: AsyncMJClient, ids: Ids, look_up: LookUp) -> None:
@@ -121,22 +121,22 @@ class SeedRun:
         self._sync_error: OutputError | None = None
 
     def run_into(self, file: SeedFile) -> int:
-        """Look them all up, write them into a file, and give the exit code.
+        """Look up all seeds, write them into a file, and return the exit code.
 
         Raises:
-            ConfigurationError: The file cannot be gone on with.
+            ConfigurationError: The file cannot be resumed, or is the file of ids.
         """
         if self._ids.is_same_file(file.file):
             raise errors.ConfigurationError(
-                "--from and --output are one file; next: give another --output"
+                "--from and --output are the same file; next: give another --output"
             )
         file.read_finished_ids(self._ids.seen)
         self._file = file
         return self.run()
 
     def run(self) -> int:
-        """Look them all up, and give the exit code."""
-        with OnInterrupt(self._echo_interrupted):
+        """Look up all seeds, and return the exit code."""
+        with on_interrupt(self._echo_interrupted):
             return self._finish(
                 run_async(
                     run_with_progress,
@@ -153,7 +153,7 @@ class SeedRun:
 
     def _finish(self, ended_by: Exception | None) -> int:
         if isinstance(ended_by, OutputError) and not str(ended_by):
-            return INCOMPLETE  # nobody reads any more
+            return INCOMPLETE  # the reader of stdout has ended
         echo_err("" if ended_by is None else format_error(ended_by))
         ended_by = ended_by or self._ids.problem
         if self._file is not None:
@@ -165,7 +165,7 @@ class SeedRun:
         ):
             self._echo_next_steps()
         code = exit_code_of_run(ended_by, self._progress.exit_codes)
-        # As if one run had written them all.
+        # A resumed run ends as if it had written the whole file.
         return INCOMPLETE if code == DONE and self._file and self._file.seedless else code
 
     async def _look_up_all(self) -> None:
@@ -197,16 +197,16 @@ class SeedRun:
     def _echo_summary(self, before: str = "") -> None:
         already = ""
         if self._file is not None and self._file.done:
-            already = f"; already there {self._file.done}"
+            already = f"; already in the file: {self._file.done}"
         if self._file is not None and self._file.seedless:
-            already += f", of these without a seed {self._file.seedless}"
+            already += f" ({self._file.seedless} without a seed)"
         echo_err(f"{before}{self._progress.final_summary()}{already}")
 
     def _echo_next_steps(self) -> None:
         if self._progress.last_failure is not None:
-            echo_err(f"no final answer yet, and so no line, for {self._progress.not_final} of them")
-            echo_err(f"the last of these: {format_error(self._progress.last_failure)}")
+            echo_err(f"without a final answer, and so not written: {self._progress.not_final}")
+            echo_err(f"the last of their errors: {format_error(self._progress.last_failure)}")
         if self._file is None:
-            echo_err("with --output FILE a run can be resumed")
+            echo_err("next: give --output FILE, so that a run can be resumed")
         else:
-            echo_err(f"to go on: {resume_command(sys.argv[1:])}")
+            echo_err(f"to continue: {resume_command(sys.argv[1:])}")

@@ -1,4 +1,4 @@
-"""The report of `list` and `wait`: a row for each id, totals, and the exit code."""
+"""What `list` and `wait` print: a row for each id, progress, totals; and their exit code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..output._exit_codes import INCOMPLETE, exit_code_of_run
 from ..output._hints import format_error
 from ..output._progress import ProgressTable
 from ..output._rows import error_to_dict, status_text, task_row
-from ..output._run import OnInterrupt, Work, run_async, run_with_progress
+from ..output._run import Work, on_interrupt, run_async, run_with_progress
 from ..output._terminal import OutputError, Terminal, echo_err
 
 
@@ -23,12 +23,12 @@ class TaskReport:
     """The report of one run of `list` or `wait`.
 
     Args:
-        verb: What becomes of the ids, such as "ended".
+        verb: What the command does to an id, such as "ended".
         ids: The ids.
-        as_json: Whether each line is JSON.
+        as_json: True to print lines of JSON.
 
     Attributes:
-        progress: What is shown of it.
+        progress: The progress of the run.
     """
 
     verb: str
@@ -43,16 +43,16 @@ class TaskReport:
         self.progress = ProgressTable(self.verb, lambda: self.ids.total)
 
     def add(self, task_id: str, task: Task | None, error: errors.MJError | None, code: int) -> None:
-        """Tell what became of an id.
+        """Print the result of an id.
 
         Args:
             task_id: The id.
-            task: The task, or None.
-            error: Why the task is not what was asked for, or None.
-            code: The exit code that this alone would give.
+            task: The task as last seen, or None.
+            error: The reason why the command has not got what it asked for, or None.
+            code: The exit code for this id alone.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: stdout is closed or full.
         """
         self._codes.add(code)
         word = type(error).__name__ if error is not None else status_text(task or Task(task_id))
@@ -62,7 +62,7 @@ class TaskReport:
             return
         row = task_row(task_id, task, error, datetime.now(UTC))
         if error is None and not (task and task.is_final) and self.terminal.stdout_is_terminal:
-            self._unfinished_rows.append(row)  # just above the prompt, where they are seen
+            self._unfinished_rows.append(row)  # printed last, where the user sees them
         else:
             self.terminal.print_row(row)
 
@@ -73,29 +73,29 @@ class TaskReport:
             self.terminal.print_json((task or Task(task_id)).to_dict())
 
     def add_unanswered(self, task_ids: list[str], error: errors.MJError) -> None:
-        """Tell machines which ids have no answer, since the run has ended; humans are told once.
+        """Print the error that ended the run for each id without a result, if lines are JSON.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: stdout is closed or full.
         """
         for task_id in task_ids if self.as_json else ():
             self.terminal.print_json({"id": task_id, "error": error_to_dict(error)})
 
     def run(self, work: Work) -> int:
-        """Do a run's work, show how far it has come, and say at the end how it went.
+        """Run the work, show its progress, and print the totals at the end.
 
         Returns:
             The exit code.
 
         Raises:
-            OutputError: What was held back cannot be written.
+            OutputError: stdout is closed or full.
         """
-        with OnInterrupt(lambda: echo_err(f"interrupted: {self.progress.summary()}")):
+        with on_interrupt(lambda: echo_err(f"interrupted: {self.progress.summary()}")):
             return self._finish(run_async(run_with_progress, self.terminal, self.progress, work))
 
     def _finish(self, ended_by: Exception | None) -> int:
         if isinstance(ended_by, OutputError) and not str(ended_by):
-            return INCOMPLETE  # nobody reads any more
+            return INCOMPLETE  # the reader of stdout has ended
         for row in self._unfinished_rows:
             self.terminal.print_row(row)
         echo_err("" if ended_by is None else format_error(ended_by))

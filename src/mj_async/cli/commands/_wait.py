@@ -1,4 +1,4 @@
-"""`mj-async wait`: many tasks until each has ended."""
+"""`mj-async wait`: wait until each of many tasks has ended."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..output._run import run_and_exit
 from ..output._terminal import OutputError
 from ._task_report import TaskReport
 
-# A hundred lists a tick; the input waits, so that memory stays flat.
+# A hundred list requests per poll. The input waits for a free place, so that memory is bounded.
 _MAX_CONCURRENT = 10_000
-# They would meet every other id, too.
+# They would come for every other id as well.
 _FATAL_ERRORS = (errors.AuthenticationError, errors.PermissionDeniedError)
 
 
@@ -29,20 +29,20 @@ def wait(
     json: bool = False,
     gateway: GatewayOptions = GatewayOptions(),  # noqa: B008
 ) -> NoReturn:
-    """Wait until tasks have ended, and show each as it does.
+    """Wait for tasks to end, and show each task when it ends.
 
     Args:
         task_ids: The tasks' ids.
-        source: A file with ids, one a line; "-" reads standard input.
+        source: A file of ids, one a line; "-" is standard input.
         timeout: Seconds for the whole command.
-        interval: Seconds from the first question to the second; they grow to 10.
-        json: Print each task in one line, under the gateway's own names.
-        gateway: How the gateway is reached.
+        interval: Seconds between the first two polls; later polls are up to 10 seconds apart.
+        json: Print each task as one line of JSON, with the gateway's field names.
+        gateway: The gateway.
     """
 
     def work() -> int:
         client, polling = gateway.make_client(), Polling(interval=interval)
-        client.watch_task("1", timeout=timeout, polling=polling)  # refuses what cannot work
+        client.watch_task("1", timeout=timeout, polling=polling)  # raises if an option is invalid
         ids = Ids(task_ids, source, client.watch_task)
         return WaitRun(client, ids, polling, timeout=timeout, as_json=json).run()
 
@@ -50,14 +50,14 @@ def wait(
 
 
 class WaitRun:
-    """One run of the command.
+    """One run of `mj-async wait`.
 
     Args:
-        client: Asks.
+        client: The client.
         ids: The ids.
-        polling: When it asks for each.
-        timeout: Seconds for all of it.
-        as_json: Whether each line is JSON.
+        polling: The times of the polls.
+        timeout: Seconds for the whole run.
+        as_json: True to print lines of JSON.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class WaitRun:
         self._ended_by: Exception | None = None
 
     def run(self) -> int:
-        """Wait for them all, and give the exit code."""
+        """Wait for all tasks, and return the exit code."""
         return self._report.run(self._wait_for_all)
 
     async def _wait_for_all(self) -> None:

@@ -1,4 +1,4 @@
-"""The ids that a command was given: read as late as possible, and each one once."""
+"""The task ids of a command, from arguments and from a file: each one once, read lazily."""
 
 from __future__ import annotations
 
@@ -12,83 +12,84 @@ from mj_async import errors
 from ..output._terminal import echo_err
 from ._input import Input
 
-# An id has 256 characters at most; a comment may have more.
-_LONGEST_LINE = 65_536
+# An id has at most 256 characters, but a comment may have more.
+_MAX_LINE_BYTES = 65_536
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @attrs.define
 class IdParser:
-    """Ids one a line; blank lines and those that begin with # are skipped.
+    """An incremental parser of ids, one a line. It skips blank lines and lines that begin with #.
 
     Args:
-        name: What is read, for a complaint.
-        check: Raises `ConfigurationError` for what cannot be an id.
+        name: The name of the file, for errors.
+        check: Raises `ConfigurationError` if its argument cannot be an id.
     """
 
     name: str
     check: Callable[[str], object]
-    _number: int = attrs.field(default=0, init=False)
+    _line_number: int = attrs.field(default=0, init=False)
     _rest: bytes = attrs.field(default=b"", init=False)
 
     def feed(self, chunk: bytes) -> Iterator[str]:
-        """Give the ids of the lines that this chunk completes; an empty one completes the last.
+        """Yield the ids of the lines that this chunk completes; b"" completes the last line.
 
         Raises:
-            ConfigurationError: A line is no id; its number is told.
+            ConfigurationError: A line is not an id. The message has the number of the line.
         """
         lines = (self._rest + chunk).split(b"\n")
         self._rest = lines.pop() if chunk else b""
         for line in lines:
-            yield from self._read(line)
-        if len(self._rest) > _LONGEST_LINE:
-            yield from self._read(self._rest)
+            yield from self._parse(line)
+        if len(self._rest) > _MAX_LINE_BYTES:
+            yield from self._parse(self._rest)
 
-    def _read(self, line: bytes) -> tuple[str, ...]:
-        self._number += 1
-        line = line.removeprefix(_BYTE_ORDER_MARK) if self._number == 1 else line
-        if len(line) > _LONGEST_LINE:
-            raise self._line_error(f"it is longer than {_LONGEST_LINE} bytes")
+    def _parse(self, line: bytes) -> tuple[str, ...]:
+        self._line_number += 1
+        line = line.removeprefix(_BYTE_ORDER_MARK) if self._line_number == 1 else line
+        if len(line) > _MAX_LINE_BYTES:
+            raise self._error(f"it is longer than {_MAX_LINE_BYTES} bytes")
         try:
             text = line.decode().strip()
         except UnicodeDecodeError:
-            raise self._line_error("it is no UTF-8 text") from None
+            raise self._error("it is not UTF-8 text") from None
         if not text or text.startswith("#"):
             return ()
         try:
             self.check(text)
         except errors.ConfigurationError as error:
-            raise self._line_error(str(error)) from None
+            raise self._error(str(error)) from None
         return (text,)
 
-    def _line_error(self, problem: str) -> errors.ConfigurationError:
-        where = f"{self.name}, line {self._number}"
+    def _error(self, problem: str) -> errors.ConfigurationError:
+        where = f"{self.name}, line {self._line_number}"
         return errors.ConfigurationError(
             f"{where}: {problem}; next: correct that line, or begin it with #"
         )
 
 
 class Ids:
-    """The ids among the arguments, then those of a file, to iterate asynchronously.
+    """An async iterator over the ids of the arguments, then over those of a file.
 
-    A regular file is looked through when this is made, so that a bad line in it is found before
-    the first request; it is then read again, so that only `seen` grows with the input. What cannot
-    be read twice, such as a pipe, is read as the ids are asked for.
+    A regular file is parsed once when this is made, so that a bad line is found before the first
+    request, and again during the iteration, so that only `seen` grows with the input. A pipe can
+    be read only once, during the iteration.
 
     Args:
-        given: The ids among the arguments.
+        given: The ids of the arguments.
         source: A path, "-" for standard input, or None.
-        check: Raises `ConfigurationError` for what cannot be an id.
+        check: Raises `ConfigurationError` if its argument cannot be an id.
 
     Attributes:
-        seen: What is not given (again); what is done already is put in beforehand.
-        total: How many there are, or None where only the end will tell. What `seen` holds back
-            is taken off when it is met.
-        problem: What is wrong with a line that was read late, or None. It was told when it was
-            read; no ids come after it, but those before it are not given up.
+        seen: The ids that are skipped: those of this iteration so far, and those that the caller
+            has put in.
+        total: The number of ids, or None while a pipe is being read. It falls when an id is
+            skipped.
+        problem: The error of a bad line that was found during the iteration, or None. It has been
+            printed. The iteration ends at that line.
 
     Raises:
-        ConfigurationError: There are none, or they cannot be read, or one of them is bad.
+        ConfigurationError: There are no ids, or they cannot be read, or one of them is bad.
     """
 
     def __init__(
@@ -104,27 +105,27 @@ class Ids:
         self._ready: Iterator[str] = iter(given)
         self._input = None if source is None else Input.open(source)
         if self._input is not None:
-            self._reader = IdParser(self._input.name, check)
+            self._parser = IdParser(self._input.name, check)
             self._check_and_count(self._input)
 
     def _check_and_count(self, opened: Input) -> None:
         if not opened.is_rereadable:
             self.total = None
             return
-        reader = IdParser(opened.name, self._reader.check)
-        count = sum(1 for chunk in opened.chunks() for _ in reader.feed(chunk))
+        parser = IdParser(opened.name, self._parser.check)
+        count = sum(1 for chunk in opened.chunks() for _ in parser.feed(chunk))
         self.total = (self.total or 0) + count
         opened.rewind()
 
     def is_same_file(self, file: int) -> bool:
-        """Whether an open file is the one that the ids are read from."""
+        """Return True if this file descriptor is of the file that the ids are in."""
         return self._input is not None and self._input.is_same_file(file)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> str:
-        """Give the next id that has not been seen."""
+        """Return the next id that is not in `seen`, and put it in."""
         try:
             return await self._next()
         except errors.ConfigurationError as error:
@@ -147,7 +148,7 @@ class Ids:
         if self._input is None:
             raise StopAsyncIteration
         chunk = await self._input.read_async()
-        self._ready = self._reader.feed(chunk)
+        self._ready = self._parser.feed(chunk)
         if not chunk:
             self._close()
 

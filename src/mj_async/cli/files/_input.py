@@ -1,4 +1,4 @@
-"""What is read: open files, pipes and standard input, and one sentence for what goes wrong."""
+"""Reading files, pipes and standard input, with errors for people."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from mj_async import errors
 _CHUNK = 65_536
 _HINT = "give a file of ids to --from"
 _STANDARD_INPUT = 0
-# Windows would end a file at its first ^Z, and change its line breaks.
+# Without it Windows ends a file at its first ^Z, and changes its line breaks.
 BINARY_FLAG: int = getattr(os, "O_BINARY", 0)
 
 
-def file_error(what: str, error: OSError, step: str) -> errors.ConfigurationError:
-    """Make the error for a file that cannot be used, such as `cannot read ids.txt: …`.
+def file_error(action: str, error: OSError, hint: str) -> errors.ConfigurationError:
+    """Return an error such as `cannot read ids.txt: …; next: …`.
 
     Args:
-        what: What cannot be done.
-        error: Why.
-        step: What to do next.
+        action: The action that failed, such as `read ids.txt`.
+        error: The reason.
+        hint: What to do next.
     """
-    return errors.ConfigurationError(f"cannot {what}: {error.strerror or error}; next: {step}")
+    return errors.ConfigurationError(f"cannot {action}: {error.strerror or error}; next: {hint}")
 
 
 @attrs.define
@@ -36,9 +36,9 @@ class Input:
     """An open file, pipe or terminal.
 
     Args:
-        name: What the user calls it.
-        file: Its number.
-        is_owned: Whether we have opened it; standard input belongs to whoever started us.
+        name: Its name in errors.
+        file: Its file descriptor.
+        is_owned: True if this process opened it, and not the one that started this process.
     """
 
     name: str
@@ -53,7 +53,8 @@ class Input:
             ConfigurationError: It cannot be read, is closed, or is a directory.
         """
         if source == "-":
-            if sys.__stdin__ is None:  # else we would read what has got its number since
+            # If standard input was closed at the start, its number may belong to another file.
+            if sys.__stdin__ is None:
                 raise errors.ConfigurationError(
                     "cannot read standard input: it is closed; next: give --from FILE"
                 )
@@ -67,21 +68,21 @@ class Input:
             raise file_error(f"read {source}", error, _HINT) from None
 
     def close(self) -> None:
-        """Close what we have opened."""
+        """Close it, but not standard input."""
         if self.is_owned:
             os.close(self.file)
 
     @property
     def is_rereadable(self) -> bool:
-        """Whether it is a regular file of ours."""
+        """True if it is a regular file that this process opened."""
         return self.is_owned and stat.S_ISREG(os.fstat(self.file).st_mode)
 
     def rewind(self) -> None:
-        """Begin at its beginning again."""
+        """Continue to read at the beginning of the file."""
         os.lseek(self.file, 0, os.SEEK_SET)
 
     def read(self) -> bytes:
-        """Read what there is; nothing at the end.
+        """Read a chunk; b"" at the end.
 
         Raises:
             ConfigurationError: It cannot be read.
@@ -92,7 +93,7 @@ class Input:
             raise file_error(f"read {self.name}", error, _HINT) from None
 
     def chunks(self) -> Iterator[bytes]:
-        """Read it all; the last chunk, and only that, is empty.
+        """Yield all chunks; the last one is b"".
 
         Raises:
             ConfigurationError: It cannot be read.
@@ -103,15 +104,15 @@ class Input:
             yield chunk
 
     def is_same_file(self, other: int) -> bool:
-        """Whether another open file is the same."""
+        """Return True if this file descriptor is of the same file."""
         return os.path.samestat(os.fstat(self.file), os.fstat(other))
 
     async def read_async(self) -> bytes:
-        """Read what there will be, and let others run until then where that is possible.
+        """Read a chunk, and let other tasks run until there is one.
 
         Raises:
             ConfigurationError: It cannot be read.
         """
-        with suppress(OSError):  # files, and on Windows pipes, cannot be waited for
+        with suppress(OSError):  # regular files, and pipes on Windows, are always ready
             await anyio.wait_readable(self.file)
         return self.read()

@@ -1,4 +1,4 @@
-"""The file that `mj-async seeds` writes: whole lines, one writer, resumable."""
+"""The output file of `mj-async seeds`: whole lines, one writer, and a run can be resumed."""
 
 from __future__ import annotations
 
@@ -20,29 +20,32 @@ from ._input import BINARY_FLAG, file_error
 
 Mode: TypeAlias = Literal["new", "resume", "overwrite"]
 
-_READ_AND_WRITE = os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY_FLAG
-# What has no disk behind it, such as a pipe, cannot be synced, and need not be.
+_OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY_FLAG
+# A pipe, or another file without a disk, cannot be synced.
 _NOT_SYNCABLE = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EROFS})
-# No task is that long, so that a file of something else is not read into memory.
-_LONGEST_LINE = 2**25
+# No task is that long. A file with other content must not fill the memory.
+_MAX_LINE_BYTES = 2**25
 _OUTPUT_HINT = "give another --output"
+# Far behind the last line: on Windows no other process can read locked bytes.
+_LOCK_OFFSET = 2**40
+_LOCKED_ERRNOS = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 
 
 @attrs.define
 class SeedFile:
-    """An output file that this process alone may write.
+    """An output file that only this process may write.
 
     Its content stays as it is until `start_writing` is called.
 
     Args:
-        path: As the user wrote it.
-        mode: What is done where it exists.
-        file: The open file's number.
+        path: The path as the user wrote it.
+        mode: What to do if the file exists.
+        file: The file descriptor.
 
     Attributes:
-        done: How many lines were there.
-        seedless: How many of those have no seed.
-        is_complete: Whether the run has come to its end.
+        done: The number of lines that were in the file.
+        seedless: The number of those lines that have no seed.
+        is_complete: True if the run has come to its end.
     """
 
     path: str
@@ -62,18 +65,18 @@ class SeedFile:
 
     @classmethod
     def open(cls, path: str, mode: Mode) -> Self:
-        """Open it, and lock it against others.
+        """Open the file, and lock it.
 
         Raises:
-            ConfigurationError: It exists and `mode` is "new"; it cannot be written; another
-                process is writing it; it is nothing that can be resumed.
+            ConfigurationError: The file exists and `mode` is "new"; it cannot be written; another
+                process is writing it; or it cannot be resumed.
         """
         only_new = os.O_EXCL if mode == "new" else 0
         try:
-            opened = cls(path, mode, os.open(path, _READ_AND_WRITE | only_new, 0o666))
+            opened = cls(path, mode, os.open(path, _OPEN_FLAGS | only_new, 0o666))
         except FileExistsError:
-            problem = "exists: --resume goes on with it, --overwrite begins anew"
-            raise errors.ConfigurationError(f"{path} {problem}") from None
+            hint = "give --resume to continue it, or --overwrite to replace it"
+            raise errors.ConfigurationError(f"{path} exists; next: {hint}") from None
         except OSError as error:
             raise file_error(f"write {path}", error, _OUTPUT_HINT) from None
         problem = opened._find_problem()
@@ -85,18 +88,18 @@ class SeedFile:
     def _find_problem(self) -> str:
         if self._is_regular and not try_lock(self.file):
             return f"another process is writing {self.path}; next: wait for it, or {_OUTPUT_HINT}"
-        resumable = self._is_regular or self.mode != "resume"
-        problem = f"cannot resume {self.path}: it is no regular file; next: {_OUTPUT_HINT}"
-        return "" if resumable else problem
+        if self.mode == "resume" and not self._is_regular:
+            return f"cannot resume {self.path}: it is not a regular file; next: {_OUTPUT_HINT}"
+        return ""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        """Close it; one that was made in vain is removed, for it would be in the way.
+        """Close the file. Remove it if it is new and empty, or the next run would refuse it.
 
         Raises:
-            OutputError: What was written has not reached the disk.
+            OutputError: The last lines have not reached the disk.
         """
         try:
             self.sync()
@@ -107,46 +110,48 @@ class SeedFile:
 
     def _remove(self) -> None:
         with suppress(OSError):
-            # By now another file may have that name.
+            # Another file may have that name by now.
             if os.path.samestat(os.stat(self.path), os.fstat(self.file)):  # noqa: PTH116
                 os.unlink(self.path)  # noqa: PTH108
 
-    def read_finished_ids(self, done: set[str]) -> None:
-        """Put the ids of all lines into a set; a torn last line does not count.
+    def read_finished_ids(self, finished: set[str]) -> None:
+        """Add the ids of all lines to a set. A truncated last line does not count.
 
         Raises:
-            ConfigurationError: A line is none of ours; its number is told.
+            ConfigurationError: A line is not of `mj-async seeds`. The message has its number.
         """
         if self.mode != "resume":
             return
         try:
             with open(self.file, "rb", closefd=False) as lines:
-                while line := lines.readline(_LONGEST_LINE):
-                    if not self._read_line(line, done):
+                while line := lines.readline(_MAX_LINE_BYTES):
+                    if not self._read_line(line, finished):
                         break
         except OSError as error:
             raise file_error(f"read {self.path}", error, _OUTPUT_HINT) from None
 
-    def _read_line(self, line: bytes, done: set[str]) -> bool:
+    def _read_line(self, line: bytes, finished: set[str]) -> bool:
         found = parse_seed_line(line)
         if found is None and _is_truncated(line):
             return False
         self.done += 1
         if found is None:
-            problem = f"it is no line of mj-async seeds; next: mend that line, or {_OUTPUT_HINT}"
-            raise errors.ConfigurationError(f"{self.path}, line {self.done}: {problem}")
+            problem = "it is not a line of mj-async seeds"
+            raise errors.ConfigurationError(
+                f"{self.path}, line {self.done}: {problem}; next: correct it, or {_OUTPUT_HINT}"
+            )
         task_id, has_seed = found
-        done.add(task_id)
+        finished.add(task_id)
         self.seedless += not has_seed
         self._end += len(line)
         self._needs_newline = not line.endswith(b"\n")
         return True
 
     def start_writing(self) -> None:
-        """Cut off what is not to stay: a torn line, or with `mode` "overwrite" everything.
+        """Cut off a truncated last line, or the whole content if `mode` is "overwrite".
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: The file cannot be written.
         """
         if self._is_regular:
             try:
@@ -157,10 +162,10 @@ class SeedFile:
             self._write(b"\n")
 
     def write_line(self, value: Any) -> None:
-        """Write one line.
+        """Write a value as one line of JSON.
 
         Raises:
-            OutputError: It cannot be written; only whole lines are kept.
+            OutputError: The line cannot be written. The file keeps only whole lines.
         """
         self._write(f"{to_json_line(value)}\n".encode())
 
@@ -176,10 +181,10 @@ class SeedFile:
         self._end += len(data)
 
     def sync(self) -> None:
-        """See to it that what was written survives a loss of power.
+        """Write all lines to the disk, so that a loss of power does not lose them.
 
         Raises:
-            OutputError: It has not reached the disk.
+            OutputError: The disk has not taken them.
         """
         end = self._end
         if end == self._synced:
@@ -192,7 +197,7 @@ class SeedFile:
         self._synced = end
 
     def try_to_sync(self) -> OutputError | None:
-        """Do the same, and give the error."""
+        """Do the same as `sync`, but return the error."""
         try:
             self.sync()
         except OutputError as error:
@@ -204,19 +209,17 @@ class SeedFile:
 
 
 def _is_truncated(line: bytes) -> bool:
-    """Whether a process that wrote our lines may have been killed in this one.
-
-    A loss of power leaves zeros, too. A file of something else is not to be cut.
-    """
-    ended = line.endswith(b"\n") or len(line) == _LONGEST_LINE
-    return not ended and (line.startswith(b"{") or not line.strip(b"\0"))
+    # The writer may have been killed in this line. After a loss of power there may be zeros. Any
+    # other line is of another file, and must not be cut off.
+    is_whole = line.endswith(b"\n") or len(line) == _MAX_LINE_BYTES
+    return not is_whole and (line.startswith(b"{") or not line.strip(b"\0"))
 
 
 def parse_seed_line(line: bytes) -> tuple[str, bool] | None:
-    """Give the id that a line is about, and whether it has a seed; None for no line of ours."""
+    """PURE: return the id of a line, and True if it has a seed; None for any other line."""
     try:
         value = json.loads(line)
-    except (ValueError, RecursionError):  # no UTF-8 is a ValueError, too
+    except (ValueError, RecursionError):  # bytes that are not UTF-8 are a ValueError, too
         return None
     task_id = value.get("task_id") if isinstance(value, dict) else None
     if not isinstance(task_id, str) or not task_id:
@@ -224,23 +227,18 @@ def parse_seed_line(line: bytes) -> tuple[str, bool] | None:
     return task_id, value.get("error") is None
 
 
-# Beyond any line, for on Windows nobody else can read what is locked.
-_LOCK_OFFSET = 2**40
-_LOCKED_ERRNOS = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
-
-
 def try_lock(file: int) -> bool:
-    """Lock an open file for this process.
+    """Lock an open file until this process ends.
 
     Returns:
-        False where another process holds it. True where it is ours now, and where neither this
-        system nor its file system (some of the network's) has locks.
+        False if another process has the lock. True also if the system, or the file system (as
+        with some network drives), has no locks.
     """
-    for name, take in (("fcntl", _lock_posix), ("msvcrt", _lock_windows)):
+    for name, lock in (("fcntl", _lock_posix), ("msvcrt", _lock_windows)):
         with suppress(ImportError):
             module = import_module(name)
             try:
-                take(module, file)
+                lock(module, file)
             except OSError as error:
                 return error.errno not in _LOCKED_ERRNOS
             return True

@@ -1,7 +1,7 @@
-"""The gallery's page: a line to a row, and rows to HTML. It opens nothing but its own parts.
+"""The gallery's page: parse a line of seeds, and render the rows as HTML.
 
-All that stands in a row was written by strangers: prompts, gateways' messages, addresses.
-It reaches the page as JSON in a block that is never run, and the page's script shows it as text.
+The texts of a row are not trusted: prompts, messages of gateways, addresses. The page has them
+as JSON in a block that no browser runs, and its script shows them as text.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _STYLES = ("page.css", "sheet.css")
 _SCRIPTS = ("rows.js", "card.js", "sheet.js", "page.js")
 _TEXTS = ("seed", "source", "status", "prompt", "image_url")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#\\].*", re.IGNORECASE)
-# What could end the block, or end a line, or is not to be seen in the page's source: controls,
-# marks that turn the direction of text, and halves of pairs, which UTF-8 cannot write.
-_NOT_PLAIN = re.compile(
+# Characters that could end the block or a line, or that are invisible in the source of the page:
+# controls, marks that change the direction of text, and lone surrogates, which UTF-8 cannot encode.
+_UNSAFE = re.compile(
     "[<>&\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 _ENVIRONMENT = Environment(
@@ -32,21 +32,21 @@ _ENVIRONMENT = Environment(
 
 
 class LineError(ValueError):
-    """Raised for a line that `mj-async seeds` does not write.
+    """Raised for a line that is not of `mj-async seeds`.
 
     Args:
-        reason: What is wrong with it.
-        torn: Whether it is the beginning of a line whose rest is still to be written.
+        reason: The problem.
+        is_truncated: True if it is the beginning of a line that is still being written.
     """
 
-    def __init__(self, reason: str, *, torn: bool = False) -> None:
+    def __init__(self, reason: str, *, is_truncated: bool = False) -> None:
         super().__init__(reason)
-        self.torn = torn
+        self.is_truncated = is_truncated
 
 
 @attrs.frozen(kw_only=True)
 class Row:
-    """One task, as `mj-async seeds` wrote it."""
+    """One task, as in a line of `mj-async seeds`."""
 
     task_id: str
     seed: str | None
@@ -59,7 +59,7 @@ class Row:
 
 
 class _StoredRow(NamedTuple):
-    """A row ready for the page: its JSON, and what is counted."""
+    """A row as JSON. A hundred thousand of them need tens of megabytes."""
 
     text: str
     has_seed: bool
@@ -68,14 +68,14 @@ class _StoredRow(NamedTuple):
 
 @attrs.define
 class GalleryRows:
-    """The rows of one page. Of an id that comes again, the last row is kept, in its own place."""
+    """The rows of one page. If an id occurs again, its last row counts, at its last place."""
 
     _entries: dict[str, _StoredRow] = attrs.field(factory=dict, init=False)
 
     def add(self, row: Row) -> None:
-        """Add a row, kept as JSON: a hundred thousand rows are tens of megabytes."""
+        """Add a row."""
         self._entries.pop(row.task_id, None)
-        text = write_json(attrs.astuple(row, recurse=False))
+        text = to_html_safe_json(attrs.astuple(row, recurse=False))
         self._entries[row.task_id] = _StoredRow(text, bool(row.seed), row.image_url is not None)
 
     def __len__(self) -> int:
@@ -96,7 +96,7 @@ class GalleryRows:
 
 
 def parse_row(line: bytes) -> Row:
-    """Read a line.
+    """Parse a line.
 
     Raises:
         LineError: It is not a line of `mj-async seeds`.
@@ -120,8 +120,8 @@ def _read_object(line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(str(line, "utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        torn = line.startswith(b"{") and not line.endswith(b"\n")
-        raise LineError("it is not JSON", torn=torn) from error
+        is_truncated = line.startswith(b"{") and not line.endswith(b"\n")
+        raise LineError("it is not JSON", is_truncated=is_truncated) from error
     if not isinstance(value, dict):
         raise LineError("it is not a JSON object")
     return value
@@ -135,23 +135,23 @@ def _text(value: dict[str, Any], name: str) -> str | None:
 
 
 def http_url_or_none(text: str | None) -> str | None:
-    """Give the address back if it is one of http or https, and nothing in it is hidden."""
+    """PURE: return the text if it is an http or https address without invisible characters."""
     good = text is not None and text.isprintable() and _WEB_ADDRESS.fullmatch(text)
     return text if good else None
 
 
-def write_json(value: Any) -> str:
-    """Write JSON that means the same to a reader, and nothing to HTML."""
+def to_html_safe_json(value: Any) -> str:
+    """PURE: return JSON in which no character has a meaning in HTML."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _NOT_PLAIN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def render_page(sheet: GalleryRows, *, name: str) -> Iterator[str]:
-    """Write the page, piece by piece.
+def render_page(rows: GalleryRows, *, name: str) -> Iterator[str]:
+    """Yield the page in pieces.
 
     Args:
-        sheet: The rows.
-        name: What stands above them.
+        rows: The rows.
+        name: The heading.
     """
     style, script = (_joined(names) for names in (_STYLES, _SCRIPTS))
     return _ENVIRONMENT.from_string(_read_asset("page.html.j2")).generate(
@@ -160,8 +160,8 @@ def render_page(sheet: GalleryRows, *, name: str) -> Iterator[str]:
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        counts={"rows": len(sheet), "seeds": sheet.seeds, "images": sheet.images},
-        rows=sheet,
+        counts={"rows": len(rows), "seeds": rows.seeds, "images": rows.images},
+        rows=rows,
     )
 
 
@@ -170,7 +170,7 @@ def _joined(names: tuple[str, ...]) -> str:
 
 
 def _read_asset(name: str) -> str:
-    # Read as text: a carriage return would be in the hash, and not in what a browser hashes.
+    # Read as text: browsers hash the script without carriage returns.
     return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from ._hints import root_cause
 
 DONE, INCOMPLETE, USAGE_ERROR, GATEWAY_ERROR = 0, 1, 2, 3
 
-# The first class that fits; everything else is the gateway's trouble.
+# The first class that matches. All other errors are failures of the gateway.
 _CODES: tuple[tuple[type[errors.MJError], int], ...] = (
     (errors.ConfigurationError, USAGE_ERROR),
     (errors.TaskNotFoundError, INCOMPLETE),
@@ -21,16 +21,16 @@ _CODES: tuple[tuple[type[errors.MJError], int], ...] = (
 
 
 def exit_code_for(error: errors.MJError | None) -> int:
-    """Give the exit code for what one id ended with."""
+    """Return the exit code for the error of one id; 0 for None."""
     root = None if error is None else root_cause(error)
     return next((code for kind, code in _CODES if isinstance(root, kind)), DONE)
 
 
 def combine_exit_codes(codes: Iterable[int]) -> int:
-    """Give the exit code for what all ids ended with.
+    """Return the exit code for the exit codes of all ids.
 
-    A gateway that was in trouble for some ids has left those without an answer; only one that
-    was in trouble for every single one gave nothing usable.
+    It is 3 only if the gateway failed for every id. If it failed for some, the result is
+    incomplete.
     """
     found = set(codes)
     if found <= {DONE}:
@@ -39,11 +39,11 @@ def combine_exit_codes(codes: Iterable[int]) -> int:
 
 
 def exit_code_of_run(error: Exception | None, codes: Iterable[int]) -> int:
-    """Give the exit code for a run of many ids.
+    """Return the exit code of a run.
 
     Args:
-        error: What ended it before its time, or None.
-        codes: Those of the ids.
+        error: The error that ended the run early, or None.
+        codes: The exit codes of the ids, which count if no error ended the run.
     """
     if isinstance(error, errors.MJError):
         return exit_code_for(error)

@@ -6,77 +6,78 @@ from mj_async import errors
 
 _ADDRESS = "check --base-url (MJ_BASE_URL)"
 _KEY = "check the key (MJ_API_KEY or --api-key-file)"
-_RETRY_LATER = "try again, and tell the gateway's operator if it stays so"
+_RETRY_LATER = "try again; if the error stays, tell the gateway's operator"
+_PROXY_ADDRESS = "give http://host:port there, or unset it"
+# The reasons of UnexpectedAnswerError that mean: another server is at that address.
 _NOT_A_GATEWAY = frozenset({"html", "json", "redirect"})
 
-# The first class that fits; the others say it themselves.
+# The first class that matches. The messages of all other errors say what to do.
 _HINTS: tuple[tuple[type[errors.MJError], str], ...] = (
-    (errors.AuthenticationError, f"{_KEY}, or let mj-async probe find out how it is taken"),
+    (errors.AuthenticationError, f"{_KEY}, or run mj-async probe to find out how to send it"),
     (errors.PermissionDeniedError, "ask the gateway's operator what this key may do"),
-    (errors.TaskNotFoundError, "check the id, and whose key has submitted it"),
-    (errors.UnsupportedError, f"{_ADDRESS}, or let mj-async probe find out what there is"),
+    (errors.TaskNotFoundError, "check the id, and that this key submitted it"),
+    (errors.UnsupportedError, f"{_ADDRESS}, or run mj-async probe to see what the gateway has"),
     (errors.WaitTimeoutError, "wait longer, with --timeout"),
     (errors.RequestTimeoutError, _RETRY_LATER),
 )
+# These come first if the error ended mj-async probe, which must not recommend itself.
 _PROBE_HINTS: tuple[tuple[type[errors.MJError], str], ...] = (
     (errors.AuthenticationError, _KEY),
     (errors.UnsupportedError, _ADDRESS),
-    (errors.RequestTimeoutError, f"{_ADDRESS}, or give it longer, with --timeout"),
+    (errors.RequestTimeoutError, f"{_ADDRESS}, or allow more time with --timeout"),
 )
 
-# The library's complaints, by their beginnings; those of the command line say it themselves.
+# ConfigurationErrors of the library, by the beginning of their message.
 _CONFIGURATION_HINTS = (
     ("the task id", "give ids as the gateway gave them, each as one argument"),
     ("the key", _KEY),
     ("base_url", _ADDRESS),
     ("batch_size above 1", "give --seed-form multipart"),
     ("proxy", "check HTTPS_PROXY, HTTP_PROXY and SSL_CERT_FILE"),
-    ("HTTP", "give http://host:port there, or unset it"),  # HTTPS_PROXY in the environment …
-    ("ALL_PROXY", "give http://host:port there, or unset it"),
+    ("HTTP", _PROXY_ADDRESS),  # "HTTPS_PROXY in the environment …"
+    ("ALL_PROXY", _PROXY_ADDRESS),
 )
 
 
 def format_error(error: Exception, *, by_probe: bool = False) -> str:
-    """Give the error's sentence, and what to do next.
+    """Return the message of an error, and a hint what to do next.
 
     Args:
-        error: What has ended a command.
-        by_probe: Whether `mj-async probe` tells it, which then is no advice.
+        error: An error that has ended a command.
+        by_probe: True if the command is `mj-async probe`.
     """
-    # What is told of Redis has its step already.
-    is_told = "; next: " in str(error)
-    step = "" if is_told else _hint(error, _PROBE_HINTS if by_probe else ())
-    return f"{error}; next: {step}" if step else str(error)
+    # The messages of the command line, and those about Redis, have their hint already.
+    has_hint = "; next: " in str(error)
+    hint = "" if has_hint else _hint(root_cause(error), _PROBE_HINTS if by_probe else ())
+    return f"{error}; next: {hint}" if hint else str(error)
 
 
 def root_cause(error: Exception) -> Exception:
-    """Give what the polls failed with where a wait was over before a single one had worked."""
+    """Return the last poll's error if a wait timed out before any poll had an answer."""
     if isinstance(error, errors.WaitTimeoutError) and error.task is None:
         return error.last_error or error
     return error
 
 
 def _hint(error: Exception, first: tuple[tuple[type[errors.MJError], str], ...]) -> str:
-    error = root_cause(error)
-    found = (step for kind, step in (*first, *_HINTS) if isinstance(error, kind))
-    step = next(found, "")
-    if step:
-        return step
+    hint = next((hint for kind, hint in (*first, *_HINTS) if isinstance(error, kind)), "")
+    if hint:
+        return hint
     if isinstance(error, errors.TransportError):
         return _transport_hint(error)
     if isinstance(error, errors.UnexpectedAnswerError):
         return _ADDRESS if error.reason in _NOT_A_GATEWAY else _RETRY_LATER
     if isinstance(error, errors.SeedUnavailableError):
-        return f"see how the task is, with mj-async fetch {error.task_id}"
+        return f"look at the task with mj-async fetch {error.task_id}"
     if isinstance(error, errors.ConfigurationError):
-        steps = (step for said, step in _CONFIGURATION_HINTS if str(error).startswith(said))
-        return next(steps, "")
+        hints = (hint for start, hint in _CONFIGURATION_HINTS if str(error).startswith(start))
+        return next(hints, "")
     return _RETRY_LATER if type(error) is errors.APIError else ""
 
 
 def _transport_hint(error: errors.TransportError) -> str:
     if error.temporary:
-        return f"{_ADDRESS}, and whether the gateway runs"
+        return f"{_ADDRESS}, and that the gateway runs"
     if "407" in str(error):
         return "put the proxy's user and password into HTTPS_PROXY or HTTP_PROXY"
-    return "let SSL_CERT_FILE name a file with the certificate of the gateway's authority"
+    return "set SSL_CERT_FILE to a file with the certificate of the gateway's authority"

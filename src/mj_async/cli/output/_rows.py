@@ -1,4 +1,4 @@
-"""PURE: a task as one line, as several, and its error as JSON."""
+"""PURE: a task as one line or as several, and an error as JSON."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ _DETAILS = {
 
 
 def style_for(word: str) -> str:
-    """Give the colour of a status or of an error's name."""
+    """Return the colour of a status or of an error's name."""
     return _STYLES.get(word, "red" if word.endswith("Error") else "")
 
 
 def status_text(task: Task) -> str:
-    """Give the status as one word, whatever the gateway made of it."""
+    """Return the status as one word, whatever the gateway sent."""
     return "_".join(sanitize(task.status).split()) or "-"
 
 
 def progress_text(task: Task) -> str:
-    """Give the progress as one word."""
     return "-" if task.progress is None else f"{task.progress}%"
 
 
 def elapsed_text(task: Task, now: datetime) -> str:
-    """Give how long it took, or has been taking, since it was submitted."""
+    """Return the time from the submission to the end, or to now if the task has not ended."""
     if task.submit_time is None or (task.is_final and task.finish_time is None):
         return "-"
     return format_duration(((task.finish_time or now) - task.submit_time).total_seconds())
 
 
 def task_row(task_id: str, task: Task | None, error: errors.MJError | None, now: datetime) -> Text:
-    """Give one line: id, status, progress, time, and what there is to say.
+    """Return one line: id, status, progress, time, and the image's address or a reason.
 
     Args:
         task_id: The id.
         task: The task as last seen, or None.
-        error: Why it is not what was asked for; it stands in place of the status.
+        error: The reason why the command has not got what it asked for. Its name replaces the
+            status.
         now: The time.
     """
     word = type(error).__name__ if error is not None else status_text(task or Task(task_id))
@@ -73,7 +73,7 @@ def _remark(task: Task) -> str:
 
 
 def task_details(task: Task) -> list[Text]:
-    """Give everything that a human asks a task about, a line each."""
+    """Return the details of a task for people, one line each; without those that are empty."""
     state = f"{status_text(task)} {progress_text(task)}".removesuffix(" -")
     lines = [("id", task.id), ("status", state)]
     lines += [(label, str(getattr(task, name) or "")) for name, label in _DETAILS.items()]
@@ -93,5 +93,5 @@ def _format_time(time: datetime | None) -> str:
 
 
 def error_to_dict(error: errors.MJError) -> dict[str, str]:
-    """Give an error as a machine reads it."""
+    """Return an error as the JSON output has it."""
     return {"type": type(error).__name__, "message": str(error)}

@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
@@ -21,48 +22,47 @@ from ._hints import format_error
 from ._terminal import OutputError, ProgressView, Terminal, echo_err
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
-
-
 T = TypeVar("T")
 
 INTERRUPTED = 130
-# SIGTERM is how services and containers are stopped.
+# SIGTERM stops services and containers.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Who types it again sooner means the same; later, that something hangs.
+# Seconds. A second Ctrl-C within them is impatience, a later one means that the end hangs.
 _FORCE_EXIT_AFTER = 2.0
 
 
 @attrs.define
 class _InterruptHandler:
-    """Lets the event loop see the first interrupt only.
+    """Passes only the first signal on to the event loop.
 
-    It would raise the second one wherever it happens to be, and the end would be a traceback.
+    The event loop would raise KeyboardInterrupt for a second one at any place, and the user would
+    see a traceback.
     """
 
     interrupted_at: float | None = None
     _cancel_run: Callable[[int, FrameType | None], Any] | None = None
-    _before: dict[int, Any] = attrs.field(factory=dict)
+    _previous: dict[int, Any] = attrs.field(factory=dict)
 
     def __enter__(self) -> None:
         handler = signal.getsignal(signal.SIGINT)
-        # Interrupts are ignored behind nohup, and by what a script has put into the background.
+        # nohup, and scripts that start a command in the background, let it ignore SIGINT.
         self._cancel_run = handler if callable(handler) else self._make_canceller()
-        for one in _SIGNALS if callable(handler) else (signal.SIGTERM,):
-            self._before[one] = signal.signal(one, self._on_interrupt)
+        for number in _SIGNALS if callable(handler) else (signal.SIGTERM,):
+            self._previous[number] = signal.signal(number, self._on_signal)
 
     def _make_canceller(self) -> Callable[[int, FrameType | None], Any]:
-        """Give what does as the event loop would, which leaves an ignored Ctrl-C alone."""
+        # The event loop does not handle signals if SIGINT is ignored.
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None  # noqa: S101  # a command runs in one
+        assert task is not None  # noqa: S101  # a command runs in a task
         return lambda _number, _frame: loop.call_soon_threadsafe(task.cancel)
 
     def __exit__(self, *_exception: object) -> None:
-        # After an interrupt the process is about to end, and is not to be disturbed.
+        # After an interrupt the process ends, and no second signal may disturb its end.
         if self.interrupted_at is None:
-            for one, handler in self._before.items():
-                signal.signal(one, handler)
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
 
-    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.interrupted_at is None and self._cancel_run is not None:
             self.interrupted_at = time.monotonic()
             self._cancel_run(number, frame)
@@ -71,10 +71,10 @@ class _InterruptHandler:
 
 
 def run_async(work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
-    """Run something asynchronous that the first Ctrl-C ends in order.
+    """Run a coroutine function; the first Ctrl-C or SIGTERM cancels it.
 
     Raises:
-        KeyboardInterrupt: It has been ended so.
+        KeyboardInterrupt: A signal has cancelled it.
     """
     interrupts = _InterruptHandler()
 
@@ -91,25 +91,22 @@ def run_async(work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T
 
 
 async def run_with_progress(
-    terminal: Terminal,
-    view: ProgressView,
-    work: Work,
-    *beside: Work,
+    terminal: Terminal, view: ProgressView, work: Work, *background: Work
 ) -> Exception | None:
-    """Do the work while its view is shown.
+    """Run the work and show its progress.
 
     Args:
-        terminal: Where.
-        view: What.
-        work: Ends, or raises what has ended it before its time.
-        beside: What is done until then.
+        terminal: Shows the progress.
+        view: The progress.
+        work: May raise an `MJError` or an `OutputError`, which end the run early.
+        background: Runs beside the work, and is cancelled at its end.
 
     Returns:
-        What ended it before its time, or None.
+        The error that ended the work early, or None.
     """
     async with anyio.create_task_group() as group:
         group.start_soon(terminal.show_progress, view)
-        for one in beside:
+        for one in background:
             group.start_soon(one)
         try:
             await work()
@@ -120,43 +117,28 @@ async def run_with_progress(
     return None
 
 
-@attrs.frozen
-class OnInterrupt:
-    """Tells how far a run has come when it is interrupted, on its way out.
-
-    Args:
-        tell: Tells it.
-    """
-
-    tell: Callable[[], None]
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
-        if kind is KeyboardInterrupt:
-            self.tell()
-
-
-class _OneLine:
-    """Ends the process with one line on stderr, where it would end with a traceback."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, errors.MJError | OutputError):
-            echo_err(format_error(error))
-            sys.exit(exit_code_of_run(error, ()))
-        if isinstance(error, KeyboardInterrupt):
-            # Everything is said and written; a further one would only spoil the exit code.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def on_interrupt(report: Callable[[], None]) -> Iterator[None]:
+    """Call `report` if Ctrl-C ends the block, before the command ends."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        report()
+        raise
 
 
 def run_and_exit(work: Callable[[], int]) -> NoReturn:
-    """Do a command's work, and end the process with its exit code.
+    """Run a command, and exit with its exit code.
 
-    An interrupt ends it with 130, which cyclopts sees to.
+    An `MJError` or `OutputError` becomes one line on stderr. After KeyboardInterrupt, cyclopts
+    exits with 130.
     """
-    with _OneLine():
+    try:
         sys.exit(work())
+    except (errors.MJError, OutputError) as error:
+        echo_err(format_error(error))
+        sys.exit(exit_code_of_run(error, ()))
+    except KeyboardInterrupt:
+        # All output is written; a further signal would only change the exit code.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise

@@ -1,4 +1,4 @@
-"""Where output goes: results on stdout, everything else on stderr, live on a terminal."""
+"""The output streams: results on stdout, messages and progress on stderr."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ._text import sanitize, to_json_line
 
 _REDRAW_INTERVAL = 0.25
 _SUMMARY_INTERVAL = 5.0
-OUTPUT_HINT = "next: make room, or send it elsewhere"
+OUTPUT_HINT = "next: free some space, or redirect the output"
 
 
 class OutputError(Exception):
-    """Raised when results cannot be written; without a message where nobody reads them."""
+    """Raised if results cannot be written; without a message if their reader has ended."""
 
 
 class ProgressView(Protocol):
@@ -37,13 +37,13 @@ class ProgressView(Protocol):
 
 
 def echo_err(text: str) -> None:
-    """Tell the user something on stderr; nothing for an empty text."""
+    """Write a message on stderr, but no empty one."""
     if text:
         write_err_line(f"mj-async: {sanitize(text)}")
 
 
 def write_err_line(line: str) -> None:
-    """Write a line on stderr, if anybody listens there."""
+    """Write a line on stderr, if stderr is open."""
     if sys.stderr is None:
         return
     try:
@@ -54,7 +54,7 @@ def write_err_line(line: str) -> None:
 
 
 def discard_output(stream: TextIO) -> None:
-    """Let what is still in the stream's buffer go nowhere, or the interpreter's end complains."""
+    """Discard the stream's buffer. Python would fail again at exit when it flushes it."""
     with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
         os.dup2(nowhere.fileno(), stream.fileno())
 
@@ -69,7 +69,12 @@ def _make_console(stream: TextIO | None) -> Console:
 
 @attrs.define(init=False)
 class Terminal:
-    """The two streams of this process, as they are when it is made."""
+    """stdout and stderr, as they are when this is made.
+
+    Attributes:
+        is_interactive: True if progress can be redrawn in place on stderr.
+        stdout_is_terminal: True if stdout is a terminal.
+    """
 
     is_interactive: bool
     stdout_is_terminal: bool
@@ -79,42 +84,45 @@ class Terminal:
 
     def __init__(self) -> None:
         self._stdout = sys.stdout
-        self._results, aside = _make_console(sys.stdout), _make_console(sys.stderr)
+        self._results, messages = _make_console(sys.stdout), _make_console(sys.stderr)
         self.stdout_is_terminal = _is_terminal(sys.stdout)
         # A dumb terminal cannot be redrawn.
-        self.is_interactive = _is_terminal(sys.stderr) and aside.is_interactive
-        # Where both are one terminal, one console has to know of all that is written to it.
-        self._display = self._results if self.stdout_is_terminal else aside
+        self.is_interactive = _is_terminal(sys.stderr) and messages.is_interactive
+        # If both are the same terminal, one console must write to it, or a redraw eats results.
+        self._display = self._results if self.stdout_is_terminal else messages
 
     def print_line(self, line: Text | str) -> None:
-        """Write one result, above what is drawn live.
+        """Write a result as one line, above the progress.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: stdout is closed or full.
         """
         text = line if isinstance(line, Text) else Text(sanitize(line))
-        self._write(lambda stdout: self._put(stdout, text))
+        self._write(lambda stdout: self._write_text(stdout, text))
 
     def print_table(self, table: Table) -> None:
-        """Write one result as a table, which is for terminals.
+        """Write a result as a table, for terminals.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: stdout is closed or full.
         """
         self._write(lambda _: self._results.print(table))
 
-    def _write(self, put: Callable[[TextIO], object]) -> None:
+    def _write(self, write: Callable[[TextIO], object]) -> None:
         if self._stdout is None:
-            raise OutputError("standard output is closed; next: send it somewhere, as with > FILE")
+            raise OutputError(
+                "standard output is closed; next: redirect it, for example with > FILE"
+            )
         try:
-            put(self._stdout)
+            write(self._stdout)
         except OSError as error:
             discard_output(self._stdout)
-            unread = isinstance(error, BrokenPipeError)
+            if isinstance(error, BrokenPipeError):
+                raise OutputError from None
             problem = f"cannot write to standard output: {error.strerror}"
-            raise OutputError("" if unread else f"{problem}; {OUTPUT_HINT}") from None
+            raise OutputError(f"{problem}; {OUTPUT_HINT}") from None
 
-    def _put(self, stdout: TextIO, line: Text) -> None:
+    def _write_text(self, stdout: TextIO, line: Text) -> None:
         if self.stdout_is_terminal:
             self._results.print(line, soft_wrap=True)
         else:
@@ -122,20 +130,20 @@ class Terminal:
             stdout.flush()
 
     def print_row(self, line: Text) -> None:
-        """Write one result as a row: on a terminal, as much of it as fits into one line.
+        """Write a result as one line; a terminal shows as much of it as fits.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: stdout is closed or full.
         """
         if self.stdout_is_terminal:
             line.truncate(self._results.width, overflow="crop")
         self.print_line(line)
 
     def print_json(self, value: Any) -> None:
-        """Write one result as a line of JSON.
+        """Write a result as one line of JSON.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: stdout is closed or full.
         """
         encoding = getattr(self._stdout, "encoding", None) or "ascii"
         ascii_only = encoding.replace("-", "").lower() != "utf8"
@@ -151,7 +159,7 @@ class Terminal:
             summary_interval: Seconds between two lines where stderr is no terminal.
         """
         if self.is_interactive:
-            with suppress(OSError):  # the terminal has gone away, and the command goes on
+            with suppress(OSError):  # the terminal is gone, and the command goes on
                 await self._redraw(view)
         while True:
             await anyio.sleep(summary_interval)

@@ -1,4 +1,4 @@
-"""PURE: text for terminals and for machines, which no gateway's words can steer."""
+"""PURE: safe text and JSON for terminals, whatever a gateway sends; and durations."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-# Control characters, line breaks of every kind, lone surrogates, and what turns the direction
-# of writing: an escape sequence begins with one of them, and a line ends with one.
+# Control characters, all line breaks, and marks that change the direction of writing. Every
+# escape sequence begins with one of them.
 _CONTROL_CHARACTERS = (
     "\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"
 )
@@ -17,23 +17,23 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def sanitize(text: str) -> str:
-    """Give the text as one line that a terminal only shows."""
+    """Return the text as one line without control characters and lone surrogates."""
     return _UNSAFE_RUN.sub(" ", text)
 
 
 def to_json_line(value: Any, *, ascii_only: bool = False) -> str:
-    """Give JSON in one line, with escapes in place of what a terminal would obey.
+    """Return JSON as one line, with control characters and lone surrogates escaped.
 
     Args:
-        value: What to write.
-        ascii_only: Whether every character beyond ASCII is escaped, too.
+        value: The value.
+        ascii_only: True to escape all characters beyond ASCII as well.
     """
     text = json.dumps(value, ensure_ascii=ascii_only)
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def format_duration(seconds: float) -> str:
-    """Give a time in at most six characters: `41s`, `2m05s`, `3h12m`, `5d04h`."""
+    """Return a duration in at most six characters: `41s`, `2m05s`, `3h12m`, `5d04h`."""
     whole = max(0, round(seconds))
     if whole < _MINUTE:
         return f"{whole}s"
