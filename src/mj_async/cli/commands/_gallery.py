@@ -38,21 +38,21 @@ def gallery(
     try:
         size = _write(output.resolve(), render_page(rows, name=_display_name(file)))
     except OSError as error:
-        _say(f"{output} was not written: {error.strerror}; next: give another --output")
+        _echo_err(f"{output} was not written: {error.strerror}; next: give another --output")
         raise SystemExit(1) from error
     counts = f"{_count(rows.images, 'image')}, {_count(len(rows), 'row')}"
-    _say(f"{output}: {counts}, {_size(size)}")
+    _echo_err(f"{output}: {counts}, {_size(size)}")
 
 
 def _check(file: Path, output: Path, *, overwrite: bool) -> None:
     if not output.exists() or not file.exists():
         return
     if not output.is_file():
-        _refuse(f"{output} is not a file; next: give another --output")
+        _exit_with_error(f"{output} is not a file; next: give another --output")
     if output.samefile(file):
-        _refuse(f"{output} is the input; next: give another --output")
+        _exit_with_error(f"{output} is the input; next: give another --output")
     if not overwrite:
-        _refuse(f"{output} exists; next: give --overwrite to replace it")
+        _exit_with_error(f"{output} exists; next: give --overwrite to replace it")
 
 
 def _read(file: Path) -> GalleryRows:
@@ -63,7 +63,9 @@ def _read(file: Path) -> GalleryRows:
             for number, line in enumerate(lines, start=1):
                 _add(rows, line, where=f"{file}, line {number}")
     except OSError as error:
-        _refuse(f"{file} cannot be read: {error.strerror}; next: give the output of mj-async seeds")
+        _exit_with_error(
+            f"{file} cannot be read: {error.strerror}; next: give the output of mj-async seeds"
+        )
     return rows
 
 
@@ -72,8 +74,10 @@ def _add(rows: GalleryRows, line: bytes, *, where: str) -> None:
         rows.add(parse_row(line))
     except LineError as error:
         if not error.is_truncated:
-            _refuse(f"{where} is not a line of `mj-async seeds`: {error}; next: {_LINE_HINT}")
-        _say(f"{where} is incomplete and was left out")
+            _exit_with_error(
+                f"{where} is not a line of `mj-async seeds`: {error}; next: {_LINE_HINT}"
+            )
+        _echo_err(f"{where} is incomplete and was left out")
 
 
 def _write(output: Path, page: Iterable[str]) -> int:
@@ -106,10 +110,10 @@ def _size(count: int) -> str:
     return f"{count / _MEGA:.1f} MB" if count >= _MEGA else f"{count / _KILO:.0f} kB"
 
 
-def _say(text: str) -> None:
+def _echo_err(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _refuse(reason: str) -> NoReturn:
-    _say(reason)
+def _exit_with_error(reason: str) -> NoReturn:
+    _echo_err(reason)
     raise SystemExit(2)

@@ -25,6 +25,11 @@ from ..output._progress import SeedProgress
 from ..output._run import on_interrupt, run_and_exit, run_async, run_with_progress
 from ..output._terminal import OutputError, Terminal, echo_err
 
+LookUp: TypeAlias = Callable[[Ids], AbstractAsyncContextManager[AsyncIterator[SeedOutcome]]]
+
+_SYNC_INTERVAL = 1.0
+_MAX_COMMAND_LENGTH = 1000
+
 
 def seeds(  # noqa: PLR0913  # options
     *task_ids: TaskId,
@@ -84,12 +89,6 @@ def output_mode(output: Path | None, *, resume: bool, overwrite: bool) -> Mode:
     if resume:
         return "resume"
     return "overwrite" if overwrite else "new"
-
-
-LookUp: TypeAlias = Callable[[Ids], AbstractAsyncContextManager[AsyncIterator[SeedOutcome]]]
-
-_SYNC_INTERVAL = 1.0
-_MAX_COMMAND_LENGTH = 1000
 
 
 def resume_command(arguments: Sequence[str]) -> str:

@@ -1,15 +1,15 @@
-// A card, a task in full, and copying from both. Text is only ever set as text.
+// A card, the details of a task, and copying from both. Texts are set as text only, never as HTML.
 
-const LONGEST_IN_A_CARD = 600; // characters; a card shows four lines
-const COPIED_FOR = 1500; // milliseconds
+const MAX_CARD_TEXT = 600; // characters; a card shows four lines
+const COPIED_MARK_TIME = 1500; // milliseconds
 const template = document.getElementById("card");
 const details = document.getElementById("details");
-const rowsOf = new WeakMap(); // of cards, and of the details
-const dead = new Set(); // rows whose image did not load: it is not asked for again
+const rowsOf = new WeakMap(); // the row of each card, and of the details
+const dead = new Set(); // rows whose image did not load; the page does not load it again
 
 function makeCard(row) {
   const card = template.content.firstElementChild.cloneNode(true);
-  fill(card, row, LONGEST_IN_A_CARD);
+  fill(card, row, MAX_CARD_TEXT);
   if (!row.seed) showNoSeed(card);
   if (row.image && !dead.has(row)) showPicture(card, row);
   else showNoPicture(card, row);
@@ -30,7 +30,7 @@ function fill(place, row, longest) {
 }
 
 function beginning(text, longest) {
-  // A cut may leave one half of a pair, which would be shown as a box.
+  // A cut in a surrogate pair would leave a half, which browsers show as a box.
   return text.length > longest ? text.slice(0, longest).replace(/[\ud800-\udbff]$/, "") : text;
 }
 
@@ -84,7 +84,7 @@ async function copy(button) {
   const announcement = details.open ? "announcement-details" : "announcement";
   document.getElementById(announcement).textContent = said;
   mark(button, done ? "icon-done" : "icon-close", said);
-  setTimeout(() => mark(button, "icon-copy", `Copy ${kind}`), COPIED_FOR);
+  setTimeout(() => mark(button, "icon-copy", `Copy ${kind}`), COPIED_MARK_TIME);
 }
 
 function mark(button, icon, text) {
@@ -98,7 +98,7 @@ async function write(text, button) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return writeByHand(text, button); // a page on plain http has no clipboard of its own
+    return writeByHand(text, button); // browsers give no clipboard to a page on plain http
   }
 }
 

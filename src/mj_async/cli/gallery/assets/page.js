@@ -1,11 +1,11 @@
-// The controls, and who is told when something happens.
+// The controls, and the handlers of all events.
 
 const search = document.getElementById("search");
 const sort = document.getElementById("sort");
 const filter = document.getElementById("filter");
 const count = document.getElementById("count");
 const nothing = document.getElementById("nothing");
-const waiting = new Set(); // work for the next frame: typing and scrolling bring many events
+const waiting = new Set(); // work for the next frame, because typing and scrolling cause many events
 
 function soon(work) {
   if (!waiting.size) requestAnimationFrame(workOff);
@@ -54,7 +54,7 @@ filter.addEventListener("change", () => soon(listFromTheTop));
 document.getElementById("reset")?.addEventListener("click", reset);
 document.getElementById("close").addEventListener("click", () => details.close());
 document.addEventListener("click", clicked);
-// An image's error does not bubble, but is seen on its way down. One without src was dropped.
+// An image's error event does not bubble, but it can be captured. An image without src was dropped.
 sheet.addEventListener("error", ({ target }) => target.src && imageFailed(target), true);
 addEventListener("scroll", () => soon(draw), { passive: true });
 addEventListener("resize", () => soon(() => show(shown)));

@@ -1,9 +1,9 @@
-// The rows, and which of them in which order. What they say is other people's text.
+// The rows, filtered and sorted. Their texts are not trusted.
 
 function readRows() {
   const block = document.getElementById("rows");
   const read = JSON.parse(block.textContent).map(toRow);
-  block.remove(); // megabytes that nobody reads again
+  block.remove(); // it is megabytes, and no longer needed
   return read;
 }
 
@@ -33,7 +33,7 @@ function sorted(rows, key, compare) {
   return keyed.sort(([one], [other]) => compare(one, other)).map(([, row]) => row);
 }
 
-// Seeds and ids are numbers too large for Number. What is no number comes after, nothing last.
+// Seeds and ids are too large for Number. Texts that are not numbers come after them, null last.
 function numberKey(text) {
   if (!text) return [2, ""];
   return /^-?\d{1,40}$/.test(text) ? [0, BigInt(text)] : [1, text];
@@ -49,7 +49,7 @@ function comparePrompts(one, other) {
 }
 
 const rows = readRows();
-const ordered = {}; // each order is found once, so that a keystroke only has to look through it
+const ordered = {}; // each order is computed once, so that a keystroke only filters it
 
 function chooseRows({ text, order, filter }) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);

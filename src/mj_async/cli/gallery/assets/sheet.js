@@ -1,10 +1,10 @@
-// The sheet. Only cards near the window exist, so that the number of rows does not matter.
+// The grid of cards. Only cards near the window exist, so any number of rows is fast.
 
 const sheet = document.getElementById("sheet");
 const cards = new Map(); // by row
 let shown = [];
 let columns = 1;
-let pitch = 1; // pixels from one line of cards to the next
+let pitch = 1; // pixels from one line of cards to the next line
 
 function show(chosen) {
   shown = chosen;
@@ -34,7 +34,7 @@ function draw() {
 function dropAllBut(kept) {
   for (const [row, card] of cards) {
     if (kept.has(row)) continue;
-    card.querySelector("img").removeAttribute("src"); // ends a request that is on its way
+    card.querySelector("img").removeAttribute("src"); // cancels a request that is under way
     card.remove();
     cards.delete(row);
   }
