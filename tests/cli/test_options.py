@@ -9,7 +9,7 @@ import pytest
 
 from mj_async.testing import FakeGateway
 
-from ._commands import DONE, Ended, run
+from ._commands import DONE, Ended
 
 Call = Callable[..., Ended]
 Serve = Callable[[FakeGateway], str]
@@ -97,27 +97,21 @@ def test_a_gateway_that_repeats_the_key_does_not_show_it(
         assert KEY not in ended.out + ended.err
 
 
-@pytest.mark.parametrize("command", ["fetch", "list", "seed", "wait", "seeds"])
 @pytest.mark.parametrize(
-    "missing",
+    ("name", "said"),
     [
         ("MJ_API_KEY", "no key: set MJ_API_KEY, or give --api-key-file"),
         ("MJ_BASE_URL", "no gateway: give --base-url, or set MJ_BASE_URL"),
     ],
 )
 def test_without_gateway_or_key_it_ends_with_2(
-    gateway: FakeGateway,
-    call: Call,
-    monkeypatch: pytest.MonkeyPatch,
-    command: str,
-    missing: tuple[str, str],
+    gateway: FakeGateway, call: Call, monkeypatch: pytest.MonkeyPatch, name: str, said: str
 ) -> None:
     """It is said what to give."""
-    name, said = missing
     monkeypatch.setenv("MJ_API_KEY", KEY)
     monkeypatch.delenv(name)
 
-    assert Ended(2, "", f"mj-async: {said}\n") == call(command, "1")
+    assert Ended(2, "", f"mj-async: {said}\n") == call("fetch", "1")
     assert () == gateway.requests
 
 
@@ -183,10 +177,11 @@ def test_what_is_no_command_line_ends_with_2(call: Call, arguments: list[str], s
     assert ended.err.endswith("See mj-async --help.\n")
 
 
-@pytest.mark.parametrize("command", ["fetch", "list", "seed", "wait", "seeds"])
-def test_each_command_helps(command: str) -> None:
+@pytest.mark.parametrize("command", ["fetch", "list", "seed", "wait", "seeds", "probe"])
+def test_each_command_helps(call: Call, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """Help below the usage fits a narrow terminal, and says where the key comes from."""
-    ended = run(command, "--help", COLUMNS="40")
+    monkeypatch.setenv("COLUMNS", "40")
+    ended = call(command, "--help")
 
     assert 0 == ended.code
     assert "MJ_API_KEY" in ended.out

@@ -148,12 +148,9 @@ def test_what_nobody_reads_is_quiet(serve: Serve) -> None:
     assert ended.err.startswith("mj-async: standard output is closed; next: ")
 
 
-@pytest.mark.parametrize("dialect", ["newapi", "onehub", "java", "csharp", "documented"])
-def test_a_wrong_key_ends_with_3(
-    serve: Serve, call: Call, monkeypatch: pytest.MonkeyPatch, dialect: Any
-) -> None:
+def test_a_wrong_key_ends_with_3(serve: Serve, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was tried in each way, and is not shown."""
-    serve(FakeGateway(dialect))
+    serve(FakeGateway("onehub"))
     monkeypatch.setenv("MJ_API_KEY", KEY)
     ended = call("probe")
 
@@ -189,10 +186,7 @@ def test_where_there_is_no_gateway_it_ends_with_3(
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (403, "next: ask the gateway's operator what this key may do"),
-        (429, "try again later"),
         (500, "try again later, and tell its operator if it stays so"),
-        (302, "next: check --base-url (MJ_BASE_URL)"),
         (400, "next: try again; if the error stays, tell the gateway's operator"),
     ],
 )

@@ -28,6 +28,7 @@ Serve = Callable[[FakeGateway], str]
 NOW = round(time.time() * 1000)
 SHOW_CURSOR = "\x1b[?25h"
 HIDE_CURSOR = "\x1b[?25l"
+FULL = "cannot write to standard output: No space left on device; "
 NO_UNICODE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
@@ -64,18 +65,17 @@ def interrupt_when(text: str) -> Callable[[str, int], None]:
 
 
 @pytest.mark.usefixtures("gateway")
-@pytest.mark.parametrize("columns", [80, 40])
-def test_a_wait_is_a_live_table(columns: int) -> None:
+def test_a_wait_is_a_live_table() -> None:
     """Those that have ended are rows above it; ^C takes it away, and tells how far it came."""
     shown = on_terminal(
-        "wait", *IDS, *OFTEN, columns=columns, act=interrupt_when(f"{STUCK} IN_PROGRESS")
+        "wait", *IDS, *OFTEN, columns=40, act=interrupt_when(f"{STUCK} IN_PROGRESS")
     )
     lines = [line.rstrip() for line in shown.text.splitlines()]
 
     assert 130 == shown.code
     assert any(line.split() == ["ID", "STATUS", "%", "TIME"] for line in lines)
     assert any(line.startswith(f"{STUCK} IN_PROGRESS  40%") for line in lines)
-    assert all(len(line) <= columns for line in lines if line.startswith("1730"))
+    assert all(len(line) <= 40 for line in lines if line.startswith("1730"))
     assert "11 of 12 ended: 11 SUCCESS" in shown.text
     said = "mj-async: interrupted: 11 of 12 ended: 11 SUCCESS; 1 under way: 1 IN_PROGRESS"
     assert said in shown.text
@@ -145,7 +145,7 @@ def test_no_color_is_respected() -> None:
 
 
 @pytest.mark.usefixtures("gateway")
-@pytest.mark.parametrize("arguments", [["fetch"], ["fetch", "--json"], ["seeds"]])
+@pytest.mark.parametrize("arguments", [["fetch"], ["fetch", "--json"]])
 def test_nothing_of_a_gateways_reaches_the_terminal_raw(arguments: list[str]) -> None:
     """Neither escape sequences nor markup in a prompt have an effect."""
     shown = on_terminal(*arguments, IDS[11])
@@ -160,7 +160,7 @@ def test_nothing_of_a_gateways_reaches_the_terminal_raw(arguments: list[str]) ->
 
 
 @pytest.mark.usefixtures("gateway")
-@pytest.mark.parametrize("command", ["fetch", "list", "seeds", "wait"])
+@pytest.mark.parametrize("command", ["fetch", "wait"])
 def test_a_terminal_without_unicode_is_enough(command: str) -> None:
     """What it has no characters for is written as an escape, and nothing breaks."""
     shown = on_terminal(command, IDS[11], columns=40, environment=NO_UNICODE)
@@ -182,7 +182,7 @@ def test_json_in_a_pipe_without_unicode_is_json() -> None:
 
 
 @pytest.mark.usefixtures("gateway")
-@pytest.mark.parametrize(("columns", "unicode"), [(80, {}), (40, {}), (40, NO_UNICODE)])
+@pytest.mark.parametrize(("columns", "unicode"), [(80, {}), (40, NO_UNICODE)])
 def test_seeds_have_a_bar(tmp_path: Path, columns: int, unicode: dict[str, str]) -> None:
     """A bar, how many of how many, the rate, and counts; none of it is left at the end."""
     pipe = tmp_path / "ids"
@@ -234,17 +234,6 @@ def test_a_run_that_is_interrupted_at_once_leaves_nothing(tmp_path: Path) -> Non
     assert "mj-async: interrupted: 0 ids in " in text
 
 
-@pytest.mark.usefixtures("gateway")
-def test_an_interrupted_run_without_an_output_says_so(tmp_path: Path) -> None:
-    """There is nothing to go on with."""
-    code, text = interrupted_seeds(tmp_path, "nothing yet", 0)
-
-    assert (130, True) == (
-        code,
-        "mj-async: next: give --output FILE, so that a run can be resumed" in text,
-    )
-
-
 def cpu_of(process_id: int) -> int:
     """Tell how many ticks of CPU a process has taken."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
@@ -273,7 +262,7 @@ def test_an_interrupt_before_anything_has_begun_is_quiet(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("gateway")
-@pytest.mark.parametrize("gap", [0.0, 0.002, 0.05])
+@pytest.mark.parametrize("gap", [0.0, 0.05])
 def test_an_impatient_interrupt_is_one(tmp_path: Path, gap: float) -> None:
     """Who types ^C several times gets the same end, and no traceback."""
     arguments = [*OFTEN, "--json", *IDS]
@@ -440,16 +429,17 @@ def test_a_dumb_terminal_is_not_redrawn() -> None:
 
 @pytest.mark.usefixtures("gateway")
 @pytest.mark.parametrize(
-    ("redirect", "code", "said"),
+    ("command", "redirect", "code", "said"),
     [
-        (">&-", 1, "mj-async: standard output is closed; next: "),
-        (">/dev/full", 1, "mj-async: cannot write to standard output: No space left on device; "),
-        ("2>&-", 0, ""),
-        ("2>/dev/full", 0, ""),
+        ("list", ">&-", 1, "mj-async: standard output is closed; next: "),
+        ("list", ">/dev/full", 1, f"mj-async: {FULL}"),
+        ("wait", ">/dev/full", 1, f"mj-async: {FULL}"),
+        ("seeds", ">/dev/full", 1, f"mj-async: {FULL}"),
+        ("list", "2>&-", 0, ""),
+        ("list", "2>/dev/full", 0, ""),
     ],
 )
-@pytest.mark.parametrize("command", ["list", "wait", "seeds"])
-def test_streams_may_be_missing_or_full(redirect: str, code: int, said: str, command: str) -> None:
+def test_streams_may_be_missing_or_full(command: str, redirect: str, code: int, said: str) -> None:
     """A result that cannot be written is a 1; what is said aside is only said."""
     often = OFTEN if command == "wait" else []
     ended = run_redirected(redirect, command, *IDS[:2], *often)

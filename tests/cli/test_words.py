@@ -343,6 +343,25 @@ def test_options_make_a_mode(
 
 
 @pytest.mark.parametrize(
+    ("output", "resume", "overwrite", "said"),
+    [
+        (None, True, False, "--resume needs --output FILE"),
+        (None, False, True, "--overwrite needs --output FILE"),
+        (Path("x"), True, True, "give --resume or --overwrite, not both"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    output: Path | None,
+    resume: bool,  # noqa: FBT001
+    overwrite: bool,  # noqa: FBT001
+    said: str,
+) -> None:
+    """And an option for an output needs one."""
+    with pytest.raises(errors.ConfigurationError, match=said):
+        output_mode(output, resume=resume, overwrite=overwrite)
+
+
+@pytest.mark.parametrize(
     ("arguments", "line"),
     [
         (["seeds", "1"], "mj-async seeds --resume 1"),
