@@ -17,7 +17,7 @@ from ._commands import Ended
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[FakeGateway], str]]:
-    """Serve gateways while the test runs; the environment leads to the last of them."""
+    """Serve gateways while the test runs. MJ_BASE_URL and MJ_API_KEY are those of the last one."""
     with start_blocking_portal() as portal, ExitStack() as stack:
 
         def start(gateway: FakeGateway) -> str:

@@ -47,7 +47,7 @@ class Ended:
 
 
 def rendered(view: RenderableType, width: int = 80, height: int = 24) -> list[str]:
-    """Render something as for a terminal of that size, and give the lines."""
+    """Return the lines of something rendered for a terminal of that size."""
     console = Console(width=width, height=height, file=StringIO())
     with console.capture() as captured:
         console.print(view)
@@ -69,7 +69,7 @@ def run(*arguments: str, given: str | None = None, **environment: str) -> Ended:
 
 
 def run_redirected(redirection: str, *arguments: str) -> Ended:
-    """Run the command behind a redirection of the shell's, such as `>&-`."""
+    """Run the command with a redirection of the shell, such as `>&-`."""
     ended = subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND, *arguments],
         check=False,
@@ -88,7 +88,7 @@ def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
 
 @attrs.frozen
 class Shown:
-    """What a terminal was sent.
+    """The output of a command on a terminal.
 
     Args:
         code: The command's exit code.
@@ -100,7 +100,7 @@ class Shown:
 
     @property
     def text(self) -> str:
-        """The same without escape sequences; what is written over a line is a line of its own."""
+        """The output without escape sequences. A line that is written over counts as a line."""
         return _ESCAPES.sub("", self.raw).replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -70,7 +70,7 @@ def test_the_demo_is_live_on_a_terminal() -> None:
 
 
 def test_the_version_is_told() -> None:
-    """`--version` names what runs here, a line each."""
+    """`--version` prints the versions of mj_async, Python, httpx and orjson, a line each."""
     ended = run("--version", COLUMNS="40")
 
     assert [
@@ -84,7 +84,7 @@ def test_the_version_is_told() -> None:
 def test_without_orjson_the_version_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It names what reads JSON instead."""
+    """Without orjson, `--version` names Python's json."""
     monkeypatch.setitem(sys.modules, "orjson", None)
 
     assert "json of Python (no orjson)" == versions().splitlines()[-1]
@@ -93,7 +93,7 @@ def test_without_orjson_the_version_says_so(
 def test_without_the_extra_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A bare installation has the command, which says what it needs and exits with 2."""
+    """Without the extra, the command names the missing packages and exits with 2."""
     monkeypatch.setitem(sys.modules, "cyclopts", None)
 
     with pytest.raises(SystemExit) as ended:
@@ -116,7 +116,7 @@ def test_an_interrupt_ends_with_130() -> None:
 
 
 def test_an_interrupt_while_it_is_loaded_ends_with_130(tmp_path: Path) -> None:
-    """Loading takes a moment, in which ^C is no traceback either; here a library is hit by it."""
+    """Ctrl-C during the imports ends the command without a traceback as well."""
     (tmp_path / "cyclopts.py").write_text("raise KeyboardInterrupt")
     ended = run("--version", PYTHONPATH=str(tmp_path))
 
@@ -125,7 +125,7 @@ def test_an_interrupt_while_it_is_loaded_ends_with_130(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["demo", "--help"])
 def test_a_full_disk_is_one_line(command: str) -> None:
-    """What cannot be written is said without a traceback."""
+    """A full disk is one line on stderr, and no traceback."""
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         ended = subprocess.run(
             [*COMMAND, command], check=False, stdout=full, stderr=PIPE, text=True, timeout=60
@@ -137,7 +137,7 @@ def test_a_full_disk_is_one_line(command: str) -> None:
 
 
 def test_a_gateway_needs_an_output() -> None:
-    """Where the shell has closed it, that is said in one line."""
+    """A closed stdout is one line on stderr."""
     line = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "gateway"]
     ended = subprocess.run(line, check=False, stderr=PIPE, text=True, timeout=60)
 

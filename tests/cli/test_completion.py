@@ -23,7 +23,7 @@ PLACES = {
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Have a home of our own, and no shell that is known."""
+    """Use an empty home directory, and an unknown shell."""
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("SHELL", "ZSH", "ZSH_CUSTOM"):
         monkeypatch.delenv(name, raising=False)
@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("shell", PLACES)
 def test_it_is_installed_once(call: Call, home: Path, shell: str) -> None:
-    """The script is where the shell looks for it, and a second time changes nothing."""
+    """The script is where the shell looks for it, and a second installation changes nothing."""
     ended = call("--install-completion", "--shell", shell)
     files = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
     call("--install-completion", "--shell", shell)
@@ -44,7 +44,7 @@ def test_it_is_installed_once(call: Call, home: Path, shell: str) -> None:
 
 
 def test_the_shell_is_found(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SHELL names it; with --show nothing is written."""
+    """SHELL names the shell, and --show writes no file."""
     monkeypatch.setenv("SHELL", "/usr/bin/fish")
     ended = call("--install-completion", "--show")
 
@@ -57,7 +57,7 @@ def test_the_shell_is_found(call: Call, home: Path, monkeypatch: pytest.MonkeyPa
 def test_another_shell_ends_with_2(
     call: Call, monkeypatch: pytest.MonkeyPatch, shell: str | None
 ) -> None:
-    """It says what to give."""
+    """The message says which shells there are."""
     if shell is not None:
         monkeypatch.setenv("SHELL", shell)
     ended = call("--install-completion")
@@ -67,7 +67,7 @@ def test_another_shell_ends_with_2(
 
 
 def test_where_nothing_can_be_written_it_ends_with_1(call: Call, home: Path) -> None:
-    """It says what else would do."""
+    """The message recommends --show."""
     (home / ".local").write_text("a file is in the way")
     ended = call("--install-completion", "--shell", "bash")
 
@@ -85,7 +85,7 @@ def test_where_nothing_can_be_written_it_ends_with_1(call: Call, home: Path) -> 
     ],
 )
 def test_bash_completes(call: Call, home: Path, words: str, completed: str) -> None:
-    """Commands, options and their values, in a shell."""
+    """A shell completes commands, options and their values."""
     call("--install-completion", "--shell", "bash")
     count = len(words.split()) - 1
     script = f'. ~/.bashrc; COMP_WORDS=({words}); COMP_CWORD={count}; _mj_async; echo "$COMPREPLY"'

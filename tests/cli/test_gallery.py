@@ -32,31 +32,31 @@ UNKNOWN: dict[str, Any] = {
 
 
 def write(path: Path, lines: Iterable[dict[str, Any]], end: str = "") -> Path:
-    """Write lines as `mj-async seeds` does, and then what is given as the end."""
+    """Write lines as `mj-async seeds` does, and then `end`."""
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines) + end, encoding="utf-8")
     return path
 
 
 @pytest.fixture
 def seeds(tmp_path: Path) -> Path:
-    """Give a file with two tasks, one of them unknown."""
+    """Write a file with two tasks, one of which is unknown."""
     return write(tmp_path / "seeds.jsonl", [LINE, UNKNOWN])
 
 
 def refused(file: Path, output: Path, *, overwrite: bool = False) -> Any:
-    """Run the command, which must end, and give its exit code."""
+    """Return the exit code of a command that fails."""
     with pytest.raises(SystemExit) as ended:
         gallery(file, output=output, overwrite=overwrite)
     return ended.value.code
 
 
 def left(directory: Path) -> list[str]:
-    """Name the files that are there."""
+    """Return the names of the files."""
     return sorted(path.name for path in directory.iterdir())
 
 
 def test_it_says_what_it_wrote(seeds: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Images, rows and the size are told on stderr; stdout stays empty, and no part is left."""
+    """The numbers of images and rows and the size are on stderr; no temporary file is left."""
     output = seeds.with_name("gallery.html")
     gallery(seeds, output=output)
     size = f"{output.stat().st_size / 1000:.0f} kB"
@@ -66,7 +66,7 @@ def test_it_says_what_it_wrote(seeds: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_it_is_a_command_of_its_own(seeds: Path) -> None:
-    """Run as a user runs it, it writes `gallery.html` where the user is, and exits with 0."""
+    """By default it writes `gallery.html` into the current directory, and exits with 0."""
     ended = subprocess.run(
         [sys.executable, "-c", "from mj_async.cli import main; main()", "gallery", seeds.name],
         check=False,
@@ -83,7 +83,7 @@ def test_it_is_a_command_of_its_own(seeds: Path) -> None:
 
 
 def test_a_page_of_megabytes_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """From a million bytes on, the size is told in MB."""
+    """The size of a large page is in MB."""
     long = {**LINE, "prompt": "x" * 1_500_000}
     gallery(write(tmp_path / "seeds.jsonl", [long]), output=tmp_path / "gallery.html")
 
@@ -110,7 +110,7 @@ def test_a_page_is_replaced_when_that_is_asked_for(seeds: Path) -> None:
 
 
 def test_a_link_stays_a_link(seeds: Path) -> None:
-    """Where the output is a symbolic link, the file that it names is replaced."""
+    """If the output is a symbolic link, its target is replaced."""
     page, link = seeds.with_name("real.html"), seeds.with_name("gallery.html")
     link.symlink_to(page)
     gallery(seeds, output=link)
@@ -146,7 +146,7 @@ def test_the_file_that_is_read_is_never_replaced(
 def test_a_file_that_is_not_there_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A FILE that cannot be read is exit 2, and a page that was there stays."""
+    """A file that cannot be read is exit 2, and an existing page stays."""
     output = tmp_path / "gallery.html"
     output.write_text("mine", encoding="utf-8")
 
@@ -159,7 +159,7 @@ def test_a_file_that_is_not_there_is_refused(
 def test_a_bad_line_is_told_with_its_number(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A line that is no JSON ends it with 2 before anything is written."""
+    """A line that is not JSON is exit 2, and nothing is written."""
     file = tmp_path / "seeds.jsonl"
     file.write_bytes(json.dumps(LINE).encode() + b"\n\n")
 
@@ -175,7 +175,7 @@ def test_a_bad_line_is_told_with_its_number(
 def test_a_torn_last_line_is_left_out(
     tmp_path: Path, torn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A line still being written is left out and told, torn inside a character too."""
+    """A truncated last line is left out with a message, also if it ends inside of a character."""
     file = write(tmp_path / "seeds.jsonl", [LINE, UNKNOWN])
     with file.open("ab") as lines:
         lines.write(os.fsencode(torn))
@@ -196,12 +196,12 @@ def test_a_whole_last_line_needs_no_end(tmp_path: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("text", ["hello", "[]", "3"])
 def test_another_file_is_not_taken_for_a_torn_one(tmp_path: Path, text: str) -> None:
-    """What does not begin as a line of ours is refused, at the end of the file too."""
+    """A last line that is not the beginning of a line of seeds is refused."""
     assert 2 == refused(write(tmp_path / "notes", [], end=text), tmp_path / "gallery.html")
 
 
 def test_an_empty_file_gives_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run that has found nothing yet has a page that says so."""
+    """The page of an empty file says that it has no tasks."""
     output = tmp_path / "gallery.html"
     gallery(write(tmp_path / "seeds.jsonl", []), output=output)
 
@@ -210,7 +210,7 @@ def test_an_empty_file_gives_a_page(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_name_that_is_no_text_does_no_harm(tmp_path: Path) -> None:
-    """A file's name may be any bytes; in the page it is readable text."""
+    """A file name that is not UTF-8 is readable text in the page."""
     file = write(tmp_path / os.fsdecode(b"<seeds>\xff"), [LINE])
     output = tmp_path / "gallery.html"
     gallery(file, output=output)
@@ -221,7 +221,7 @@ def test_a_name_that_is_no_text_does_no_harm(tmp_path: Path) -> None:
 def test_where_nothing_can_be_written_it_says_so(
     seeds: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A directory that is not there is a write that failed: exit 1."""
+    """A missing directory is exit 1."""
     output = seeds.parent / "none" / "gallery.html"
 
     assert 1 == refused(seeds, output)
@@ -231,7 +231,7 @@ def test_where_nothing_can_be_written_it_says_so(
 
 @pytest.fixture
 def few_bytes() -> Iterator[None]:
-    """Let no file of this process become longer than 9 kB."""
+    """Limit the files of this process to 9 kB."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (9000, before[1]))
     yield
@@ -242,7 +242,7 @@ def few_bytes() -> Iterator[None]:
 def test_a_write_that_fails_leaves_what_was_there(
     seeds: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A write that fails on the way is exit 1, the old page is whole, and nothing else is left."""
+    """If writing fails, the exit code is 1, the old page stays, and no temporary file is left."""
     output = seeds.with_name("gallery.html")
     output.write_text("old", encoding="utf-8")
 

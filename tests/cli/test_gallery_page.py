@@ -51,7 +51,7 @@ LINES = st.fixed_dictionaries(
 
 
 class Page(HTMLParser):
-    """What a browser sees: each tag with the names of its attributes, and the text in it."""
+    """The page as a browser parses it: tags, names of attributes, and texts."""
 
     def __init__(self, lines: list[dict[str, Any]], name: str = "seeds.jsonl") -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the tag."""
+        """Record the tag."""
         self.structure.append((tag, tuple(name for name, _ in attrs)))
         self.texts.append("")
         self._within = True
@@ -75,16 +75,16 @@ class Page(HTMLParser):
             self.policy = values["content"] or ""
 
     def handle_data(self, data: str) -> None:
-        """Note the text between a tag and the next."""
+        """Record the text between a tag and the next tag."""
         if self._within:
             self.texts[-1] += data
 
     def handle_endtag(self, tag: str) -> None:
-        """Note that the text has ended."""
+        """Record the end of the text."""
         self._within = False
 
     def within(self, tag: str) -> list[str]:
-        """Give the text of each such tag."""
+        """Return the text of each such tag."""
         return [
             text for (name, _), text in zip(self.structure, self.texts, strict=True) if name == tag
         ]
@@ -101,7 +101,7 @@ PLAIN = Page([{"task_id": "1"}])
 
 @given(line=LINES, name=TEXTS.map(lambda text: text.encode(errors="replace").decode()))
 def test_every_text_comes_back_and_nothing_else(line: dict[str, Any], name: str) -> None:
-    """Whatever a field says, it is read back exactly, and the page has the template's tags only."""
+    """Any text of a field is read back unchanged, and the page has the template's tags only."""
     page = Page([line], name=name)
     sent = json.loads(json.dumps(line))  # which joins halves of pairs, as any reader does
     error = sent["error"] or {}
@@ -114,7 +114,7 @@ def test_every_text_comes_back_and_nothing_else(line: dict[str, Any], name: str)
 
 @given(prompt=TEXTS)
 def test_the_source_shows_what_it_is(prompt: str) -> None:
-    """No mark that turns text, ends a line or cannot be written stands in the page itself."""
+    """The source of the page has no invisible characters and no line breaks from a text."""
     sheet = GalleryRows()
     sheet.add(parse_row(json.dumps({"task_id": "1", "prompt": prompt}).encode()))
     (text,) = sheet
@@ -131,7 +131,7 @@ def test_a_long_prompt_is_whole() -> None:
 
 
 def test_nothing_runs_but_our_own_blocks() -> None:
-    """The policy allows one style and one script, by the hashes of what really is in the page."""
+    """The content security policy allows the page's own style and script only, by their hashes."""
     (style,), (_data, script) = PLAIN.within("style"), PLAIN.within("script")
     hashes = [b64encode(sha256(text.encode()).digest()).decode() for text in (style, script)]
 
@@ -146,7 +146,7 @@ def test_nothing_runs_but_our_own_blocks() -> None:
 
 
 def test_the_page_asks_for_nothing() -> None:
-    """No tag brings a resource, a style or a handler of its own."""
+    """No tag has a resource, a style or an event handler."""
     attributes = {name for _, names in PLAIN.structure for name in names}
 
     assert set() == attributes & {"src", "srcset", "style", "action", "background", "data"}
@@ -191,7 +191,7 @@ def test_an_address_on_the_web_is_an_image(address: str) -> None:
     ],
 )
 def test_any_other_address_is_no_image(address: str | None) -> None:
-    """What is not an http or https address, or hides something, is never shown or linked."""
+    """Other addresses, and those with invisible characters, are never shown or linked."""
     assert http_url_or_none(address) is None
 
 
@@ -215,7 +215,7 @@ def test_any_other_address_is_no_image(address: str | None) -> None:
     ids=str,
 )
 def test_another_line_is_refused(line: bytes, reason: str) -> None:
-    """A line that `mj-async seeds` would not write is refused with what is wrong with it."""
+    """A line that `mj-async seeds` does not write is refused with the reason."""
     with pytest.raises(LineError, match=reason) as refused:
         parse_row(line)
 
@@ -223,12 +223,12 @@ def test_another_line_is_refused(line: bytes, reason: str) -> None:
 
 
 def test_a_line_may_begin_with_a_byte_order_mark() -> None:
-    """A file that went through an editor on Windows is read, too."""
+    """A byte order mark, which editors on Windows write, is skipped."""
     assert "1" == parse_row(b'\xef\xbb\xbf{"task_id": "1"}\r\n').task_id
 
 
 def test_of_an_id_the_last_line_is_kept() -> None:
-    """Where an id comes again its last line counts, in its place, and only once."""
+    """If an id occurs again, only its last line counts, in the place of that line."""
     first = {"task_id": "1", "seed": "7", "image_url": "https://cdn.example"}
     page = Page([first, {"task_id": "2", "seed": "8"}, {"task_id": "1", "seed": None}])
 
@@ -237,7 +237,7 @@ def test_of_an_id_the_last_line_is_kept() -> None:
 
 
 def test_a_seed_of_0_is_a_seed() -> None:
-    """Zero counts as a seed, and no text does not."""
+    """The seed 0 is a seed, the empty text is none."""
     page = Page([{"task_id": "1", "seed": "0"}, {"task_id": "2", "seed": ""}])
 
     assert "2 tasks: 1 with a seed" in page.within("p")[0]

@@ -21,7 +21,7 @@ BASE_URL, KEY = "http://127.0.0.1:8123", "sk-fake-gateway-key"
 
 
 def test_it_serves_until_it_is_interrupted() -> None:
-    """What it prints leads to it, it tells the requests, and Ctrl-C ends it with 130."""
+    """It prints its address and each request, and Ctrl-C ends it with 130."""
     process = start("gateway", "--dialect", "csharp", stdout=PIPE, stderr=PIPE)
     with process:
         assert process.stdout is not None
@@ -46,7 +46,7 @@ def test_it_serves_until_it_is_interrupted() -> None:
 
 
 def test_a_taken_port_is_one_line(call: Callable[..., Ended]) -> None:
-    """Where something else listens already, that is told, with 2."""
+    """A port in use is exit 2."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         ended = call("gateway", "--port", str(port))
@@ -68,7 +68,7 @@ def test_a_taken_port_is_one_line(call: Callable[..., Ended]) -> None:
 def test_what_cannot_be_served_is_refused(
     arguments: tuple[str, ...], words: str, call: Callable[..., Ended]
 ) -> None:
-    """A number that is no port, and a dialect that does not exist, end it with 2 and a line."""
+    """An invalid port or dialect is exit 2, and one line."""
     ended = call("gateway", *arguments)
 
     assert (2, "") == (ended.code, ended.out)
@@ -77,7 +77,7 @@ def test_what_cannot_be_served_is_refused(
 
 
 def test_its_lines_can_be_pasted() -> None:
-    """Each line is for a shell: the address, the key, and commands that there are."""
+    """The lines are for a shell: the address, the key, and commands that exist."""
     exports, commands = shell_examples(BASE_URL, KEY)[:2], shell_examples(BASE_URL, KEY)[2:]
 
     assert [f"export MJ_BASE_URL={BASE_URL}", f"export MJ_API_KEY={KEY}"] == exports
@@ -90,7 +90,7 @@ def test_its_lines_can_be_pasted() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_its_tasks_are_at_different_stages() -> None:
-    """One is there, some move, one fails, one stands still, one asks, one's seed comes late."""
+    """Its tasks succeed, make progress, fail, stand still, or ask back; one seed comes late."""
     gateway = FakeGateway()
     for task_id, options in TASKS.items():
         gateway.add_task(task_id, **options)

@@ -23,19 +23,19 @@ FILE = "\ufeff# mine\n1\r\n\n  2 \n\t\n#3\n任务-4\n5".encode()
 
 
 def read(*chunks: bytes) -> list[str]:
-    """Read chunks, and the end after them."""
+    """Parse chunks, and then the end."""
     reader = IdParser("ids", check)
     return [task_id for chunk in (*chunks, b"") for task_id in reader.feed(chunk)]
 
 
 def test_ids_are_the_lines_that_are_no_comments() -> None:
-    """Blank lines, comments, white space, CR, a byte order mark, a missing break: none counts."""
+    """Blank lines, comments, white space, CR and a byte order mark are skipped."""
     assert ["1", "2", "任务-4", "5"] == read(FILE)
 
 
 @given(st.lists(st.integers(0, len(FILE)), max_size=6))
 def test_chunks_may_end_anywhere(cuts: list[int]) -> None:
-    """Also in the middle of a character, or between CR and LF."""
+    """A chunk may end inside of a character, or between CR and LF."""
     edges = [0, *sorted(cuts), len(FILE)]
     chunks = [FILE[begin:end] for begin, end in pairwise(edges)]
 
@@ -43,7 +43,7 @@ def test_chunks_may_end_anywhere(cuts: list[int]) -> None:
 
 
 def test_no_bytes_are_no_ids() -> None:
-    """An empty file is nothing to do, and no mistake."""
+    """An empty file has no ids, and is no error."""
     assert [] == read()
 
 
@@ -61,7 +61,7 @@ def test_no_bytes_are_no_ids() -> None:
     ],
 )
 def test_a_bad_line_is_refused_with_its_number(line: bytes, problem: str) -> None:
-    """Those before it are given; skipped lines are counted, too."""
+    """The ids before a bad line are returned, and its number counts skipped lines as well."""
     reader = IdParser("ids.txt", check)
     found = reader.feed(b"\n# one\n1\n" + line + b"\n2\n")
 
@@ -73,7 +73,7 @@ def test_a_bad_line_is_refused_with_its_number(line: bytes, problem: str) -> Non
 
 
 def test_a_line_without_end_is_not_collected() -> None:
-    """What is no text file is refused after some kilobytes, and not read into memory."""
+    """A file without line breaks is refused after some kilobytes."""
     with (
         pytest.raises(errors.ConfigurationError, match=r"line 1: it is longer"),
         Path("/dev/zero").open("rb") as zeros,
@@ -85,7 +85,7 @@ def test_a_line_without_end_is_not_collected() -> None:
 
 
 def collect(ids: Ids) -> list[str]:
-    """Give all ids."""
+    """Return all ids."""
 
     async def run() -> list[str]:
         return [task_id async for task_id in ids]
@@ -94,7 +94,7 @@ def collect(ids: Ids) -> list[str]:
 
 
 def test_each_id_is_given_once(tmp_path: Path) -> None:
-    """Arguments come first; what is repeated among them and the file is taken off the total."""
+    """Arguments come first, and duplicates lower the total."""
     (tmp_path / "ids").write_text("3\n1\n4\n3\n")
     ids = Ids(["1", "2", "1"], str(tmp_path / "ids"), check)
 
@@ -104,7 +104,7 @@ def test_each_id_is_given_once(tmp_path: Path) -> None:
 
 
 def test_what_is_done_is_not_given(tmp_path: Path) -> None:
-    """What was put into `seen` beforehand is left out."""
+    """Ids in `seen` are skipped."""
     (tmp_path / "ids").write_text("1\n2\n3\n")
     ids = Ids([], str(tmp_path / "ids"), check)
     ids.seen.add("2")
@@ -113,7 +113,7 @@ def test_what_is_done_is_not_given(tmp_path: Path) -> None:
 
 
 def test_a_file_is_looked_through_first(tmp_path: Path) -> None:
-    """A bad line at its end is found when the ids are made."""
+    """A bad line at the end of a file is found when Ids is made."""
     (tmp_path / "ids").write_text("1\n" * 100_000 + "a/b")
 
     with pytest.raises(errors.ConfigurationError, match="line 100001: the task id 'a/b'"):
@@ -123,7 +123,7 @@ def test_a_file_is_looked_through_first(tmp_path: Path) -> None:
 def test_a_file_that_changes_is_checked_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is no id by the time that it is read is told then, and ends the ids."""
+    """A bad line that appears later ends the ids with a message."""
     (tmp_path / "ids").write_text("1\n2\n")
     ids = Ids([], str(tmp_path / "ids"), check)
     (tmp_path / "ids").write_text("1\na/b\n")
@@ -134,7 +134,7 @@ def test_a_file_that_changes_is_checked_again(
 
 
 def test_a_pipe_may_end_without_a_line_break(tmp_path: Path) -> None:
-    """Its last line is read, and here refused, when it has ended."""
+    """The last line of a pipe counts without a line break."""
     os.mkfifo(tmp_path / "pipe")
     feeding = os.open(tmp_path / "pipe", os.O_RDWR)
     os.write(feeding, b"1\n2\na/b")
@@ -147,7 +147,7 @@ def test_a_pipe_may_end_without_a_line_break(tmp_path: Path) -> None:
 
 
 def test_a_large_file_takes_no_memory(tmp_path: Path) -> None:
-    """A file is read by chunks, twice."""
+    """A file is read in chunks."""
     with (tmp_path / "ids").open("w") as file:
         file.writelines(f"17306218{number:08}\n" for number in range(100_000))
     tracemalloc.start()
@@ -169,7 +169,7 @@ def test_a_large_file_takes_no_memory(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused(given: list[str], source: str | None, problem: str) -> None:
-    """The complaint names it."""
+    """The message names the file."""
     with pytest.raises(errors.ConfigurationError) as caught:
         Ids(given, source, check)
 
@@ -177,7 +177,7 @@ def test_what_cannot_be_read_is_refused(given: list[str], source: str | None, pr
 
 
 def test_what_ceases_to_be_readable_is_refused(tmp_path: Path) -> None:
-    """An error while reading is told in one sentence, too."""
+    """An error while reading is a ConfigurationError as well."""
     (tmp_path / "ids").write_text("1\n")
     opened = Input.open(str(tmp_path / "ids"))
     opened.close()

@@ -43,20 +43,20 @@ def ids(tmp_path: Path, serve: Callable[[FakeGateway], str]) -> Path:
 
 
 def begin(ids: Path, output: Path) -> Popen[str]:
-    """Start the command, which may always resume."""
+    """Start the command with --resume."""
     arguments = ["--from", str(ids), "--output", str(output), "--resume"]
     return start("seeds", *arguments, stderr=DEVNULL, environment=UNMEASURED)
 
 
 def lines_of(output: Path) -> list[dict[str, object]]:
-    """Read the lines, sorted, without what may differ: what was asked for may be listed later."""
+    """Read the lines, sorted, without `source`, which may differ after a kill."""
     lines = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
     kept = [{key: value for key, value in line.items() if key != "source"} for line in lines]
     return sorted(kept, key=lambda line: str(line["task_id"]))
 
 
 def undisturbed(ids: Path, tmp_path: Path) -> list[dict[str, object]]:
-    """Give the lines of a run that nobody disturbs."""
+    """Return the lines of an undisturbed run."""
     assert 1 == begin(ids, tmp_path / "undisturbed").wait(60)
 
     lines = lines_of(tmp_path / "undisturbed")
@@ -65,7 +65,7 @@ def undisturbed(ids: Path, tmp_path: Path) -> list[dict[str, object]]:
 
 
 def kill_at(process: Popen[str], output: Path, size: int) -> None:
-    """Kill the command as soon as its output has so many bytes, if it is not done before."""
+    """Kill the command when its output has that many bytes, unless it ends before."""
     while process.poll() is None and (not output.exists() or output.stat().st_size < size):
         time.sleep(0.001)
     process.kill()
@@ -73,7 +73,7 @@ def kill_at(process: Popen[str], output: Path, size: int) -> None:
 
 
 def test_a_killed_run_loses_nothing(ids: Path, tmp_path: Path) -> None:
-    """With kill -9 at random points every id has one line, as in a run that nobody disturbs."""
+    """After kill -9 at random points each id has one line, as after an undisturbed run."""
     expected, output = undisturbed(ids, tmp_path), tmp_path / "seeds"
     whole = (tmp_path / "undisturbed").stat().st_size
     dice = random.Random()
@@ -91,9 +91,9 @@ def test_a_killed_run_loses_nothing(ids: Path, tmp_path: Path) -> None:
 
 
 def test_a_torn_run_loses_nothing(ids: Path, tmp_path: Path) -> None:
-    """The same where a loss of power has cut the file in the middle of a character.
+    """The same after a loss of power that has cut the file inside of a character.
 
-    Going on with a file that is whole ends as the undisturbed run did.
+    Resuming a complete file ends like the undisturbed run.
     """
     expected, output = undisturbed(ids, tmp_path), tmp_path / "seeds"
     dice = random.Random()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mj_async.cli._app import redact_option_values
 from mj_async.testing import FakeGateway
 
 from ._commands import DONE, Ended
@@ -18,7 +19,7 @@ KEY = "sk-a-key-that-nobody-sees"
 
 @pytest.fixture
 def gateway(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
-    """Serve a task, under a key that the environment does not have."""
+    """Serve a task, with a key that is not in the environment."""
     gateway = FakeGateway("documented", api_key=KEY)
     gateway.add_task("1", DONE, seed="1387462901")
     serve(gateway)
@@ -27,7 +28,7 @@ def gateway(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
 
 
 def test_the_key_comes_from_a_file(gateway: FakeGateway, call: Call, tmp_path: Path) -> None:
-    """A line break at its end does not count; the file stands above the environment."""
+    """A line break at the end of the file does not count, and the file beats the environment."""
     (tmp_path / "key").write_text(f"{KEY}\n")
     ended = call("seed", "1", "--api-key-file", str(tmp_path / "key"))
 
@@ -38,7 +39,7 @@ def test_the_key_comes_from_a_file(gateway: FakeGateway, call: Call, tmp_path: P
 def test_the_key_comes_from_the_environment(
     gateway: FakeGateway, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MJ_API_KEY needs no option, and neither does MJ_BASE_URL."""
+    """MJ_API_KEY and MJ_BASE_URL need no options."""
     monkeypatch.setenv("MJ_API_KEY", KEY)
     monkeypatch.delenv("MJ_BASE_URL")
 
@@ -57,7 +58,7 @@ def test_the_key_comes_from_the_environment(
 def test_a_bad_key_file_ends_with_2(
     gateway: FakeGateway, call: Call, tmp_path: Path, content: bytes | None, said: str
 ) -> None:
-    """Neither its content nor its path is shown: somebody gives the key in place of the path."""
+    """Neither its content nor its path is shown: users give the key in place of the path."""
     if content is not None:
         (tmp_path / KEY).write_bytes(content)
     ended = call("fetch", "1", "--api-key-file", str(tmp_path / KEY))
@@ -70,7 +71,7 @@ def test_a_bad_key_file_ends_with_2(
 
 @pytest.mark.parametrize("arguments", [["--api-key", KEY], [f"--api-key={KEY}"]])
 def test_the_key_is_no_argument(gateway: FakeGateway, call: Call, arguments: list[str]) -> None:
-    """Others could see it there; it is not repeated, and the way that there is is named."""
+    """A key as an argument is refused without repeating it, and the message says what to use."""
     ended = call("fetch", "1", *arguments)
 
     assert (2, "") == (ended.code, ended.out)
@@ -82,7 +83,7 @@ def test_the_key_is_no_argument(gateway: FakeGateway, call: Call, arguments: lis
 def test_a_gateway_that_repeats_the_key_does_not_show_it(
     gateway: FakeGateway, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is taken out of what the gateway said, also for machines."""
+    """The key is removed from messages of the gateway, in JSON as well."""
     monkeypatch.setenv("MJ_API_KEY", KEY)
     gateway.fail_next(50, status=401, body=f'{{"description": "bad key {KEY}"}}'.encode())
     for command in (
@@ -107,7 +108,7 @@ def test_a_gateway_that_repeats_the_key_does_not_show_it(
 def test_without_gateway_or_key_it_ends_with_2(
     gateway: FakeGateway, call: Call, monkeypatch: pytest.MonkeyPatch, name: str, said: str
 ) -> None:
-    """It is said what to give."""
+    """The message says what to set."""
     monkeypatch.setenv("MJ_API_KEY", KEY)
     monkeypatch.delenv(name)
 
@@ -116,14 +117,14 @@ def test_without_gateway_or_key_it_ends_with_2(
 
 
 def test_a_bad_address_ends_with_2(gateway: FakeGateway, call: Call) -> None:
-    """It is not repeated, for it may hold a password."""
+    """A bad address is not repeated, because it may have a password in it."""
     ended = call("fetch", "1", "--auth", "none", "--base-url", f"https://me:{KEY}@x.example")
 
     assert (2, "", False) == (ended.code, ended.out, KEY in ended.err)
 
 
 def test_the_dialect_can_be_said(gateway: FakeGateway, call: Call, tmp_path: Path) -> None:
-    """Said so, nothing is found out: the first request has the form that was asked for."""
+    """With dialect options the first request has that form."""
     (tmp_path / "key").write_text(KEY)
     form = ["--auth", "bearer", "--ids", "multipart", "--seed-form", "multipart"]
     key = ["--api-key-file", str(tmp_path / "key")]
@@ -136,14 +137,14 @@ def test_the_dialect_can_be_said(gateway: FakeGateway, call: Call, tmp_path: Pat
 
 
 def test_without_a_key_none_is_sent(gateway: FakeGateway, call: Call) -> None:
-    """`--auth none` needs none."""
+    """`--auth none` needs no key."""
     call("fetch", "1", "--auth", "none")
 
     assert "authorization" not in gateway.requests[0].headers
 
 
 def test_an_exposed_key_is_warned_of(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plain http to another machine is warned of, without the place in our source."""
+    """Plain http to another machine prints a warning, without a place in the source."""
     monkeypatch.setenv("MJ_API_KEY", KEY)
     ended = call("fetch", "a/b", "--base-url", "http://gateway.invalid")
     warning, problem = ended.err.splitlines()
@@ -169,7 +170,7 @@ def test_an_exposed_key_is_warned_of(call: Call, monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_what_is_no_command_line_ends_with_2(call: Call, arguments: list[str], said: str) -> None:
-    """What is wrong is told in one line, and where to find help."""
+    """A wrong command line is one line, which points to --help."""
     ended = call(*arguments)
 
     assert (2, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
@@ -190,9 +191,18 @@ def test_each_command_helps(call: Call, monkeypatch: pytest.MonkeyPatch, command
 
 
 def test_an_id_may_look_like_an_option(serve: Serve, call: Call) -> None:
-    """What stands behind -- is an id."""
+    """An argument after -- is an id."""
     gateway = FakeGateway()
     gateway.add_task("-1", DONE)
     serve(gateway)
 
     assert 0 == call("list", "--", "-1").code
+
+
+def test_a_key_given_as_an_option_is_not_repeated() -> None:
+    """A message names the option without its value."""
+    said = redact_option_values(
+        "Unknown option: --api-key=sk-1.", ["fetch", "--api-key=sk-1", "a=b"]
+    )
+
+    assert "Unknown option: --api-key." == said

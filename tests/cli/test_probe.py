@@ -31,7 +31,7 @@ FORM = "multipart (GET /mj/task//image-seed, with a form)"
 
 
 def rows(ended: Ended) -> dict[str, str]:
-    """Give what was found, by the name of its row."""
+    """Return the rows by name."""
     return {line[:10].strip(): line[11:] for line in ended.out.splitlines()}
 
 
@@ -103,7 +103,7 @@ def rows(ended: Ended) -> dict[str, str]:
 def test_each_gateway_is_found_out(
     serve: Serve, call: Call, dialect: Any, found: dict[str, str]
 ) -> None:
-    """It reads only, tells how often, and what it says can be pasted."""
+    """It only reads, and prints the number of requests and the dialect."""
     gateway = FakeGateway(dialect)
     base_url = serve(gateway)
     ended = call("probe")
@@ -115,7 +115,7 @@ def test_each_gateway_is_found_out(
 
 
 def test_what_it_says_can_be_pasted(serve: Serve, call: Call) -> None:
-    """The options are taken as they are, and then less is to be found out."""
+    """The printed options work, and save requests."""
     gateway = FakeGateway("onehub")
     serve(gateway)
     first = rows(call("probe"))
@@ -126,7 +126,7 @@ def test_what_it_says_can_be_pasted(serve: Serve, call: Call) -> None:
 
 
 def test_on_a_terminal_it_is_a_table(serve: Serve) -> None:
-    """What is to be pasted stands below it, by itself, also where the terminal is narrow."""
+    """The lines to paste are below the table, on a narrow terminal as well."""
     serve(FakeGateway("csharp"))
     for columns in (80, 40):
         shown = on_terminal("probe", columns=columns)
@@ -140,7 +140,7 @@ def test_on_a_terminal_it_is_a_table(serve: Serve) -> None:
 
 
 def test_what_nobody_reads_is_quiet(serve: Serve) -> None:
-    """Where stdout is closed it ends with 1, piped or not."""
+    """A closed stdout is exit 1."""
     serve(FakeGateway())
     ended = run_redirected(">&-", "probe")
 
@@ -149,7 +149,7 @@ def test_what_nobody_reads_is_quiet(serve: Serve) -> None:
 
 
 def test_a_wrong_key_ends_with_3(serve: Serve, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was tried in each way, and is not shown."""
+    """The key is tried with each header, and is not shown."""
     serve(FakeGateway("onehub"))
     monkeypatch.setenv("MJ_API_KEY", KEY)
     ended = call("probe")
@@ -163,7 +163,7 @@ def test_a_wrong_key_ends_with_3(serve: Serve, call: Call, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("dialect", ["newapi", "java"])
 def test_a_wrong_path_ends_with_3(serve: Serve, call: Call, dialect: Any) -> None:
-    """A page, or a route that is not there, speaks of the address."""
+    """A web page or a missing route points to the address."""
     base_url = serve(FakeGateway(dialect))
     ended = call("probe", "--base-url", f"{base_url}/web/console")
 
@@ -174,7 +174,7 @@ def test_a_wrong_path_ends_with_3(serve: Serve, call: Call, dialect: Any) -> Non
 def test_where_there_is_no_gateway_it_ends_with_3(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing listens there, and that is said at once."""
+    """A closed port is exit 3."""
     monkeypatch.setenv("MJ_API_KEY", KEY)
     ended = call("probe", "--base-url", "http://127.0.0.1:1")
 
@@ -193,7 +193,7 @@ def test_where_there_is_no_gateway_it_ends_with_3(
 def test_a_gateway_that_refuses_ends_with_3(
     serve: Serve, call: Call, status: int, said: str
 ) -> None:
-    """One line says what it answered, and what to do."""
+    """One line has the answer and a hint; there is no second request."""
     gateway = FakeGateway()
     serve(gateway)
     gateway.fail_next(1, status=status)
@@ -205,7 +205,7 @@ def test_a_gateway_that_refuses_ends_with_3(
 
 
 def test_bad_options_end_with_2(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are refused before any request."""
+    """Bad options are refused before the first request."""
     monkeypatch.setenv("MJ_API_KEY", KEY)
     ended = call("probe", "--base-url", "https://gateway.invalid", "--timeout", "0")
 
@@ -214,7 +214,7 @@ def test_bad_options_end_with_2(call: Call, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_exposed_key_is_warned_of_once(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many clients it takes."""
+    """There is one warning, although probe makes several clients."""
     monkeypatch.setenv("MJ_API_KEY", KEY)
     ended = call("probe", "--base-url", "http://gateway.invalid", "--timeout", "5")
 
@@ -226,7 +226,7 @@ def test_an_exposed_key_is_warned_of_once(call: Call, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Answers], None]]:
-    """Serve answers by the request's target; None is never answered."""
+    """Serve answers by the target of the request; None is no answer."""
     monkeypatch.setenv("MJ_API_KEY", KEY)
     servers: list[RawServer] = []
 
@@ -256,12 +256,12 @@ async def _serve(answers: Answers, connection: Connection) -> None:
 
 
 def usual(target: str) -> tuple[int, bytes] | None:
-    """Answer as new-api does, and to every list with nothing."""
+    """Answer like new-api, and to each list request with an empty list."""
     return (200, b"[]") if target.endswith("condition") else (400, UNKNOWN)
 
 
 def test_a_slow_seed_is_not_waited_for(answer: Any, call: Call) -> None:
-    """The time for it is bounded; all else was found out, and the code is 1."""
+    """A seed that takes too long is not found; the rest is, and the exit code is 1."""
     answer(lambda target: None if target.endswith("image-seed") else usual(target))
     ended = call("probe", "--ids", "json", "--timeout", "0.5")
 
@@ -273,7 +273,7 @@ def test_a_slow_seed_is_not_waited_for(answer: Any, call: Call) -> None:
 
 
 def test_a_gateway_that_lists_nothing_either_way(answer: Any, call: Call) -> None:
-    """Where unknown ids are an empty list in both encodings, it says how to find out."""
+    """If both encodings give an empty list, the row says how to find the right one."""
     answer(usual)
     ended = call("probe")
 
@@ -286,7 +286,7 @@ def test_a_gateway_that_lists_nothing_either_way(answer: Any, call: Call) -> Non
 
 
 def test_a_gateway_without_a_list(answer: Any, call: Call) -> None:
-    """A route that does not exist is found out."""
+    """A missing list route is a result, and no failure."""
     answer(lambda target: (404, b"") if target.endswith("condition") else usual(target))
     ended = call("probe")
 
@@ -294,7 +294,7 @@ def test_a_gateway_without_a_list(answer: Any, call: Call) -> None:
 
 
 def test_a_list_that_fails(answer: Any, call: Call) -> None:
-    """What the gateway says of it stands in its row, without the key and in one line."""
+    """The row has the gateway's message as one line, without the key."""
     said = f'{{"description": "no {KEY}\\u001b[2J\\n!", "code": 9}}'.encode()
     answer(lambda target: (500, said) if target.endswith("condition") else usual(target))
     ended = call("probe")
@@ -307,7 +307,7 @@ def test_a_list_that_fails(answer: Any, call: Call) -> None:
 
 
 def test_a_seed_where_no_task_is(answer: Any, call: Call) -> None:
-    """Any word about the task shows that the route is there, also a task."""
+    """Any answer about the task, a task as well, shows that the route exists."""
     task = b'{"id": "0000000000000000", "status": "FAILURE", "progress": "100%"}'
     no_seed = b'{"code": 3, "description": "none", "result": null}'
     for body in (task, no_seed):
@@ -323,13 +323,13 @@ def test_a_seed_where_no_task_is(answer: Any, call: Call) -> None:
 
 
 def test_what_is_unknown_is_left_out() -> None:
-    """What "auto" finds out anyway is in neither line."""
+    """Values that are "auto" are in neither line."""
     assert ("Dialect()", "") == (dialect_as_python(Dialect()), dialect_as_options(Dialect()))
     assert "--auth none" == dialect_as_options(Dialect(auth="none"))
 
 
 def test_a_task_that_is_unknown_is_told_as_it_was() -> None:
-    """Status, code and text, as far as there are some."""
+    """The row has status, code and text if the answer has them."""
     refusal = errors.TaskNotFoundError(status_code=404, code=3, description="不存在")
 
     assert "HTTP 404, code 3: 不存在" == describe_unknown_id(refusal)
@@ -339,7 +339,7 @@ def test_a_task_that_is_unknown_is_told_as_it_was() -> None:
 
 
 def test_an_upstream_that_has_no_list_is_not_the_gateway() -> None:
-    """A refusal with a code comes from behind the gateway's own route."""
+    """A refusal with a code comes from the gateway's upstream, so the route exists."""
     relayed = errors.UnsupportedError(status_code=404, code=4)
 
     assert describe_ids("auto", relayed).startswith("not found: ")

@@ -14,7 +14,7 @@ FILES = [*SOURCE.glob("*/_*.py"), SOURCE / "_app.py", SOURCE / "_options.py"]
 
 
 def imported(path: Path) -> set[tuple[str, ...]]:
-    """Name what a file imports of the command line, from its top on."""
+    """Return the modules of the command line that a file imports."""
     here = path.relative_to(SOURCE).parent.parts
     return {
         (*here[: len(here) + 1 - node.level], *(node.module or "").split("."))
@@ -24,7 +24,7 @@ def imported(path: Path) -> set[tuple[str, ...]]:
 
 
 def test_imports_go_down() -> None:
-    """A file imports from its own folder, and from what is below it."""
+    """A file imports from its own folder and from lower levels."""
     wrong = {}
     for path in FILES:
         own = path.relative_to(SOURCE).parts[0].removesuffix(".py")

@@ -11,16 +11,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from mj_async import errors
-from mj_async.cli.files._seed_file import Mode, SeedFile
+from mj_async import ImageSeed, SeedOutcome, Task, errors
+from mj_async.cli.files._seed_file import Mode, SeedFile, parse_seed_line
 from mj_async.cli.output._terminal import OutputError
+from mj_async.cli.output._text import to_json_line
 
 LINE = json.dumps({"task_id": "1", "prompt": "小猪"}, ensure_ascii=False).encode() + b"\n"
 OTHER = LINE.replace(b'"1"', b'"2"')
 
 
 def resumed(path: Path) -> list[str]:
-    """Resume a file, put one line into it, and name the ids out of 1, 2, 3 that it held."""
+    """Resume a file, write one line, and return which of the ids 1, 2, 3 it had."""
     done = set[str]()
     with SeedFile.open(str(path), "resume") as file:
         file.read_finished_ids(done)
@@ -44,7 +45,7 @@ def resumed(path: Path) -> list[str]:
 def test_a_file_is_gone_on_with(
     tmp_path: Path, content: bytes | None, kept: bytes, ids: list[str]
 ) -> None:
-    """Whole lines stay, also one that only lacks its line break; a torn one is cut off."""
+    """Whole lines stay, also without a line break; a truncated last line is cut off."""
     path = tmp_path / "seeds"
     if content is not None:
         path.write_bytes(content)
@@ -54,7 +55,7 @@ def test_a_file_is_gone_on_with(
 
 
 def test_a_line_may_be_torn_anywhere(tmp_path: Path) -> None:
-    """Inside of a character, too."""
+    """A line may be truncated inside of a character as well."""
     for length in range(1, len(OTHER) - 1):
         (tmp_path / "seeds").write_bytes(LINE + OTHER[:length])
 
@@ -76,7 +77,7 @@ def test_a_line_may_be_torn_anywhere(tmp_path: Path) -> None:
     ids=["torn inside", "torn and ended", "blank", "zeros", "binary", "a list of ids", "endless"],
 )
 def test_what_is_none_of_ours_is_left_alone(tmp_path: Path, content: bytes, number: int) -> None:
-    """The number of the line is told."""
+    """Any other line is refused with its number, and the file stays as it is."""
     path = tmp_path / "seeds"
     path.write_bytes(content)
 
@@ -91,13 +92,13 @@ def test_what_is_none_of_ours_is_left_alone(tmp_path: Path, content: bytes, numb
     ("path", "mode"), [("/nowhere/seeds", "new"), ("/usr", "overwrite"), ("/proc/seeds", "resume")]
 )
 def test_what_cannot_be_written_is_refused(path: str, mode: Mode) -> None:
-    """A missing directory, a directory, and a place where no file can be made."""
+    """A missing directory, a directory, and a file system without new files are refused."""
     with pytest.raises(errors.ConfigurationError, match=path):
         SeedFile.open(path, mode)
 
 
 def test_what_cannot_be_read_is_refused() -> None:
-    """An error of the system while reading is told in one sentence."""
+    """An error while reading is a ConfigurationError."""
     file = SeedFile.open("/proc/self/mem", "resume")
 
     with pytest.raises(
@@ -108,7 +109,7 @@ def test_what_cannot_be_read_is_refused() -> None:
 
 
 def test_an_output_that_exists_is_not_touched(tmp_path: Path) -> None:
-    """Neither is a link, even one that leads nowhere."""
+    """A symbolic link is not touched either, even if its target is missing."""
     (tmp_path / "seeds").write_bytes(LINE)
     (tmp_path / "link").symlink_to("nowhere")
 
@@ -120,7 +121,7 @@ def test_an_output_that_exists_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:
-    """Going on writes into the file that the link leads to."""
+    """Resuming a symbolic link writes into its target."""
     (tmp_path / "seeds").write_bytes(LINE)
     (tmp_path / "link").symlink_to("seeds")
 
@@ -130,7 +131,7 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 
 
 def test_overwriting_waits_for_the_beginning(tmp_path: Path) -> None:
-    """What was there is there until the first request is about to be made."""
+    """The old content stays until start_writing."""
     path = tmp_path / "seeds"
     path.write_bytes(LINE)
     with SeedFile.open(str(path), "overwrite") as file:
@@ -143,7 +144,7 @@ def test_overwriting_waits_for_the_beginning(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_complete", [True, False])
 def test_a_file_made_in_vain_is_removed(tmp_path: Path, *, is_complete: bool) -> None:
-    """It would be in the way of the next try; that of a run that had nothing to write stays."""
+    """A new file that is empty is removed, unless the run is complete."""
     with SeedFile.open(str(tmp_path / "seeds"), "new") as file:
         file.start_writing()
         file.is_complete = is_complete
@@ -152,7 +153,7 @@ def test_a_file_made_in_vain_is_removed(tmp_path: Path, *, is_complete: bool) ->
 
 
 def test_a_file_that_has_taken_its_place_is_not_removed(tmp_path: Path) -> None:
-    """What somebody else has put there meanwhile is not ours; neither is what is gone."""
+    """A file of another process under the same name stays."""
     for content in ("theirs", None):
         path = tmp_path / "seeds"
         with SeedFile.open(str(path), "new"):
@@ -165,7 +166,7 @@ def test_a_file_that_has_taken_its_place_is_not_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["resume", "overwrite"])
 def test_two_cannot_write_one_file(tmp_path: Path, mode: Mode) -> None:
-    """The second is refused before it touches anything; the lock ends with the first."""
+    """The second writer is refused; the lock ends with the first."""
     path = str(tmp_path / "seeds")
     with SeedFile.open(path, "new") as first:
         first.write_line({"task_id": "1"})
@@ -184,7 +185,7 @@ def test_two_cannot_write_one_file(tmp_path: Path, mode: Mode) -> None:
 def test_on_windows_a_far_byte_is_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None, *, is_refused: bool
 ) -> None:
-    """Others can go on reading what was written; where there are no locks nothing is refused."""
+    """The locked byte is far behind the lines; a system without locks refuses nothing."""
     places: list[int] = []
 
     def locking(file: int, _kind: int, _length: int) -> None:
@@ -205,7 +206,7 @@ def test_on_windows_a_far_byte_is_locked(
 def test_without_any_locks_one_writes_unlocked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A system that has none is no reason to refuse the work."""
+    """A system without any locks refuses nothing."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
     monkeypatch.setitem(sys.modules, "msvcrt", None)
 
@@ -232,7 +233,7 @@ def test_what_has_no_disk_is_written_to(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told() -> None:
-    """The device that is always full says so."""
+    """A full disk is an OutputError."""
     file = SeedFile.open("/dev/full", "overwrite")
     file.start_writing()
 
@@ -244,7 +245,7 @@ def test_a_full_disk_is_told() -> None:
 def test_a_write_that_is_cut_off_leaves_whole_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that fills up in the middle of a line takes the line's beginning, which goes."""
+    """If the disk fills up inside of a line, the beginning of that line is cut off."""
     write, room = os.write, [30]
 
     def write_what_fits(file: int, data: bytes) -> int:
@@ -263,7 +264,7 @@ def test_a_write_that_is_cut_off_leaves_whole_lines(
 
 
 def test_what_cannot_be_cut_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that may only grow cannot lose its torn line."""
+    """A file that cannot be truncated is an OutputError."""
 
     def refuse(_file: int, _length: int) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
@@ -291,3 +292,29 @@ def test_what_does_not_reach_the_disk_is_told(
     ):
         file.write_line({"task_id": "1"})
     assert b'{"task_id": "1"}\n' == (tmp_path / "seeds").read_bytes()
+
+
+# --- lines -------------------------------------------------------------------------------------
+
+FOUND = SeedOutcome("1", ImageSeed("1", "0", "list", Task("1")))
+UNKNOWN = SeedOutcome("1", error=errors.TaskNotFoundError(task_id="1"))
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (to_json_line(FOUND.to_dict()).encode(), ("1", True)),
+        (to_json_line(UNKNOWN.to_dict()).encode(), ("1", False)),
+        (b'{"task_id": "2"}\r\n', ("2", True)),
+        (b"", None),
+        (b"1\n", None),
+        (b'{"task_id": 1}\n', None),
+        (b'{"task_id": ""}\n', None),
+        (b'{"seed": "1"}\n', None),
+        (b'{"task_id": "1", "prompt": "\xe5', None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_a_line_tells_its_id(line: bytes, found: tuple[str, bool] | None) -> None:
+    """A line has an id, and a seed or an error; any other line is None."""
+    assert found == parse_seed_line(line)

@@ -15,6 +15,8 @@ from subprocess import PIPE
 
 import pytest
 
+from mj_async import errors
+from mj_async.cli.commands._seeds import output_mode, resume_command
 from mj_async.testing import FakeGateway, FakeRequest
 
 from ._commands import COMMAND, DONE, Ended, run, run_redirected, start
@@ -27,7 +29,7 @@ FINAL = ["0", "1", "2", "4", "5", "6"]
 
 @pytest.fixture
 def gateway(serve: Serve) -> FakeGateway:
-    """Serve a gateway with a task of each kind; only that of id 3 has not ended."""
+    """Serve a gateway with a task of each kind; only task 3 has not ended."""
     gateway = FakeGateway("csharp")
     gateway.add_task("0", DONE, seed="0", prompt="小猪 \x1b[31m\x9b")
     gateway.add_task("1", DONE, seed="1387462901")
@@ -47,14 +49,14 @@ def ids(tmp_path: Path) -> str:
 
 
 def asked_for(requests: Sequence[FakeRequest]) -> set[str]:
-    """Name the ids that were asked for, in lists and singly."""
+    """Return the ids in the requests."""
     listed = [json.loads(one.body)["ids"] for one in requests if one.body]
     singly = [one.target.split("/")[3] for one in requests if "image-seed" in one.target]
     return set(singly).union(*listed)
 
 
 def read(path: Path) -> dict[str, dict[str, object]]:
-    """Read an output: its lines by id, of which there is one each."""
+    """Read an output file: its lines by id, one for each id."""
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     found = {line["task_id"]: line for line in lines}
 
@@ -67,7 +69,7 @@ def read(path: Path) -> dict[str, dict[str, object]]:
 
 @pytest.mark.usefixtures("gateway")
 def test_lines_go_to_standard_output(call: Call, ids: str) -> None:
-    """What is final is a line; what is not is counted on stderr."""
+    """Each final outcome is a line; the others are counted on stderr."""
     ended = call("seeds", "--from", ids, "--concurrency", "2")
     lines = {line["task_id"]: line for line in ended.lines}
 
@@ -85,15 +87,13 @@ def test_lines_go_to_standard_output(call: Call, ids: str) -> None:
     assert not {"\x1b", "\x9b"} & set(ended.out)
     assert "found 2" in ended.err
     assert "mj-async: without a final answer, and so not written: 1\n" in ended.err
-    assert (
-        "mj-async: the last of their errors: task 3 has no seed; its status is" in ended.err
-    )
+    assert "mj-async: the last of their errors: task 3 has no seed; its status is" in ended.err
     assert "mj-async: next: give --output FILE, so that a run can be resumed\n" in ended.err
 
 
 @pytest.mark.usefixtures("gateway")
 def test_lines_go_into_a_file(call: Call, ids: str, tmp_path: Path) -> None:
-    """It is UTF-8, and stdout stays empty."""
+    """The file is UTF-8, and stdout stays empty."""
     output = tmp_path / "seeds"
     ended = call("seeds", "--from", ids, "--output", str(output))
 
@@ -106,14 +106,14 @@ def test_lines_go_into_a_file(call: Call, ids: str, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_all_seeds_end_with_0(call: Call) -> None:
-    """There is nothing to go on with."""
+    """A complete run prints one line of totals, and no way to continue."""
     ended = call("seeds", "0", "1")
 
     assert (0, 2, 1) == (ended.code, len(ended.lines), ended.err.count("\n"))
 
 
 def test_an_empty_file_is_nothing_to_do(gateway: FakeGateway, call: Call, tmp_path: Path) -> None:
-    """The output is there, and empty."""
+    """A file without ids makes an empty output."""
     (tmp_path / "ids").touch()
     ended = call("seeds", "--from", str(tmp_path / "ids"), "--output", str(tmp_path / "seeds"))
 
@@ -123,7 +123,7 @@ def test_an_empty_file_is_nothing_to_do(gateway: FakeGateway, call: Call, tmp_pa
 
 
 def test_what_is_in_trouble_is_asked_for_again(gateway: FakeGateway, call: Call) -> None:
-    """It is so after as many seconds as the option says."""
+    """An id without a final answer is asked for again after `--ask-again-after` seconds."""
     gateway.fail_next(2, status=502)
     ended = call("seeds", "0", "1", *QUICKLY)
 
@@ -131,7 +131,7 @@ def test_what_is_in_trouble_is_asked_for_again(gateway: FakeGateway, call: Call)
 
 
 def test_several_seeds_may_be_one_request(serve: Serve, call: Call) -> None:
-    """In the documented form `--batch-size` puts several ids into one."""
+    """In the documented form `--batch-size` puts several ids into one request."""
     gateway = FakeGateway("documented")
     for task_id in ("1", "2", "3"):
         gateway.add_task(task_id, DONE, seed=task_id)
@@ -146,7 +146,7 @@ def test_several_seeds_may_be_one_request(serve: Serve, call: Call) -> None:
 def test_several_seeds_need_the_documented_form(
     gateway: FakeGateway, call: Call, tmp_path: Path
 ) -> None:
-    """Else it is refused before the first request, and before anything is overwritten."""
+    """Otherwise `--batch-size` is refused before the first request, and nothing is overwritten."""
     (tmp_path / "seeds").write_text("mine\n")
     output = ["--output", str(tmp_path / "seeds"), "--overwrite"]
     ended = call("seeds", "1", "--batch-size", "3", *output)
@@ -161,7 +161,7 @@ def test_several_seeds_need_the_documented_form(
 def test_resuming_asks_only_for_the_rest(
     gateway: FakeGateway, call: Call, ids: str, tmp_path: Path
 ) -> None:
-    """What stands in the file is asked for never again; it counts as if this run had written it."""
+    """Ids in the file are not asked for again, and count for the exit code."""
     output = tmp_path / "seeds"
     call("seeds", "--from", ids, "--output", str(output))
     before = output.read_bytes()
@@ -179,7 +179,7 @@ def test_resuming_asks_only_for_the_rest(
 
 @pytest.mark.usefixtures("gateway")
 def test_resuming_what_is_not_there_begins(call: Call, ids: str, tmp_path: Path) -> None:
-    """A script may always say --resume."""
+    """--resume works without a file as well."""
     call("seeds", "--from", ids, "--output", str(tmp_path / "seeds"), "--resume")
 
     assert FINAL == sorted(read(tmp_path / "seeds"))
@@ -187,7 +187,7 @@ def test_resuming_what_is_not_there_begins(call: Call, ids: str, tmp_path: Path)
 
 @pytest.mark.usefixtures("gateway")
 def test_resuming_takes_ids_from_standard_input(ids: str, tmp_path: Path) -> None:
-    """They are skipped as they are read, and the advice says what is needed."""
+    """Finished ids of standard input are skipped, and the last line says how to continue."""
     output = tmp_path / "seeds"
     for _ in range(2):
         given = Path(ids).read_text("utf-8")
@@ -203,7 +203,7 @@ def test_resuming_takes_ids_from_standard_input(ids: str, tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("gateway")
 def test_overwriting_begins_anew(call: Call, tmp_path: Path) -> None:
-    """What was there is gone."""
+    """--overwrite replaces the content."""
     (tmp_path / "seeds").write_text("something else\n")
     ended = call("seeds", "1", "--output", str(tmp_path / "seeds"), "--overwrite")
 
@@ -216,7 +216,7 @@ def test_overwriting_begins_anew(call: Call, tmp_path: Path) -> None:
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """Work in a folder with some files in it, and a link."""
+    """Change into a folder with some files and a link."""
     monkeypatch.chdir(tmp_path)
     files = {"there": b"mine\n", "bad": b"1\na/b\n", "good": b"1\n"}
     for name, content in files.items():
@@ -247,7 +247,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
 def test_what_cannot_work_ends_with_2(
     gateway: FakeGateway, call: Call, files: dict[str, bytes], arguments: list[str], said: str
 ) -> None:
-    """Nothing is asked for, nothing that exists is touched, nothing is left behind."""
+    """No request is sent, no file is changed, and none is left."""
     ended = call("seeds", *arguments)
 
     assert (2, "") == (ended.code, ended.out)
@@ -259,7 +259,7 @@ def test_what_cannot_work_ends_with_2(
 
 @pytest.mark.usefixtures("gateway")
 def test_what_another_process_writes_is_refused(call: Call, tmp_path: Path) -> None:
-    """It is left as it is, even where it should be overwritten."""
+    """A file that another process writes stays as it is, also with --overwrite."""
     output = tmp_path / "seeds"
     output.write_text("half a li")
     with output.open() as theirs:
@@ -278,7 +278,7 @@ def test_what_another_process_writes_is_refused(call: Call, tmp_path: Path) -> N
 def test_a_refused_key_ends_with_3(
     gateway: FakeGateway, call: Call, ids: str, tmp_path: Path
 ) -> None:
-    """What has landed stays; where nothing has, no file is left in the way."""
+    """A refused key is exit 3, and no empty file is left."""
     gateway.fail_next(100, status=401)
     ended = call("seeds", "--from", ids, "--output", str(tmp_path / "seeds"))
 
@@ -291,7 +291,7 @@ def test_a_refused_key_ends_with_3(
 def test_a_gateway_that_is_down_ends_with_3(
     call: Call, tmp_path: Path, gateway: FakeGateway
 ) -> None:
-    """Nothing usable came for any id, and nothing is written."""
+    """A gateway that does not answer is exit 3, and no file is left."""
     nowhere = ["--base-url", "http://127.0.0.1:1", *QUICKLY]
     ended = call("seeds", "1", "--output", str(tmp_path / "seeds"), *nowhere)
 
@@ -301,7 +301,7 @@ def test_a_gateway_that_is_down_ends_with_3(
 
 @pytest.mark.usefixtures("gateway")
 def test_a_bad_line_of_standard_input_ends_with_2(tmp_path: Path) -> None:
-    """The ids before it have their lines."""
+    """The ids before a bad line have their lines."""
     output = tmp_path / "seeds"
     ended = run("seeds", "--from", "-", "--output", str(output), given="0\n1\na/b\n2\n")
 
@@ -314,7 +314,7 @@ def test_a_bad_line_of_standard_input_ends_with_2(tmp_path: Path) -> None:
 
 
 def test_a_closed_standard_input_cannot_be_read(gateway: FakeGateway) -> None:
-    """It is told, and not taken for an empty one."""
+    """A closed standard input is an error, and not an empty list."""
     ended = run_redirected("<&-", "seeds", "--from", "-")
 
     said = "mj-async: cannot read standard input: it is closed; next: give --from FILE\n"
@@ -323,7 +323,7 @@ def test_a_closed_standard_input_cannot_be_read(gateway: FakeGateway) -> None:
 
 
 def test_a_file_that_may_not_grow_keeps_its_lines(gateway: FakeGateway, tmp_path: Path) -> None:
-    """A limit of the system stands for a full disk; with more room the run goes on."""
+    """A file that reaches a size limit keeps whole lines, and can be resumed later."""
     output, ids = tmp_path / "seeds", [str(number) for number in range(40)]
     for task_id in ids:
         gateway.add_task(task_id, DONE, seed="5", prompt="小猪" * 20)
@@ -353,7 +353,7 @@ def test_a_file_that_may_not_grow_keeps_its_lines(gateway: FakeGateway, tmp_path
 def test_a_reader_that_leaves_ends_it_quietly(
     gateway: FakeGateway, command: str, tmp_path: Path
 ) -> None:
-    """Piped into head, it says nothing."""
+    """A run that is piped into head ends without a message."""
     for number in range(1000):
         gateway.add_task(str(number), DONE, seed="5")
     os.mkfifo(tmp_path / "pipe")
@@ -376,7 +376,7 @@ def test_a_reader_that_leaves_ends_it_quietly(
 
 
 def fed_slowly(gateway: FakeGateway, call: Call, tmp_path: Path) -> Ended:
-    """Run the command with a hundred ids, which are one list, and another a second later."""
+    """Run the command with a hundred ids, and one more 2.5 seconds later."""
     for number in range(101):
         gateway.add_task(str(number), DONE, seed="5")
     os.mkfifo(tmp_path / "pipe")
@@ -397,7 +397,7 @@ def fed_slowly(gateway: FakeGateway, call: Call, tmp_path: Path) -> Ended:
 def test_what_is_written_reaches_the_disk(
     gateway: FakeGateway, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once a second and at the end, also while nothing more comes."""
+    """The file is synced each second and at the end, also while no ids come."""
     sync, sizes = os.fsync, []
 
     def note(file: int) -> None:
@@ -414,7 +414,7 @@ def test_what_is_written_reaches_the_disk(
 def test_what_does_not_reach_the_disk_ends_with_1(
     gateway: FakeGateway, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told, and what can be read of it is kept."""
+    """A failed sync is exit 1, and the file is kept."""
 
     def fail(_file: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -431,7 +431,7 @@ def test_what_does_not_reach_the_disk_ends_with_1(
 def test_the_last_lines_reach_the_disk_or_it_ends_with_1(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A short run is synced at its end, and fails where that does."""
+    """A short run is synced at its end, and a failure is exit 1."""
 
     def fail(_file: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -441,3 +441,69 @@ def test_the_last_lines_reach_the_disk_or_it_ends_with_1(
 
     assert 1 == ended.code
     assert ended.err.endswith("Input/output error; its lines are kept\n")
+
+
+# --- options -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "resume", "overwrite", "mode"),
+    [
+        (None, False, False, "new"),
+        (Path("x"), False, False, "new"),
+        (Path("x"), True, False, "resume"),
+        (Path("x"), False, True, "overwrite"),
+    ],
+)
+def test_options_make_a_mode(
+    output: Path | None,
+    resume: bool,  # noqa: FBT001
+    overwrite: bool,  # noqa: FBT001
+    mode: str,
+) -> None:
+    """Without an option the output must be new."""
+    assert mode == output_mode(output, resume=resume, overwrite=overwrite)
+
+
+@pytest.mark.parametrize(
+    ("output", "resume", "overwrite", "said"),
+    [
+        (None, True, False, "--resume needs --output FILE"),
+        (None, False, True, "--overwrite needs --output FILE"),
+        (Path("x"), True, True, "give --resume or --overwrite, not both"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    output: Path | None,
+    resume: bool,  # noqa: FBT001
+    overwrite: bool,  # noqa: FBT001
+    said: str,
+) -> None:
+    """Options that exclude each other, or need --output, are refused."""
+    with pytest.raises(errors.ConfigurationError, match=said):
+        output_mode(output, resume=resume, overwrite=overwrite)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["seeds", "1"], "mj-async seeds --resume 1"),
+        (
+            ["seeds", "--overwrite", "--from", "my ids", "--output", "o"],
+            "mj-async seeds --resume --from 'my ids' --output o",
+        ),
+        (["seeds", "--resume", "--", "-x"], "mj-async seeds --resume -- -x"),
+        (
+            ["seeds", "--from", "-"],
+            "mj-async seeds --resume --from - (the same ids on standard input)",
+        ),
+        (
+            ["seeds", "--from=-"],
+            "mj-async seeds --resume --from=- (the same ids on standard input)",
+        ),
+        (["seeds", *map(str, range(1000))], "the same command with --resume"),
+    ],
+)
+def test_a_run_tells_how_to_go_on(arguments: list[str], line: str) -> None:
+    """The command line can be copied; a very long one is not printed."""
+    assert line == resume_command(arguments)

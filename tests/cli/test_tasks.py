@@ -21,7 +21,7 @@ ESCAPE = "\x1b[31m[bold]red[/]\x9b"
 
 
 def numbered(count: int) -> list[str]:
-    """Name so many ids."""
+    """Return that many ids."""
     return [f"17306218{number:08}" for number in range(count)]
 
 
@@ -42,7 +42,7 @@ def gateway(serve: Serve) -> FakeGateway:
 
 @pytest.mark.usefixtures("gateway")
 def test_fetch_shows_a_task(call: Call) -> None:
-    """A task is shown in lines of a label and a value, and what could steer a terminal is not."""
+    """A task is lines of a label and a value, without control characters."""
     ended = call("fetch", "1")
 
     assert (0, "") == (ended.code, ended.err)
@@ -54,7 +54,7 @@ def test_fetch_shows_a_task(call: Call) -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_fetching_a_failed_task_is_no_failure(call: Call) -> None:
-    """What was asked for is there, whatever it says."""
+    """The command ends with 0 for a failed task."""
     ended = call("fetch", "2")
 
     assert (0, "") == (ended.code, ended.err)
@@ -63,7 +63,7 @@ def test_fetching_a_failed_task_is_no_failure(call: Call) -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_fetch_gives_machines_the_wire_form(call: Call) -> None:
-    """`--json` prints one line that reads as the same task, every control character escaped."""
+    """`--json` prints one line that parses as the same task, with control characters escaped."""
     ended = call("fetch", "1", "--json")
 
     assert 0 == ended.code
@@ -75,7 +75,7 @@ def test_fetch_gives_machines_the_wire_form(call: Call) -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_an_unknown_id_ends_with_1(call: Call) -> None:
-    """It is told in one line on stderr, or on stdout for machines."""
+    """An unknown id is one line on stderr, or JSON on stdout."""
     plain, machine = call("fetch", "5"), call("fetch", "5", "--json")
 
     assert (1, "") == (plain.code, plain.out)
@@ -91,7 +91,7 @@ def test_an_unknown_id_ends_with_1(call: Call) -> None:
 def test_a_gateway_that_gives_nothing_usable_ends_with_3(
     gateway: FakeGateway, call: Call, machine: list[str]
 ) -> None:
-    """It is told in one line without escape sequences, and never by a traceback."""
+    """A web page is one line without escape sequences, and exit 3."""
     headers, body = {"content-type": "text/html"}, b"<html>\x1b[31m</html>"
     gateway.fail_next(10, status=200, headers=headers, body=body)
     ended = call("fetch", "1", *machine)
@@ -104,7 +104,7 @@ def test_a_gateway_that_gives_nothing_usable_ends_with_3(
 
 @pytest.mark.usefixtures("gateway")
 def test_an_address_without_a_gateway_ends_with_3(call: Call) -> None:
-    """Nothing listens there."""
+    """A closed port is exit 3."""
     ended = call("fetch", "1", "--base-url", "http://127.0.0.1:1")
 
     assert (3, "") == (ended.code, ended.out)
@@ -113,7 +113,7 @@ def test_an_address_without_a_gateway_ends_with_3(call: Call) -> None:
 @pytest.mark.usefixtures("gateway")
 @pytest.mark.parametrize("command", ["fetch", "fetch --json", "seed", "list", "wait", "seeds"])
 def test_a_bad_id_ends_with_2(gateway: FakeGateway, call: Call, command: str) -> None:
-    """It is refused before the first request, and not told as the JSON of a result."""
+    """A bad id is refused before the first request, on stderr with --json as well."""
     ended = call(*command.split(), "a/b")
 
     step = "next: give ids as the gateway gave them, each as one argument"
@@ -126,21 +126,21 @@ def test_a_bad_id_ends_with_2(gateway: FakeGateway, call: Call, command: str) ->
 
 @pytest.mark.usefixtures("gateway")
 def test_seed_prints_the_seed_alone(call: Call) -> None:
-    """The seed is all there is on stdout, for `$(mj-async seed ID)`."""
+    """There is nothing but the seed on stdout, for `$(mj-async seed ID)`."""
     assert Ended(0, "1387462901\n", "") == call("seed", "1")
 
 
 @pytest.mark.usefixtures("gateway")
 @pytest.mark.parametrize("task_id", ["3", "4", "5"], ids=["unfinished", "seedless", "unknown"])
 def test_without_a_seed_nothing_is_printed(call: Call, task_id: str) -> None:
-    """The reason is told on stderr."""
+    """Without a seed, stdout is empty and stderr has the reason."""
     ended = call("seed", task_id)
 
     assert (1, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
 
 
 def test_a_documented_answer_without_a_seed_is_none(serve: Serve, call: Call) -> None:
-    """A gateway that answers with the task, which carries no seed, has none to give."""
+    """An answer that is a task without a seed is exit 1."""
     gateway = FakeGateway("documented")
     gateway.add_task("1", DONE)
     serve(gateway)
@@ -155,7 +155,7 @@ def test_a_documented_answer_without_a_seed_is_none(serve: Serve, call: Call) ->
 
 @pytest.mark.usefixtures("gateway")
 def test_list_shows_a_row_for_each_id_in_the_order_asked(call: Call, tmp_path: Path) -> None:
-    """Ids of arguments and file are one list, in which each stands once; totals are on stderr."""
+    """Each id of arguments and file has one row, in their order; totals are on stderr."""
     (tmp_path / "ids").write_text("# mine\n\n2\r\n1\n2\n 5 \n4")
     ended = call("list", "3", "1", "--from", str(tmp_path / "ids"))
     rows = ended.out.splitlines()
@@ -171,7 +171,7 @@ def test_list_shows_a_row_for_each_id_in_the_order_asked(call: Call, tmp_path: P
 
 @pytest.mark.usefixtures("gateway")
 def test_list_gives_machines_a_line_each(call: Call) -> None:
-    """A task is its wire form; an unknown id is an error."""
+    """In JSON a task has the gateway's fields, and an unknown id has an error."""
     ended = call("list", "1", "5", "2", "--json")
 
     assert 1 == ended.code
@@ -181,7 +181,7 @@ def test_list_gives_machines_a_line_each(call: Call) -> None:
 
 
 def test_one_listed_task_needs_no_totals(gateway: FakeGateway, call: Call) -> None:
-    """There is one row, and nothing else."""
+    """One listed task is one row, without totals."""
     ended = call("list", "1")
 
     assert (0, 1, "") == (ended.code, ended.out.count("\n"), ended.err)
@@ -189,7 +189,7 @@ def test_one_listed_task_needs_no_totals(gateway: FakeGateway, call: Call) -> No
 
 
 def test_list_takes_any_number(serve: Serve, call: Call, tmp_path: Path) -> None:
-    """A thousand ids are a thousand rows, in their order, by ten requests."""
+    """A thousand ids are a thousand rows in their order, and ten requests."""
     gateway, ids = FakeGateway(), numbered(1000)
     for task_id in reversed(ids):
         gateway.add_task(task_id, DONE)
@@ -206,7 +206,7 @@ def test_list_takes_any_number(serve: Serve, call: Call, tmp_path: Path) -> None
 def test_a_list_that_breaks_off_keeps_what_came(
     serve: Serve, call: Call, machine: list[str]
 ) -> None:
-    """What was received is shown; machines are told the ids that have no answer; it ends with 3."""
+    """The received tasks are printed, JSON has the other ids as errors, and the exit code is 3."""
     gateway, ids = FakeGateway(), numbered(150)
     first = [{"id": task_id, "status": "SUCCESS"} for task_id in ids[:99]]
     gateway.fail_next(1, status=200, body=json.dumps(first).encode())
@@ -225,7 +225,7 @@ def test_a_list_that_breaks_off_keeps_what_came(
 
 
 def test_an_empty_list_is_nothing_to_do(gateway: FakeGateway, call: Call, tmp_path: Path) -> None:
-    """A file without ids is no mistake."""
+    """A file without ids is no error."""
     (tmp_path / "ids").write_text("# none yet\n")
 
     assert Ended(0, "", "mj-async: 0 of 0 listed\n") == call(
@@ -239,7 +239,7 @@ def test_an_empty_list_is_nothing_to_do(gateway: FakeGateway, call: Call, tmp_pa
 
 @pytest.mark.usefixtures("gateway")
 def test_wait_ends_with_0_when_all_have_succeeded(call: Call, gateway: FakeGateway) -> None:
-    """Each is shown when it has ended."""
+    """Each task is printed when it has ended."""
     call("list", "1")  # loads the command, which takes as long as the task
     gateway.add_task("6", [(0, "SUBMITTED", "0%"), (0.5, "SUCCESS", "100%")])
     ended = call("wait", "6", "1", "--interval", "0.1")
@@ -251,7 +251,7 @@ def test_wait_ends_with_0_when_all_have_succeeded(call: Call, gateway: FakeGatew
 
 @pytest.mark.usefixtures("gateway")
 def test_wait_tells_what_did_not_succeed(call: Call) -> None:
-    """A failed task is its wire form, one that was not done in time is an error; both are a 1."""
+    """In JSON a failed task has its fields, a late one has an error; the exit code is 1."""
     ended = call("wait", "2", "3", "--json", "--timeout", "0.3", "--interval", "0.1")
     failed, late = ended.lines
 
@@ -263,7 +263,7 @@ def test_wait_tells_what_did_not_succeed(call: Call) -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_a_late_task_is_shown_as_last_seen(call: Call) -> None:
-    """The row says how far it had come."""
+    """The row of a late task has its last progress."""
     ended = call("wait", "3", "--timeout", "0.2")
 
     assert 1 == ended.code
@@ -273,7 +273,7 @@ def test_a_late_task_is_shown_as_last_seen(call: Call) -> None:
 
 @pytest.mark.parametrize("machine", [[], ["--json"]], ids=["plain", "json"])
 def test_a_refused_key_ends_all_waits(gateway: FakeGateway, call: Call, machine: list[str]) -> None:
-    """No other id would fare better; machines are told so for each that is under way."""
+    """A refused key ends the run, and JSON has an error for each id under way."""
     gateway.fail_next(100, status=403)
     ended = call("wait", "1", "3", *machine)
 
@@ -286,7 +286,7 @@ def test_a_refused_key_ends_all_waits(gateway: FakeGateway, call: Call, machine:
 def test_a_wait_with_a_bad_time_ends_with_2(
     gateway: FakeGateway, call: Call, option: str, value: str
 ) -> None:
-    """It is refused before the first request."""
+    """A bad time is refused before the first request."""
     ended = call("wait", "1", option, value)
 
     assert (2, "", 1) == (ended.code, ended.out, ended.err.count("\n"))
@@ -295,7 +295,7 @@ def test_a_wait_with_a_bad_time_ends_with_2(
 
 @pytest.mark.usefixtures("gateway")
 def test_wait_begins_while_ids_still_come(call: Call, tmp_path: Path) -> None:
-    """Ids of a pipe are waited for as they are read; the timeout is that of the whole command."""
+    """The wait for an id of a pipe begins when it is read; the timeout is for the whole command."""
     pipe = tmp_path / "ids"
     os.mkfifo(pipe)
     first_is_out, out = threading.Event(), []
@@ -322,7 +322,7 @@ def test_wait_begins_while_ids_still_come(call: Call, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("gateway")
 @pytest.mark.parametrize("command", ["list", "wait"])
 def test_a_bad_line_of_standard_input_is_refused_when_it_is_read(command: str) -> None:
-    """Its number is told; what stands before it is done, and what stands behind it is not."""
+    """A bad line is refused with its number; the ids before it are done, those after it are not."""
     ended = run(command, "--from", "-", given="# mine\n1\n\na/b\n2\n")
 
     assert (2, 1) == (ended.code, ended.out.count("\n"))

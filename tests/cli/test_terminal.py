@@ -34,7 +34,7 @@ NO_UNICODE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 @pytest.fixture
 def gateway(serve: Serve) -> FakeGateway:
-    """Serve tasks that have ended, one that never does, and one that markup and escapes are in."""
+    """Serve finished tasks, one that never ends, and one with markup and escapes in its prompt."""
     gateway = FakeGateway()
     for number in range(10):
         gateway.add_task(f"173062180000000{number}", DONE, seed=str(number), submit_time=NOW)
@@ -50,7 +50,7 @@ OFTEN = ["--interval", "0.2"]
 
 
 def interrupt_when(text: str) -> Callable[[str, int], None]:
-    """Type ^C, once, when the terminal has shown a text."""
+    """Return a function that types ^C once, when the terminal has shown a text."""
     typed: list[str] = []
 
     def act(seen: str, terminal: int) -> None:
@@ -66,7 +66,7 @@ def interrupt_when(text: str) -> Callable[[str, int], None]:
 
 @pytest.mark.usefixtures("gateway")
 def test_a_wait_is_a_live_table() -> None:
-    """Those that have ended are rows above it; ^C takes it away, and tells how far it came."""
+    """Finished tasks are rows above the table; ^C removes the table and prints the totals."""
     shown = on_terminal(
         "wait", *IDS, *OFTEN, columns=40, act=interrupt_when(f"{STUCK} IN_PROGRESS")
     )
@@ -84,7 +84,7 @@ def test_a_wait_is_a_live_table() -> None:
 
 
 def test_a_thousand_waits_fit_a_screen(serve: Serve, tmp_path: Path) -> None:
-    """The table has the terminal's height, and tells how many more there are."""
+    """The table fits the terminal's height, and has the number of the other tasks."""
     gateway = FakeGateway()
     ids = [f"17306218{number:08}" for number in range(1000)]
     for task_id in ids:
@@ -103,7 +103,7 @@ def test_a_thousand_waits_fit_a_screen(serve: Serve, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_results_of_a_wait_can_be_piped_while_it_is_shown() -> None:
-    """Where only stderr is a terminal, results go to stdout and the table to the terminal."""
+    """If only stderr is a terminal, results are on stdout and the table on the terminal."""
     reading, writing = os.pipe()
     shown = on_terminal("wait", *IDS, *OFTEN, "--timeout", "1", stdout=writing)
     os.close(writing)
@@ -122,7 +122,7 @@ def test_results_of_a_wait_can_be_piped_while_it_is_shown() -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_a_list_ends_with_what_is_unfinished() -> None:
-    """On a terminal those rows stand last, above the totals; each row is one line."""
+    """On a terminal unfinished tasks are the last rows, above the totals; each row is one line."""
     shown = on_terminal("list", STUCK, *IDS, columns=60)
     lines = [line.rstrip() for line in shown.text.splitlines() if line.strip()]
 
@@ -136,7 +136,7 @@ def test_a_list_ends_with_what_is_unfinished() -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_no_color_is_respected() -> None:
-    """With NO_COLOR there is none, and the rest is the same."""
+    """NO_COLOR removes the colours only."""
     shown = on_terminal("list", *IDS, environment={"NO_COLOR": "1"})
 
     assert 0 == shown.code
@@ -162,7 +162,7 @@ def test_nothing_of_a_gateways_reaches_the_terminal_raw(arguments: list[str]) ->
 @pytest.mark.usefixtures("gateway")
 @pytest.mark.parametrize("command", ["fetch", "wait"])
 def test_a_terminal_without_unicode_is_enough(command: str) -> None:
-    """What it has no characters for is written as an escape, and nothing breaks."""
+    """Characters that the terminal lacks are written as escapes."""
     shown = on_terminal(command, IDS[11], columns=40, environment=NO_UNICODE)
 
     assert 0 == shown.code
@@ -171,7 +171,7 @@ def test_a_terminal_without_unicode_is_enough(command: str) -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_json_in_a_pipe_without_unicode_is_json() -> None:
-    """It has the escapes of JSON, and not those of Python."""
+    """JSON for ASCII has the escapes of JSON, and not those of Python."""
     ended = run("seeds", IDS[11], **NO_UNICODE)
 
     assert ended.out.isascii()
@@ -184,7 +184,7 @@ def test_json_in_a_pipe_without_unicode_is_json() -> None:
 @pytest.mark.usefixtures("gateway")
 @pytest.mark.parametrize(("columns", "unicode"), [(80, {}), (40, NO_UNICODE)])
 def test_seeds_have_a_bar(tmp_path: Path, columns: int, unicode: dict[str, str]) -> None:
-    """A bar, how many of how many, the rate, and counts; none of it is left at the end."""
+    """The terminal shows a bar, the progress, the rate and counts, and the totals at the end."""
     pipe = tmp_path / "ids"
     pipe.write_text("\n".join(IDS))
     output = ["--output", str(tmp_path / "seeds")]
@@ -198,7 +198,7 @@ def test_seeds_have_a_bar(tmp_path: Path, columns: int, unicode: dict[str, str])
 
 
 def interrupted_seeds(tmp_path: Path, when: str, fed: int, *output: str) -> tuple[int, str]:
-    """Interrupt a run on a terminal, whose ids come from a pipe that stays open."""
+    """Interrupt a run on a terminal whose ids come from an open pipe."""
     os.mkfifo(tmp_path / "pipe")
     feeding = os.open(tmp_path / "pipe", os.O_RDWR)
     os.write(feeding, b"".join(b"%d\n" % number for number in range(fed)))
@@ -211,7 +211,7 @@ def interrupted_seeds(tmp_path: Path, when: str, fed: int, *output: str) -> tupl
 
 
 def test_an_interrupted_run_tells_how_to_go_on(gateway: FakeGateway, tmp_path: Path) -> None:
-    """^C while the bar is drawn: the counts so far, and a command line; what is written stays."""
+    """^C prints the counts and a command line to continue, and written lines stay."""
     for number in range(100):
         gateway.add_task(str(number), DONE, seed="5")
     output = tmp_path / "seeds"
@@ -226,7 +226,7 @@ def test_an_interrupted_run_tells_how_to_go_on(gateway: FakeGateway, tmp_path: P
 
 @pytest.mark.usefixtures("gateway")
 def test_a_run_that_is_interrupted_at_once_leaves_nothing(tmp_path: Path) -> None:
-    """An empty file would be in the way of the same command."""
+    """An interrupted run without results leaves no file."""
     output = tmp_path / "seeds"
     code, text = interrupted_seeds(tmp_path, "nothing yet", 0, "--output", str(output))
 
@@ -235,13 +235,13 @@ def test_a_run_that_is_interrupted_at_once_leaves_nothing(tmp_path: Path) -> Non
 
 
 def cpu_of(process_id: int) -> int:
-    """Tell how many ticks of CPU a process has taken."""
+    """Return the CPU time of a process in ticks."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
 
 
 def test_an_interrupt_before_anything_has_begun_is_quiet(tmp_path: Path) -> None:
-    """While a pipe is opened that nobody writes to, ^C ends it at once."""
+    """^C ends the command while it opens a pipe without a writer."""
     os.mkfifo(tmp_path / "pipe")
     with start(
         "seeds",
@@ -264,7 +264,7 @@ def test_an_interrupt_before_anything_has_begun_is_quiet(tmp_path: Path) -> None
 @pytest.mark.usefixtures("gateway")
 @pytest.mark.parametrize("gap", [0.0, 0.05])
 def test_an_impatient_interrupt_is_one(tmp_path: Path, gap: float) -> None:
-    """Who types ^C several times gets the same end, and no traceback."""
+    """Several ^C end the command like one, without a traceback."""
     arguments = [*OFTEN, "--json", *IDS]
     with start("wait", *arguments, stdout=PIPE, stderr=PIPE) as process:
         assert process.stdout is not None
@@ -302,7 +302,7 @@ def test_a_service_is_stopped_in_order(shell: list[str]) -> None:
 
 @pytest.mark.usefixtures("gateway")
 def test_an_ignored_interrupt_is_ignored(tmp_path: Path) -> None:
-    """What was started to live on, as behind nohup, does."""
+    """A command that ignores SIGINT, as after nohup, goes on."""
     os.mkfifo(tmp_path / "pipe")
     feeding = os.open(tmp_path / "pipe", os.O_RDWR)
     command = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh", *COMMAND, "seeds"]
@@ -339,7 +339,7 @@ except BaseException as error:
     ("by_signal", "name"), [("True", "KeyboardInterrupt"), ("False", "CancelledError")]
 )
 def test_only_a_signal_is_an_interrupt(by_signal: str, name: str) -> None:
-    """What has been cancelled for another reason is not taken for an interrupt."""
+    """A cancellation for another reason is not taken for an interrupt."""
     command = [sys.executable, "-c", CANCELLED.format(by_signal=by_signal)]
 
     assert (
@@ -357,7 +357,7 @@ main()
 
 
 def test_an_end_that_hangs_can_be_cut_off(gateway: FakeGateway, tmp_path: Path) -> None:
-    """A disk that does not answer holds the end up; ^C after some seconds ends it at once."""
+    """If the disk does not answer, ^C after some seconds ends the command at once."""
     for number in range(100):
         gateway.add_task(str(number), DONE, seed="5")
     os.mkfifo(tmp_path / "pipe")
@@ -388,17 +388,17 @@ def test_an_end_that_hangs_can_be_cut_off(gateway: FakeGateway, tmp_path: Path) 
 
 
 class Speaker:
-    """A view that counts how often it is asked."""
+    """A view that counts its summaries."""
 
     def __init__(self) -> None:
         self.spoken = 0
 
     def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
-        """Render nothing much."""
+        """Render the size of the terminal."""
         yield Text(f"{console.width} x {console.height}")
 
     def summary(self) -> str:
-        """Say a number."""
+        """Return a numbered line."""
         self.spoken += 1
         return f"line {self.spoken}"
 
@@ -417,7 +417,7 @@ def test_elsewhere_a_line_is_written_now_and_then(capsys: pytest.CaptureFixture[
 
 @pytest.mark.usefixtures("gateway")
 def test_a_dumb_terminal_is_not_redrawn() -> None:
-    """It gets rows and totals, and nothing moves."""
+    """A dumb terminal gets rows and totals, and no escape sequences."""
     shown = on_terminal("wait", *IDS[:3], *OFTEN, environment={"TERM": "dumb"})
 
     assert (0, False) == (shown.code, "\x1b" in shown.raw)
@@ -440,7 +440,7 @@ def test_a_dumb_terminal_is_not_redrawn() -> None:
     ],
 )
 def test_streams_may_be_missing_or_full(command: str, redirect: str, code: int, said: str) -> None:
-    """A result that cannot be written is a 1; what is said aside is only said."""
+    """A result that cannot be written is exit 1; a message that cannot be written is no error."""
     often = OFTEN if command == "wait" else []
     ended = run_redirected(redirect, command, *IDS[:2], *often)
 
@@ -451,7 +451,7 @@ def test_streams_may_be_missing_or_full(command: str, redirect: str, code: int, 
 
 @pytest.mark.usefixtures("gateway")
 def test_a_terminal_that_goes_away_ends_nothing(tmp_path: Path) -> None:
-    """A run whose output is a file goes on without its terminal, as with nohup."""
+    """A run with an output file goes on without its terminal, as with nohup."""
     pipe, output = tmp_path / "pipe", tmp_path / "seeds"
     os.mkfifo(pipe)
     feeding = os.open(pipe, os.O_RDWR)
@@ -470,7 +470,7 @@ def test_a_terminal_that_goes_away_ends_nothing(tmp_path: Path) -> None:
 
 
 def test_nothing_is_said_for_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """An empty text is no line; a long one stays one line."""
+    """An empty message is no line, and any other is one line."""
     echo_err("")
     echo_err("two\nlines")
 

@@ -1,19 +1,15 @@
-"""PURE parts of the command line: text, times, codes, rows, boards, counts, lines."""
+"""The output of the command line: text, durations, exit codes, rows, and progress."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mj_async import Button, ImageSeed, SeedOutcome, Task, errors
-from mj_async.cli._app import redact_option_values
-from mj_async.cli.commands._seeds import output_mode, resume_command
-from mj_async.cli.files._seed_file import parse_seed_line
 from mj_async.cli.output._exit_codes import combine_exit_codes, exit_code_for, exit_code_of_run
 from mj_async.cli.output._progress import ProgressTable, SeedProgress, outcome_label
 from mj_async.cli.output._rows import task_details, task_row
@@ -46,13 +42,13 @@ LATE = errors.WaitTimeoutError(task_id="1", task=RUNNING)
     ],
 )
 def test_text_cannot_steer_a_terminal(text: str, cleaned: str) -> None:
-    """Control characters of all kinds become a space, and everything stays in one line."""
+    """Control characters become a space, and the text is one line."""
     assert cleaned == sanitize(text)
 
 
 @given(st.text())
 def test_json_reads_back_and_steers_nothing(text: str) -> None:
-    """Whatever a gateway says is one line of valid JSON, which UTF-8 can carry."""
+    """Any text of a gateway is one line of valid JSON in UTF-8."""
     written = to_json_line({"prompt": text})
 
     assert {"prompt": text} == json.loads(written.encode())
@@ -75,15 +71,6 @@ def test_json_reads_back_and_steers_nothing(text: str) -> None:
 def test_times_are_short(seconds: float, shown: str) -> None:
     """A time has at most six characters."""
     assert shown == format_duration(seconds)
-
-
-def test_a_key_given_as_an_option_is_not_repeated() -> None:
-    """A complaint names the option, and leaves its value out."""
-    said = redact_option_values(
-        "Unknown option: --api-key=sk-1.", ["fetch", "--api-key=sk-1", "a=b"]
-    )
-
-    assert "Unknown option: --api-key." == said
 
 
 # --- exit codes -------------------------------------------------------------------------------
@@ -113,7 +100,7 @@ def test_a_key_given_as_an_option_is_not_repeated() -> None:
     ],
 )
 def test_each_error_has_its_code(error: errors.MJError | None, code: int) -> None:
-    """1: the gateway has answered; 2: our user's mistake; 3: the gateway's trouble."""
+    """1: the gateway has answered; 2: a mistake of the user; 3: a failure of the gateway."""
     assert code == exit_code_for(error)
 
 
@@ -122,7 +109,7 @@ def test_each_error_has_its_code(error: errors.MJError | None, code: int) -> Non
     [((), 0), ((0, 0), 0), ((0, 1), 1), ((1,), 1), ((0, 3), 1), ((1, 3), 1), ((3, 3), 3)],
 )
 def test_many_codes_make_one(codes: tuple[int, ...], code: int) -> None:
-    """3 is only for a gateway that has given nothing usable for any id."""
+    """The exit code is 3 only if the gateway failed for every id."""
     assert code == combine_exit_codes(codes)
 
 
@@ -131,7 +118,7 @@ def test_many_codes_make_one(codes: tuple[int, ...], code: int) -> None:
     [(None, 1), (errors.ServerError(), 3), (errors.ConfigurationError("x"), 2), (OutputError(), 1)],
 )
 def test_what_ends_a_run_decides(error: Exception | None, code: int) -> None:
-    """Where nothing ended it, its ids decide."""
+    """An error that ended the run decides; without one, the ids do."""
     assert code == exit_code_of_run(error, [0, 1])
 
 
@@ -166,12 +153,12 @@ def test_what_ends_a_run_decides(error: Exception | None, code: int) -> None:
     ],
 )
 def test_a_row_has_five_fields(task: Task, error: errors.MJError | None, row: str) -> None:
-    """Id, status or error, progress, time, and a remark; a dash is in place of what is unknown."""
+    """A row has id, status or error, progress, time, and a remark; unknown values are a dash."""
     assert row == task_row("1", task, error, NOW).plain
 
 
 def test_details_leave_out_what_is_not_there() -> None:
-    """A button without a label shows its face; one without either a question mark."""
+    """A button without a label is its emoji; without both it is a question mark."""
     buttons = (Button(label="U1"), Button(emoji="🔄"), Button())
     lines = [line.plain for line in task_details(Task("1", status="SUCCESS", buttons=buttons))]
 
@@ -182,7 +169,7 @@ def test_details_leave_out_what_is_not_there() -> None:
 
 
 def crowd(count: int) -> ProgressTable:
-    """Make a table with so many unfinished ids, the first of them seen."""
+    """Return a table with that many unfinished ids, the first of them seen."""
     table = ProgressTable("ended", lambda: 1000)
     for number in range(count):
         table.update(f"17306218{number:08}", None)
@@ -193,7 +180,7 @@ def crowd(count: int) -> ProgressTable:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 12), (120, 50)])
 def test_the_board_fits_its_terminal(width: int, height: int) -> None:
-    """Of a thousand ids those are shown that fit; how many more there are, and totals, are told."""
+    """The table has the ids that fit, the number of the others, and totals."""
     lines = rendered(crowd(999), width, height)
 
     assert len(lines) < height
@@ -207,7 +194,7 @@ def test_the_board_fits_its_terminal(width: int, height: int) -> None:
 
 
 def test_long_ids_show_their_ends() -> None:
-    """Ids that were given on one day begin alike."""
+    """Long ids are cut at the start, because ids of one day begin alike."""
     table = ProgressTable("ended", lambda: 1)
     table.update("task_" + "0" * 40 + "17", None)
     lines = rendered(table, 40, 12)
@@ -216,7 +203,7 @@ def test_long_ids_show_their_ends() -> None:
 
 
 def test_an_empty_board_is_its_totals() -> None:
-    """Where the number of ids is not known it is not told."""
+    """An unknown number of ids is left out."""
     assert ["0 listed"] == rendered(ProgressTable("listed", lambda: None), 80, 24)
 
 
@@ -224,7 +211,7 @@ def test_an_empty_board_is_its_totals() -> None:
 
 
 def seedless(**fields: object) -> SeedOutcome:
-    """Make an outcome whose error says that there is no seed."""
+    """Return an outcome without a seed."""
     return SeedOutcome("1", error=errors.SeedUnavailableError(task_id="1", **fields))  # type: ignore[arg-type]
 
 
@@ -247,32 +234,12 @@ UNKNOWN = SeedOutcome("1", error=errors.TaskNotFoundError(task_id="1"))
     ],
 )
 def test_each_outcome_is_counted_under_a_word(outcome: SeedOutcome, word: str) -> None:
-    """What is not final is told apart: the task is unfinished, or the gateway was in trouble."""
+    """An outcome that is not final is counted as unfinished, or to ask again."""
     assert word == outcome_label(outcome)
 
 
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [
-        (to_json_line(FOUND.to_dict()).encode(), ("1", True)),
-        (to_json_line(UNKNOWN.to_dict()).encode(), ("1", False)),
-        (b'{"task_id": "2"}\r\n', ("2", True)),
-        (b"", None),
-        (b"1\n", None),
-        (b'{"task_id": 1}\n', None),
-        (b'{"task_id": ""}\n', None),
-        (b'{"seed": "1"}\n', None),
-        (b'{"task_id": "1", "prompt": "\xe5', None),
-        (b"[" * 100_000, None),
-    ],
-)
-def test_a_line_tells_its_id(line: bytes, found: tuple[str, bool] | None) -> None:
-    """And whether it has a seed; whatever is no object with an id is none of our lines."""
-    assert found == parse_seed_line(line)
-
-
 def test_the_rate_is_that_of_the_last_two_minutes() -> None:
-    """A pause is forgotten after a while, and the rate falls while no outcome comes."""
+    """The rate forgets a pause after two minutes, and falls while no outcome comes."""
     now = [0.0]
     count = SeedProgress(lambda: 1390, lambda: now[0])
 
@@ -290,7 +257,7 @@ def test_the_rate_is_that_of_the_last_two_minutes() -> None:
 
 
 def test_a_duplicate_id_leaves_the_rate_alone() -> None:
-    """It lowers the number of ids, and nothing is forgotten."""
+    """A lower total does not reset the rate."""
     now, total = [0.0], [10]
     count = SeedProgress(lambda: total[0], lambda: now[0])
     count.add(FOUND)
@@ -302,7 +269,7 @@ def test_a_duplicate_id_leaves_the_rate_alone() -> None:
 
 
 def test_the_count_speaks() -> None:
-    """It tells how far it has come, how quickly, how long it will take, and what came out."""
+    """The summary has progress, rate, time left and counts."""
     now = [0.0]
     count = SeedProgress(lambda: 4, lambda: now[0])
 
@@ -317,70 +284,7 @@ def test_the_count_speaks() -> None:
 
 
 def test_the_count_does_not_guess() -> None:
-    """Where nobody knows how many ids will come, no end is told."""
+    """Without a total there is no time left."""
     count = SeedProgress(lambda: None, lambda: 0.0)
 
     assert "0, 0.0/s" == count.summary()
-
-
-@pytest.mark.parametrize(
-    ("output", "resume", "overwrite", "mode"),
-    [
-        (None, False, False, "new"),
-        (Path("x"), False, False, "new"),
-        (Path("x"), True, False, "resume"),
-        (Path("x"), False, True, "overwrite"),
-    ],
-)
-def test_options_make_a_mode(
-    output: Path | None,
-    resume: bool,  # noqa: FBT001
-    overwrite: bool,  # noqa: FBT001
-    mode: str,
-) -> None:
-    """Without an option an output must be new."""
-    assert mode == output_mode(output, resume=resume, overwrite=overwrite)
-
-
-@pytest.mark.parametrize(
-    ("output", "resume", "overwrite", "said"),
-    [
-        (None, True, False, "--resume needs --output FILE"),
-        (None, False, True, "--overwrite needs --output FILE"),
-        (Path("x"), True, True, "give --resume or --overwrite, not both"),
-    ],
-)
-def test_options_that_contradict_each_other_are_refused(
-    output: Path | None,
-    resume: bool,  # noqa: FBT001
-    overwrite: bool,  # noqa: FBT001
-    said: str,
-) -> None:
-    """And an option for an output needs one."""
-    with pytest.raises(errors.ConfigurationError, match=said):
-        output_mode(output, resume=resume, overwrite=overwrite)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["seeds", "1"], "mj-async seeds --resume 1"),
-        (
-            ["seeds", "--overwrite", "--from", "my ids", "--output", "o"],
-            "mj-async seeds --resume --from 'my ids' --output o",
-        ),
-        (["seeds", "--resume", "--", "-x"], "mj-async seeds --resume -- -x"),
-        (
-            ["seeds", "--from", "-"],
-            "mj-async seeds --resume --from - (the same ids on standard input)",
-        ),
-        (
-            ["seeds", "--from=-"],
-            "mj-async seeds --resume --from=- (the same ids on standard input)",
-        ),
-        (["seeds", *map(str, range(1000))], "the same command with --resume"),
-    ],
-)
-def test_a_run_tells_how_to_go_on(arguments: list[str], line: str) -> None:
-    """The command line can be copied; one that would fill the screen is not told."""
-    assert line == resume_command(arguments)

@@ -65,7 +65,7 @@ PROXY = "give http://host:port there, or unset it"
     ],
 )
 def test_what_to_do_next(error: errors.MJError, step: str) -> None:
-    """It stands behind what the library says."""
+    """The hint follows the message of the library."""
     assert f"{error}; next: {step}" == format_error(error)
 
 
@@ -81,12 +81,12 @@ def test_what_to_do_next(error: errors.MJError, step: str) -> None:
     ],
 )
 def test_what_says_it_itself(error: Exception) -> None:
-    """Nothing is said twice."""
+    """A message that has a hint gets no second one."""
     assert str(error) == format_error(error)
 
 
 def test_a_probe_does_not_advise_a_probe() -> None:
-    """What it would say is what it has just found."""
+    """A hint after a failed probe does not recommend another probe."""
     for kind in (errors.AuthenticationError, errors.UnsupportedError):
         assert "mj-async probe" in format_error(kind())
         assert "mj-async probe" not in format_error(kind(), by_probe=True)
