@@ -40,10 +40,8 @@ def run_command_line(arguments: Sequence[str]) -> None:
         if isinstance(stream, TextIOWrapper):  # not None, as it is if the shell has closed it
             # A terminal without a character for it must not end a run.
             stream.reconfigure(errors="backslashreplace")
-    if not arguments or arguments[0].startswith(
-        "-"
-    ):  # --help and --install-completion need all commands
-        app.resolved_commands()
+    if not arguments or arguments[0].startswith("-"):
+        app.resolved_commands()  # for --help and --install-completion
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

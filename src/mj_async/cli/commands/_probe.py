@@ -21,13 +21,13 @@ from ..output._text import sanitize
 
 SeedForm: TypeAlias = Literal["path", "multipart"]
 Row: TypeAlias = tuple[str, str]
-_HEADERS = {
+_KEY_FORMS = {
     "bearer": "bearer (Authorization: Bearer …)",
     "mj-api-secret": "mj-api-secret (a header of that name)",
     "raw": "raw (Authorization, with nothing before the key)",
     "none": "none is sent",
 }
-_FORMS = {
+_SEED_FORMS = {
     "path": "path (GET /mj/task/{id}/image-seed)",
     "multipart": "multipart (GET /mj/task//image-seed, with a form)",
 }
@@ -179,7 +179,7 @@ def route_is_missing(error: errors.MJError | None) -> bool:
 
 
 def describe_key(auth: str) -> str:
-    return _HEADERS.get(auth, auth)
+    return _KEY_FORMS.get(auth, auth)
 
 
 def describe_ids(ids: str, error: errors.MJError | None) -> str:
@@ -194,7 +194,7 @@ def describe_ids(ids: str, error: errors.MJError | None) -> str:
 
 def describe_seed(seed: str, error: errors.MJError | None) -> str:
     if error is None:
-        return _FORMS[seed]
+        return _SEED_FORMS[seed]
     return "this gateway has no image-seed" if route_is_missing(error) else _unknown_because(error)
 
 

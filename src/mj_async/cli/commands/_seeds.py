@@ -136,14 +136,9 @@ class SeedRun:
     def run(self) -> int:
         """Look up all seeds, and return the exit code."""
         with on_interrupt(self._echo_interrupted):
+            works = (self._look_up_all, self._sync_periodically)
             return self._finish(
-                run_async(
-                    run_with_progress,
-                    self._terminal,
-                    self._progress,
-                    self._look_up_all,
-                    self._sync_periodically,
-                )
+                run_async(run_with_progress, self._terminal, self._progress, *works)
             )
 
     def _echo_interrupted(self) -> None:
@@ -157,11 +152,10 @@ class SeedRun:
         ended_by = ended_by or self._ids.problem
         if self._file is not None:
             self._file.is_complete = ended_by is None and not self._progress.not_final
-        if self._file or self._progress.done or ended_by is None:
+        has_results = self._file is not None or self._progress.done
+        if has_results or ended_by is None:
             self._echo_summary()
-        if self._progress.not_final or (
-            ended_by is not None and (self._file or self._progress.done)
-        ):
+        if self._progress.not_final or (has_results and ended_by is not None):
             self._echo_next_steps()
         code = exit_code_of_run(ended_by, self._progress.exit_codes)
         # A resumed run ends as if it had written the whole file.
