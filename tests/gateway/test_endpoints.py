@@ -188,3 +188,19 @@ class TestAttempts:
 
             assert 2 == client.statistics().retries
         assert ["POST", "GET"] * 3 == [request.method for request in wire.requests]
+
+    async def test_an_error_that_passed_is_not_the_calls_error(self) -> None:
+        """A request that was sent again with success leaves no error for the call's timeout."""
+        answers = iter([httpx.Response(503)])
+
+        class Silent(Wire):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                if request.method == "GET":
+                    await anyio.sleep_forever()
+                return await super().handle_async_request(request)
+
+        wire = Silent(by_path(list=lambda _: next(answers, None) or httpx.Response(200, json=[])))
+        retry = RetryPolicy(first_delay=0.0)
+        async with client_on(wire, dialect=Dialect(ids="json"), retry=retry) as client:
+            with pytest.raises(errors.RequestTimeoutError):
+                await client.list_tasks(["1", "2"], timeout=0.3)
