@@ -1,4 +1,4 @@
-"""What a user gave is checked before any I/O; the complaint says what and why."""
+"""Arguments are checked before any I/O; the error names the argument and the problem."""
 
 from __future__ import annotations
 
@@ -22,6 +22,18 @@ from mj_async.errors import ConfigurationError
 CANARY = "sk-canary-0123456789"
 SOURCE = Path(mj_async.__file__).parent
 BASE_URL = "https://gateway.test"
+
+
+class Odd:
+    """A value like an array of numpy: its comparisons have no truth."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> Any:
+        return self
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth of an array is ambiguous")
 
 
 def assert_no_frame_shows_the_key(error: BaseException) -> None:
@@ -234,6 +246,11 @@ def test_a_timeout_is_a_number_above_zero(timeout: Any) -> None:
     ("make", "option"),
     [
         (lambda: Dialect(auth="basic"), "auth"),  # type: ignore[arg-type]
+        (lambda: Dialect(auth=["bearer"]), "auth"),  # type: ignore[arg-type]
+        (lambda: Polling(interval=Odd()), "interval"),  # type: ignore[arg-type]
+        (lambda: Polling(jitter=True), "jitter"),
+        (lambda: RetryPolicy(attempts=Odd()), "attempts"),  # type: ignore[arg-type]
+        (lambda: Dialect(ids=Odd()), "ids"),  # type: ignore[arg-type]
         (lambda: Dialect(ids=None), "ids"),  # type: ignore[arg-type]
         (lambda: Dialect(seed="json"), "seed"),  # type: ignore[arg-type]
         (lambda: Polling(interval=0), "interval"),
@@ -295,7 +312,7 @@ async def _never(_request: httpx.Request) -> httpx.Response:  # pragma: no cover
     raise AssertionError
 
 
-def test_the_key_shows_itself_to_nobody() -> None:
+def test_the_key_is_in_no_repr() -> None:
     """The key is in no repr, and is not pickled."""
     secret = Secret(CANARY)
     client = AsyncMJClient(CANARY, base_url=BASE_URL, http_client=httpx.AsyncClient())

@@ -114,6 +114,8 @@ URLS: list[Any] = [
     ([{"url": "https://a"}, {"thumbnail": "https://t"}, {"url": None}], ("https://a",)),
     (["https://a", {"url": "https://b"}, 5, None], ("https://a", "https://b")),
     ([None], ()),
+    ([""], ()),
+    (["", "https://a"], ("https://a",)),
     ("https://a", ()),
     ({"url": "https://a"}, ()),
     ({}, ()),
