@@ -43,14 +43,20 @@ def describe_parameter(parameter: inspect.Parameter) -> str:
 
 
 def describe_class(name: str, found: type) -> Iterator[str]:
-    """Write a class, its bases, its constructor and its public members."""
-    bases = ", ".join(base.__name__ for base in found.__bases__ if base is not object)
-    yield f"class {name}({bases})"
+    """Write a class, its public bases, its constructor and its public members.
+
+    The members of a private base are written as those of the class: a user sees no difference.
+    """
+    private = [base for base in found.__mro__ if base.__module__.startswith("mj_async._")]
+    hidden = [base for base in private if not hasattr(mj_async, base.__name__)]
+    public = [base for base in found.__bases__ if base is not object and base not in hidden]
+    yield f"class {name}({', '.join(base.__name__ for base in public)})"
     if issubclass(found, Enum):
         yield from (f"    {member.name} = {member.value!r}" for member in found)
         return
     is_protocol = Protocol in found.__bases__  # its __init__ is typing's
-    for key, member in sorted(vars(found).items()):
+    members = {key: member for base in (*hidden, found) for key, member in vars(base).items()}
+    for key, member in sorted(members.items()):
         if (key == "__init__" and not is_protocol) or not key.startswith("_"):
             yield from (f"    {line}" for line in describe_member(key, member))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,8 +25,8 @@ from ._http.session import Session
 from ._lifecycle import Lifecycle
 from ._models import ImageSeed, Task, TaskList
 from ._outcomes import SeedOutcome, TaskOutcome
-from ._polling.poller import TaskPoller, TaskWaits
-from ._polling.watch import WaitContext, Watch, poll_one, wait
+from ._polling.poller import TaskPoller, TaskWaits, WaitCalls
+from ._polling.watch import WaitContext, Watch, poll_one
 from ._seeds.lookup import SeedLookup
 from ._seeds.planner import SeedOptions
 from ._seeds.source import TaskIds
@@ -34,10 +34,8 @@ from ._seeds.source import TaskIds
 if TYPE_CHECKING:
     from typing import Any, Self
 
-_SEED_TIMEOUT = 180.0
 
-
-class AsyncMJClient:
+class AsyncMJClient(WaitCalls):
     """An async client of one Midjourney-proxy gateway.
 
     Use it as `async with AsyncMJClient(…) as client`, or call `aclose()` at the end. One client
@@ -233,9 +231,7 @@ class AsyncMJClient:
         _config.check_timeout(timeout)
         return await self._gateway.list_tasks(_config.check_ids(task_ids), timeout)
 
-    async def image_seed(
-        self, task: str | Task, *, timeout: float | None = _SEED_TIMEOUT
-    ) -> ImageSeed:
+    async def image_seed(self, task: str | Task, *, timeout: float | None = 180.0) -> ImageSeed:
         """Look up the seed of a finished task's image.
 
         See the gateways page, "The image's seed". It may take a minute, and after a time-out the
@@ -257,69 +253,6 @@ class AsyncMJClient:
             return ImageSeed(task.id, task.seed, "list", task)
         task_id = _config.check_id(task.id if isinstance(task, Task) else task)
         return await self._gateway.image_seed(task_id, timeout)
-
-    async def wait_for_task(
-        self,
-        task_id: str,
-        *,
-        timeout: float | None = 600.0,
-        polling: Polling | None = None,
-        on_update: Callable[[Task], object] | None = None,
-        raise_on_failure: bool = True,
-    ) -> Task:
-        """Wait until a task has ended.
-
-        The first poll is sent at once, the next ones by the schedule of `polling`. A failed poll
-        is not a failed task: temporary errors do not end the wait.
-
-        Args:
-            task_id: The task's id.
-            timeout: Seconds for the whole wait; None: no limit.
-            polling: The schedule; None: the client's.
-            on_update: Called with the task when its status or progress has changed; what it
-                returns is awaited if it is awaitable. The timeout does not cut it, and an
-                exception from it ends the wait.
-            raise_on_failure: True to raise an error for FAILURE and CANCEL; False to return the
-                task.
-
-        Returns:
-            The final task.
-
-        Raises:
-            ConfigurationError: An argument cannot be used.
-            TaskFailedError: The task ended with FAILURE.
-            TaskCancelledError: The task ended with CANCEL.
-            TaskNeedsInputError: The task is MODAL: it does not go on without input.
-            TaskStalledError: Nothing changed for `polling.stall_timeout`.
-            WaitTimeoutError: The time is over; the error has the last task.
-            TaskNotFoundError: The id was unknown for `polling.missing_grace`.
-            AuthenticationError: The gateway refused the key, or its quota is used up.
-            PermissionDeniedError: The gateway does not allow this.
-            MJError: `polling.max_consecutive_errors` polls in a row failed, the last one with
-                this error; or base_url is wrong.
-        """
-        watch = self._watch(task_id, timeout, polling)
-        return await wait(watch, on_update, raise_on_failure=raise_on_failure)
-
-    def watch_task(
-        self, task_id: str, *, timeout: float | None = 600.0, polling: Polling | None = None
-    ) -> AsyncIterator[Task]:
-        """Follow a task: `async for task in client.watch_task(task_id)`.
-
-        Args:
-            task_id: The task's id.
-            timeout: Seconds for the whole wait; None: no limit.
-            polling: The schedule; None: the client's.
-
-        Returns:
-            An iterator over the changes of status or progress, the final one last, FAILURE and
-            CANCEL too. The caller may leave it at any time.
-
-        Raises:
-            ConfigurationError: An argument cannot be used.
-            MJError: While iterating, as `wait_for_task`.
-        """
-        return self._watch(task_id, timeout, polling)
 
     def wait_for_tasks(
         self,

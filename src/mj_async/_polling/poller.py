@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet, WeakValueDictionary
@@ -24,7 +25,81 @@ if TYPE_CHECKING:
     from .watch import WaitContext
 
 
-class TaskPoller:
+class WaitCalls:
+    """The calls that a client and a poller have in common; they differ in how a watch polls."""
+
+    @abstractmethod
+    def _watch(self, task_id: str, timeout: float | None, polling: Polling | None) -> Watch:
+        """Check the arguments, and return a watch that has not started."""
+
+    async def wait_for_task(
+        self,
+        task_id: str,
+        *,
+        timeout: float | None = 600.0,
+        polling: Polling | None = None,
+        on_update: Callable[[Task], object] | None = None,
+        raise_on_failure: bool = True,
+    ) -> Task:
+        """Wait until a task has ended.
+
+        A client sends the first poll at once, and the next ones by the schedule of `polling`. A
+        poller rounds the schedule to its ticks. A failed poll is not a failed task: temporary
+        errors do not end the wait.
+
+        Args:
+            task_id: The task's id.
+            timeout: Seconds for the whole wait; None: no limit.
+            polling: The schedule; None: that of the client or the poller.
+            on_update: Called with the task when its status or progress has changed, in the
+                caller's task; what it returns is awaited if it is awaitable. The timeout does not
+                cut it, other waits go on meanwhile, and an exception from it ends the wait.
+            raise_on_failure: True to raise an error for FAILURE and CANCEL; False to return the
+                task.
+
+        Returns:
+            The final task.
+
+        Raises:
+            ConfigurationError: An argument cannot be used.
+            ClientStateError: The client, or the poller, is closed.
+            TaskFailedError: The task ended with FAILURE.
+            TaskCancelledError: The task ended with CANCEL.
+            TaskNeedsInputError: The task is MODAL: it does not go on without input.
+            TaskStalledError: Nothing changed for `polling.stall_timeout`.
+            WaitTimeoutError: The time is over; the error has the last task.
+            TaskNotFoundError: The id was unknown for `polling.missing_grace`.
+            AuthenticationError: The gateway refused the key, or its quota is used up. This ends
+                all waits of a poller.
+            PermissionDeniedError: The gateway does not allow this.
+            MJError: `polling.max_consecutive_errors` polls in a row failed, the last one with
+                this error; or base_url is wrong.
+        """
+        watch = self._watch(task_id, timeout, polling)
+        return await wait(watch, on_update, raise_on_failure=raise_on_failure)
+
+    def watch_task(
+        self, task_id: str, *, timeout: float | None = 600.0, polling: Polling | None = None
+    ) -> AsyncIterator[Task]:
+        """Follow a task: `async for task in client.watch_task(task_id)`.
+
+        Args:
+            task_id: The task's id.
+            timeout: Seconds for the whole wait; None: no limit.
+            polling: The schedule; None: that of the client or the poller.
+
+        Returns:
+            An iterator over the changes of status or progress, the final one last, FAILURE and
+            CANCEL too. The caller may leave it at any time.
+
+        Raises:
+            ConfigurationError: An argument cannot be used.
+            MJError: While iterating, as `wait_for_task`.
+        """
+        return self._watch(task_id, timeout, polling)
+
+
+class TaskPoller(WaitCalls):
     """Many waits with one poll for all; `client.task_poller()` makes it.
 
     Every `polling.interval` there is a tick. At a tick the tasks that are due are asked for in
@@ -68,58 +143,6 @@ class TaskPoller:
         if not self._context.lifecycle.close() and self._waiters.waiting:
             raise errors.ClientStateError("close this poller in the event loop in which it is used")
         await anyio.lowlevel.checkpoint()
-
-    async def wait_for_task(
-        self,
-        task_id: str,
-        *,
-        timeout: float | None = 600.0,
-        polling: Polling | None = None,
-        on_update: Callable[[Task], object] | None = None,
-        raise_on_failure: bool = True,
-    ) -> Task:
-        """Wait until a task has ended.
-
-        Args:
-            task_id: The task's id.
-            timeout: Seconds for the whole wait; None: no limit.
-            polling: The schedule; None: the poller's. It is rounded to the poller's ticks.
-            on_update: Called with the task when its status or progress has changed, in the
-                caller's task; what it returns is awaited if it is awaitable. The timeout does not
-                cut it, other waits go on meanwhile, and an exception from it ends the wait.
-            raise_on_failure: True to raise an error for FAILURE and CANCEL; False to return the
-                task.
-
-        Returns:
-            The final task.
-
-        Raises:
-            ClientStateError: The poller, or its client, is closed.
-            AuthenticationError: The gateway refused the key; this ends all waits of the poller.
-            MJError: As `AsyncMJClient.wait_for_task`.
-        """
-        watch = self._watch(task_id, timeout, polling)
-        return await wait(watch, on_update, raise_on_failure=raise_on_failure)
-
-    def watch_task(
-        self, task_id: str, *, timeout: float | None = 600.0, polling: Polling | None = None
-    ) -> AsyncIterator[Task]:
-        """Follow a task: `async for task in poller.watch_task(task_id)`.
-
-        Args:
-            task_id: The task's id.
-            timeout: Seconds for the whole wait; None: no limit.
-            polling: The schedule; None: the poller's. It is rounded to the poller's ticks.
-
-        Returns:
-            An iterator over the changes of status or progress, the final one last, FAILURE and
-            CANCEL too. The caller may leave it at any time.
-
-        Raises:
-            ConfigurationError: An argument cannot be used.
-            MJError: While iterating, as `wait_for_task`.
-        """
-        return self._watch(task_id, timeout, polling)
 
     def feed(self, payload: bytes | str | Mapping[str, Any], *, trusted: bool = False) -> Task:
         """Use the body of a webhook (`notifyHook`).
