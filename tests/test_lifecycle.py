@@ -65,7 +65,7 @@ async def test_closing_either_cuts_what_runs_in_the_child(which: str) -> None:
         await anyio.sleep_forever()
 
     assert scope.cancelled_caught
-    assert (set(), set()) == (parent._scopes, child._scopes)
+    assert (set(), set()) == (parent.scopes, child.scopes)
 
 
 async def test_closing_the_child_cuts_nothing_of_the_parents() -> None:
@@ -86,7 +86,7 @@ async def test_a_scope_ends_at_its_time() -> None:
         await anyio.sleep_forever()
 
     assert scope.cancelled_caught
-    assert (set(), set()) == (parent._scopes, child._scopes)
+    assert (set(), set()) == (parent.scopes, child.scopes)
 
 
 def test_without_an_event_loop_nothing_can_be_used() -> None:
@@ -134,7 +134,7 @@ def test_what_runs_elsewhere_is_not_cancelled_from_here() -> None:
     async def enter() -> anyio.CancelScope:
         lifecycle.check()
         scope = anyio.CancelScope()
-        lifecycle.enter(scope)
+        lifecycle.scopes.add(scope)
         return scope
 
     async def close() -> bool:

@@ -70,6 +70,8 @@ _one_or_more = number("a finite number, 1 or more", ge(1))
 _share = number("from 0 to below 1", ge(0), lt(1))
 _count = _option("a whole number, 1 or more", instance_of(int), not_(instance_of(bool)), ge(1))
 none_or = optional
+_timeout: Validator = optional(above_zero)
+_TIMEOUT = SimpleNamespace(name="timeout")
 
 
 def check_option(name: str, value: Any, validator: Validator) -> None:
@@ -79,7 +81,7 @@ def check_option(name: str, value: Any, validator: Validator) -> None:
 
 def check_timeout(timeout: float | None) -> None:
     """Raise a ConfigurationError if a call's timeout is not None and no number of seconds."""
-    check_option("timeout", timeout, none_or(above_zero))
+    _timeout(None, _TIMEOUT, timeout)
 
 
 def check_instance(name: str, value: object, *kinds: Any) -> None:

@@ -29,10 +29,14 @@ class Secret:
     A key is wrapped where it comes in, and opened where the headers of a request are made.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_forms", "_value")
 
     def __init__(self, value: object) -> None:
         self._value: Any = value
+        # The key as it is, and as it is in an address.
+        bare = self.reveal_bare() if isinstance(value, str) else ""
+        is_secret = len(bare) >= _SHORTEST_SECRET
+        self._forms = tuple(dict.fromkeys((bare, quote(bare, safe="")))) if is_secret else ()
 
     def reveal(self) -> Any:
         """Return the key, a str once `find_key` has checked it."""
@@ -50,23 +54,15 @@ class Secret:
         """
         token = self.reveal_bare().removeprefix("sk-")
         masked = (f"{token[:3]}***{token[-3:]}",) if len(token) >= _SHORTEST_SECRET else ()
-        for form in (*self._forms(), *masked):
+        for form in (*self._forms, *masked):
             text = text.replace(form, "***")
         return text
 
     def conceal_in(self, body: bytes) -> bytes:
         """Return a body without the key, before anything is cut from it."""
-        for form in self._forms():
+        for form in self._forms:
             body = body.replace(form.encode(), b"***")
         return body
-
-    def _forms(self) -> tuple[str, ...]:
-        """Return the key as it is, and as it is in an address."""
-        bare = self.reveal_bare()
-        if len(bare) < _SHORTEST_SECRET:
-            return ()
-        quoted = quote(bare, safe="")
-        return (bare,) if bare == quoted else (bare, quoted)
 
     def __repr__(self) -> str:
         return "<Secret>"

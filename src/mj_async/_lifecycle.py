@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
 
 import anyio
 from anyio.lowlevel import current_token
@@ -29,6 +30,10 @@ class Lifecycle:
         clock: The client's time.
         name: The name of its owner, for messages.
         parent: The lifecycle that this one ends with.
+
+    Attributes:
+        scopes: The scopes that are cancelled when it is closed.
+        children: Those whose parent it is; they have no children.
     """
 
     def __init__(self, clock: Clock, name: str = "client", parent: Lifecycle | None = None) -> None:
@@ -38,7 +43,10 @@ class Lifecycle:
         self._loop: object = None
         self._process = os.getpid()
         self._closed = False
-        self._scopes: set[Cancellable] = set()
+        self.scopes: set[Cancellable] = set()
+        self.children: WeakSet[Lifecycle] = WeakSet()
+        if parent is not None:
+            parent.children.add(self)
 
     def check(self) -> None:
         """Raise `ClientStateError` if it is closed, or belongs to another event loop or process."""
@@ -72,28 +80,18 @@ class Lifecycle:
         self._closed = True
         is_here = self._process == os.getpid()
         is_here = is_here and self._loop in (None, current_token().native_token)
-        for scope in tuple(self._scopes) if is_here else ():
-            scope.cancel()
+        if is_here:
+            for lifecycle in (self, *self.children):
+                for scope in tuple(lifecycle.scopes):
+                    scope.cancel()
         return is_here
 
     @contextmanager
     def move_on_at(self, deadline: float | None) -> Iterator[anyio.CancelScope]:
         """Return a scope that ends at a time of the clock, and when the client is closed."""
         with self._clock.move_on_at(deadline) as scope:
-            self.enter(scope)
+            self.scopes.add(scope)
             try:
                 yield scope
             finally:
-                self.leave(scope)
-
-    def enter(self, scope: Cancellable) -> None:
-        """Cancel the scope when the client is closed."""
-        self._scopes.add(scope)
-        if self._parent is not None:
-            self._parent.enter(scope)
-
-    def leave(self, scope: Cancellable) -> None:
-        """Forget the scope."""
-        self._scopes.discard(scope)
-        if self._parent is not None:
-            self._parent.leave(scope)
+                self.scopes.discard(scope)

@@ -53,7 +53,7 @@ def answering(
 
 async def ids_of(client: AsyncMJClient, *task_ids: str) -> list[str]:
     """Ask once for some, and name who was found."""
-    return sorted(task.id for task in await client._gateway.lists.poll(list(task_ids)))
+    return sorted(await client._gateway.lists.poll(list(task_ids)))
 
 
 @pytest.mark.parametrize("name", get_args(DialectName))
@@ -68,7 +68,7 @@ async def test_each_gateway_gives_whom_it_knows(name: Any) -> None:
 
         assert (["1"] if name == "documented" else ["1", "3"]) == found
         assert ["2"] == alone
-        assert (name != "documented") == client._gateway.lists.usable
+        assert (name != "documented") == client._gateway.lists.is_usable()
 
 
 async def test_one_attempt_is_one_request() -> None:
@@ -92,7 +92,7 @@ async def test_of_two_rows_the_one_that_is_further_on_counts() -> None:
     async with client_on(Wire(lambda _: httpx.Response(200, json=answer))) as client:
         tasks = await client._gateway.lists.poll(["1", "2"])
 
-    assert [("1", "SUCCESS")] == [(task.id, task.status) for task in tasks]
+    assert {"1": "SUCCESS"} == {task_id: task.status for task_id, task in tasks.items()}
 
 
 REFUSALS = {
@@ -114,10 +114,10 @@ async def test_a_missing_list_is_remembered_once_a_fetch_has_worked(
     async with client_on(Wire(answering([missing])), dialect=SPOKEN) as client:
         gateway = client._gateway
         assert [] == await ids_of(client, "1", "2")
-        assert gateway.lists.usable
+        assert gateway.lists.is_usable()
         await gateway.poll("1")
 
-        assert not gateway.lists.usable
+        assert not gateway.lists.is_usable()
 
 
 @pytest.mark.parametrize("fetch", [PAGE, NOT_FOUND, httpx.Response(500)], ids=str)
@@ -128,7 +128,7 @@ async def test_a_fetch_that_fails_proves_nothing(fetch: httpx.Response) -> None:
         with pytest.raises(errors.MJError):
             await client._gateway.poll("1")
 
-        assert client._gateway.lists.usable
+        assert client._gateway.lists.is_usable()
         assert ["1"] == await ids_of(client, "1", "2")
 
 
@@ -141,7 +141,7 @@ async def test_a_list_that_has_worked_is_not_given_up() -> None:
             await ids_of(client, "1", "2")
         await client._gateway.poll("1")
 
-        assert client._gateway.lists.usable
+        assert client._gateway.lists.is_usable()
         assert ["1", "2"] == await ids_of(client, "1", "2")
 
 
@@ -156,7 +156,7 @@ async def test_a_list_may_refuse_one_of_many(refusal: httpx.Response) -> None:
         assert [] == await ids_of(client, "1", "2")
         await client._gateway.poll("1")
 
-        assert client._gateway.lists.usable
+        assert client._gateway.lists.is_usable()
         assert ["1", "2"] == await ids_of(client, "1", "2")
 
 
@@ -168,7 +168,7 @@ async def test_a_list_that_works_later_is_not_given_up_either(refusal: httpx.Res
         assert ["1"] == await ids_of(client, "1", "2")
         await client._gateway.poll("2")
 
-        assert client._gateway.lists.usable
+        assert client._gateway.lists.is_usable()
 
 
 FAILURES = {
@@ -196,7 +196,7 @@ async def test_from_the_fourth_failure_on_a_fetch_decides(
         with pytest.raises(errors.MJError):  # it counts anew
             await ids_of(client, "1", "2")
 
-        assert client._gateway.lists.usable
+        assert client._gateway.lists.is_usable()
 
 
 @pytest.mark.parametrize("fetch", [PAGE, httpx.Response(500), httpx.Response(401)], ids=str)
@@ -223,7 +223,7 @@ async def test_what_is_said_to_all_is_never_the_lists_fault(
             with pytest.raises(error):
                 await ids_of(client, "1", "2")
 
-        assert client._gateway.lists.usable
+        assert client._gateway.lists.is_usable()
     assert ["list"] * 6 == [one.verb for one in transport.asked]
 
 
@@ -231,7 +231,7 @@ async def test_a_list_may_refuse_unknown_ids() -> None:
     """Some gateways refuse a list of unknown ids instead of giving an empty one."""
     async with client_on(Wire(answering([NOT_FOUND, rows("1")])), dialect=SPOKEN) as client:
         assert [] == await ids_of(client, "8", "9")
-        assert client._gateway.lists.usable
+        assert client._gateway.lists.is_usable()
         assert ["1"] == await ids_of(client, "1", "9")
 
 
@@ -240,7 +240,7 @@ async def test_one_task_for_several_ids_is_no_list(asked: list[str], usable: boo
     """As documented, a gateway may answer one id a call; where one was asked for, it may be all."""
     async with client_on(Wire(lambda _: one("2")), dialect=SPOKEN) as client:
         assert ["2"] == await ids_of(client, *asked)
-        assert usable == client._gateway.lists.usable
+        assert usable == client._gateway.lists.is_usable()
 
 
 async def test_an_empty_list_finds_none() -> None:
@@ -250,7 +250,7 @@ async def test_an_empty_list_finds_none() -> None:
         assert [] == await ids_of(client, "1", "2")
         await client._gateway.poll("1")
 
-        assert client._gateway.lists.usable
+        assert client._gateway.lists.is_usable()
     assert 2 == len(wire.requests)
 
 
@@ -274,7 +274,7 @@ async def test_other_faults_are_no_missing_list(
             await ids_of(client, "1", "2")
         await client._gateway.poll("1")
 
-        assert client._gateway.lists.usable
+        assert client._gateway.lists.is_usable()
 
 
 @pytest.mark.parametrize(

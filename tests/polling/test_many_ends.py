@@ -59,7 +59,7 @@ async def test_leaving_early_leaves_nothing_behind() -> None:
 
         with pytest.raises(errors.ClientStateError):
             await anext(outcomes)
-        assert set() == client._lifecycle._scopes
+        assert set() == client._lifecycle.scopes
     assert (asked, 1) == (len(transport.asked), transport.cancelled)
 
 

@@ -176,7 +176,7 @@ async def test_a_run_may_be_left_at_any_turn() -> None:
             await transport.gateway.advance(10.0)
 
             assert asked == len(transport.asked)
-            assert set() == client._lifecycle._scopes
+            assert set() == client._lifecycle.scopes
             with pytest.raises(errors.ClientStateError):
                 await anext(outcomes)
 

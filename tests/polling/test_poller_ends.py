@@ -206,7 +206,7 @@ async def test_nothing_is_left_behind(stop: str) -> None:
         assert ({}, None) == (poller._waiters.waiting, poller._waiters.leader)
         assert ({}, set()) == (scheduler._watches, scheduler._ids_in_flight)
         assert 0 == scheduler._in_flight
-        assert (set(), set()) == (lifecycle._scopes, client._lifecycle._scopes)
+        assert (set(), set()) == (lifecycle.scopes, client._lifecycle.scopes)
         del group, waits
         gc.collect()
         assert 0 == len(poller._registry._first)

@@ -150,13 +150,12 @@ class Lists:
             self._asked_from = self._clock.now() + self._pause
             self._pause = None
 
-    @property
-    def usable(self) -> bool:
-        """True if several ids may be listed at once."""
+    def is_usable(self) -> bool:
+        """Return True if several ids may be listed at once."""
         return not self.lists_one and self._clock.now() >= self._asked_from
 
-    async def poll(self, task_ids: list[str]) -> list[Task]:
-        """Return the tasks that one list has; a wait's schedule is its retry.
+    async def poll(self, task_ids: list[str]) -> dict[str, Task]:
+        """Return the tasks that one list has, by id; a wait's schedule is its retry.
 
         They are none where the gateway has no list, or refuses this one: one id in it may be to
         blame, which is none of the others' business.
@@ -174,13 +173,13 @@ class Lists:
                 raise
             unknown_route = isinstance(error, errors.UnsupportedError) and error.code is None
             self._pause = math.inf if unknown_route else _LIST_PAUSE
-            return []
+            return {}
         found: dict[str, Task] = {}
         merge(found, task_ids, page.tasks)
         self.lists_one = self.lists_one or (page.is_single_task and len(task_ids) > 1)
         self._works = self._works or bool(found)
         self._failures, self._pause = 0, None
-        return list(found.values())
+        return found
 
     async def _is_refusal(
         self, error: errors.MJError, task_id: str, options: RequestOptions

@@ -61,8 +61,22 @@ class HTTPXAdapter:
             http_response = await self.http_client.send(
                 http_request, stream=True, auth=None, follow_redirects=False
             )
+            headers = http_response.headers
+            was_read = http_response.is_stream_consumed
+            if was_read:  # and unpacked: by respx, MockTransport or a hook of the caller's
+                headers = httpx.Headers({**headers, "content-encoding": "identity"})
+            refused = not http_response.is_success
             try:
-                response = await self._read(http_response, request, limit)
+                response = APIResponse(
+                    body=http_response.content if was_read else await _read(http_response, limit),
+                    status=http_response.status_code,
+                    headers=headers,
+                    task_id=request.task_id,
+                    key=self.key,
+                    retry_after=read_retry_after(headers, self.clock.wall_time())
+                    if refused
+                    else None,
+                )
             finally:
                 await http_response.aclose()
         except _HTTP_ERRORS as error:
@@ -73,25 +87,6 @@ class HTTPXAdapter:
             return response.decompressed(limit).with_key_redacted()
         # Outside of the except block: the error of httpx holds the request with its key.
         raise failure
-
-    async def _read(
-        self, http_response: httpx.Response, request: APIRequest, limit: int
-    ) -> APIResponse:
-        headers = http_response.headers
-        if http_response.is_stream_consumed:  # by respx, MockTransport or a hook of the caller's
-            body = http_response.content
-            headers = httpx.Headers({**headers, "content-encoding": "identity"})
-        else:
-            body = await _read_capped(http_response, limit)
-        refused = not http_response.is_success
-        return APIResponse(
-            body=body,
-            status=http_response.status_code,
-            headers=headers,
-            task_id=request.task_id,
-            key=self.key,
-            retry_after=read_retry_after(headers, self.clock.wall_time()) if refused else None,
-        )
 
     def _map_error(self, error: Exception, request: APIRequest) -> errors.TransportError:
         untrusted = _is_untrusted(error)
@@ -115,7 +110,7 @@ def _is_untrusted(error: BaseException | None) -> bool:
     return error is not None
 
 
-async def _read_capped(http_response: httpx.Response, limit: int) -> bytes:
+async def _read(http_response: httpx.Response, limit: int) -> bytes:
     """Read one byte more than the limit at most."""
     body = bytearray()
     try:

@@ -46,17 +46,12 @@ class SingleConnectionTransport(httpx.AsyncHTTPTransport):
     """
 
     def __init__(self, connection: httpcore.AsyncHTTPConnection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._pool = connection  # type: ignore[assignment]  # it does what is asked of a pool
-
-    @property
-    def is_closed(self) -> bool:
-        """True if the server has closed it with its last answer."""
-        return self._connection.is_closed()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, unless the connection has an end or an unwanted answer to read."""
-        if self._connection.has_expired():
+        if self.connection.has_expired():
             raise httpx.ReadError("the connection was closed")
         return await super().handle_async_request(request)
 
@@ -116,8 +111,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     async def put_back(self, transport: httpx.AsyncBaseTransport, *, usable: bool) -> None:
         """Keep a transport for the next request, if it can be used and the pool is open."""
-        is_over = isinstance(transport, SingleConnectionTransport) and transport.is_closed
-        if usable and not is_over and not self._closed:
+        if isinstance(transport, SingleConnectionTransport):
+            usable = usable and not transport.connection.is_closed()  # by the last answer
+        if usable and not self._closed:
             self._idle.append((anyio.current_time(), transport))
         else:
             await self._close(transport)

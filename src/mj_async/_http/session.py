@@ -189,7 +189,13 @@ class Session:
         self, request: APIRequest, parse: Callable[[APIResponse], T], options: RequestOptions
     ) -> T:
         """Send a request once, or once more for each header that may carry the key."""
-        deadline = self._gate_deadline(options.call)
+        deadline = None
+        if options.call is not None:
+            left = options.call.deadline - self._clock.now()
+            # Of the event loop's time, which a gate knows; in the testing kit the client's differs.
+            # A gate stretches `max_retry_after` by a tenth.
+            longest = 1.1 * self._settings.retry.max_retry_after
+            deadline = anyio.current_time() + min(left, longest)
         if isinstance(self._gate, BackoffGate):
             self._gate.check(deadline)  # at once, and not behind waits that it holds in the slots
         async with self._seed_slots if options.is_seed else nullcontext(), self._slots:
@@ -208,14 +214,6 @@ class Session:
                         options.call.last_error = None
                     return result
                 await self._pass_gate(request, deadline)  # for the key in another header
-
-    def _gate_deadline(self, call: Call | None) -> float | None:
-        """Return until when a request may be held: a call's, at most `max_retry_after` from now."""
-        if call is None:
-            return None
-        longest = 1.1 * self._settings.retry.max_retry_after  # a gate stretches it by a tenth
-        # Of the event loop's time, which a gate knows; in the testing kit the client's differs.
-        return anyio.current_time() + min(call.deadline - self._clock.now(), longest)
 
     async def _pass_gate(self, request: APIRequest, deadline: float | None) -> None:
         """Wait until the request may be sent, inside the slot: a closed gate is closed for all."""

@@ -85,7 +85,8 @@ class BatchScheduler:
     def leave(self, watch: Watch) -> None:
         """Remove a watch; an id without a watch is not asked for any more."""
         task_id = watch.task_id
-        others = [one for one in self._watches.pop(task_id) if one is not watch]
+        others = list(self._watches.pop(task_id))
+        others.remove(watch)
         if others:
             self._watches[task_id] = tuple(others)
         else:

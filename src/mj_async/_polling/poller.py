@@ -118,7 +118,7 @@ class TaskPoller(WaitCalls):
             interval=context.polling.interval,
             jitter=context.polling.jitter,
             batch_size=batch_size,
-            has_list=lambda: gateway.lists.usable,
+            has_list=gateway.lists.is_usable,
         )
         self._waiters = Waiters(self._scheduler, gateway, context.clock, context.lifecycle)
         self._wait_for_news = self._waiters.wait_for_news  # one bound method for all watches

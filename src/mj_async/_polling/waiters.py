@@ -81,7 +81,7 @@ class Waiters:
 
     def _join(self, watch: Watch) -> None:
         if not self.waiting:
-            self._lifecycle.enter(self)
+            self._lifecycle.scopes.add(self)
         self.waiting[watch] = None
         self._clock.note_activity()
         self._scheduler.join(watch, self._clock.now())
@@ -99,7 +99,7 @@ class Waiters:
         if watch is self._next_leader:
             self._elect()
         if not self.waiting:
-            self._lifecycle.leave(self)
+            self._lifecycle.scopes.discard(self)
             self._next_deadline = math.inf
 
     def _shared_event(self) -> anyio.Event:
@@ -186,10 +186,9 @@ class Waiters:
             if request.is_fetch:
                 (task_id,) = request.task_ids
                 return {task_id: await self._gateway.poll(task_id)}
-            tasks = await self._gateway.lists.poll(list(request.task_ids))
+            return await self._gateway.lists.poll(list(request.task_ids))
         except errors.MJError as error:
             return dict.fromkeys(request.task_ids, error)
-        return {task.id: task for task in tasks}
 
     def _expire_late(self) -> None:
         now = self._clock.now()

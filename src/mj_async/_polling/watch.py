@@ -50,8 +50,9 @@ class WaitContext:
     ) -> Watch:
         """Check the arguments, and return a wait that has not started."""
         _config.check_timeout(timeout)
-        schedule = self.polling if polling is None else polling
-        _config.check_instance("polling", schedule, Polling)
+        if polling is not None:
+            _config.check_instance("polling", polling, Polling)
+        schedule = polling or self.polling
         return Watch(_config.check_id(task_id), self, wait_for_news, schedule, timeout)
 
 

@@ -147,7 +147,7 @@ def converter() -> cattrs.Converter:
     made = cattrs.Converter(detailed_validation=False)
     button = _overrides(BUTTON_WIRE_NAMES, _BUTTON_HOOKS)
     task = _overrides(WIRE_NAMES, _TASK_HOOKS)
-    task |= dict.fromkeys(("extra", "empty_keys"), override(struct_hook=lambda value, _: value))
+    task |= dict.fromkeys(("extra", "empty_keys"), override(struct_hook=_instance_of(object)))
     made.register_structure_hook(Button, make_dict_structure_fn(Button, made, **button))
     made.register_structure_hook(Task, make_dict_structure_fn(Task, made, **task))
     return made
@@ -168,11 +168,17 @@ def _hook(kind: Any) -> Callable[[Any, Any], Any]:
 def structure_task(raw: Mapping[str, Any]) -> Task:
     """Return a task, whose id may be ""; raise ValueError if a value is nested too deeply."""
     structure = _hook(Task)
-    extra = {key: value for key, value in raw.items() if key not in _TASK_HOOKS}
-    fields = {key: value for key, value in raw.items() if value is not None}
-    fields.setdefault("id", "")
-    fields["extra"] = extra
-    fields["empty_keys"] = tuple([k for k, empty in EMPTY_VALUES.items() if raw.get(k) == empty])
+    extra: dict[str, Any] = {}
+    empty_keys: list[str] = []
+    fields: dict[str, Any] = {"id": "", "extra": extra}
+    for key, value in raw.items():
+        if key not in _TASK_HOOKS:
+            extra[key] = value
+        elif value is not None:
+            fields[key] = value
+            if value == EMPTY_VALUES.get(key):
+                empty_keys.append(key)
+    fields["empty_keys"] = tuple(empty_keys)
     try:
         task: Task = structure(fields, Task)
     except TypeError:
@@ -211,14 +217,14 @@ def _fits(hook: Callable[[Any, Any], Any], value: Any) -> bool:
 
 
 def _refuse_depth(*values: Any) -> None:
-    level = [value for value in values if value]
+    level = list(filter(None, values))
     for _ in range(1, _DEEPEST):
-        level = [
-            item
-            for value in level
-            for item in (value.values() if isinstance(value, dict) else value)
-            if item and type(item) in _CONTAINERS
-        ]
-        if not level:
+        deeper = []
+        for value in level:
+            for item in value.values() if isinstance(value, dict) else value:
+                if item and type(item) in _CONTAINERS:
+                    deeper.append(item)  # noqa: PERF401  # a comprehension costs a call on 3.11
+        if not deeper:
             return
+        level = deeper
     raise ValueError(f"nested more than {_DEEPEST} levels deep")

@@ -190,10 +190,13 @@ def parse_list_response(response: APIResponse) -> TaskPage:
         return TaskPage((task,), is_single_task=True)
     if not isinstance(raw, list):
         raise _error_in_200(response, raw)
-    rows = [item for item in raw if item not in (None, {})]
-    if not all(map(_is_task, rows)):
-        raise response.unexpected("json")
-    return TaskPage(tuple([_structure(response, row) for row in rows]))
+    tasks = []
+    for row in raw:
+        if _is_task(row):
+            tasks.append(_structure(response, row))
+        elif row not in (None, {}):
+            raise response.unexpected("json")
+    return TaskPage(tuple(tasks))
 
 
 def parse_seed_response(response: APIResponse, source: SeedSource) -> ImageSeed:
