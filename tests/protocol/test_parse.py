@@ -208,6 +208,13 @@ NOT_FOUND: list[Any] = [
         "关联任务不存在或已失效",
     ),
     (
+        "csharp: 200 with code 3",
+        "csharp/seed_unknown_404.json",
+        200,
+        3,
+        "关联任务不存在或已失效",
+    ),
+    (
         "webman: unknown id is 200 with code 404",
         "webman/fetch_unknown_200.json",
         200,
