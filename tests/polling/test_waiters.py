@@ -241,6 +241,67 @@ async def test_a_leader_steps_down_for_a_wait_that_can_wait_longer() -> None:
     assert ([0, 3], 1) == (transport.at(), transport.cancelled)
 
 
+async def test_the_deadline_of_a_former_leader_cuts_its_requests() -> None:
+    """Its deadline is kept to the instant, and the next leader repeats what others need."""
+    transport = RecordingTransport(seconds=10.0)
+    transport.gateway.add_task("1", done_at(0))
+    async with transport.client() as client, client.task_poller() as poller:
+        first, second = ManyWaits(transport, poller), ManyWaits(transport, poller)
+        async with anyio.create_task_group() as group:
+            group.start_soon(first.wait, "1", {"timeout": 5.0})
+            await transport.sleep(1.0)
+            group.start_soon(second.wait, "1", {"timeout": None})
+
+    assert ({"1": 5.0}, {"1": 15.0}) == (first.ended_at, second.ended_at)
+    assert ([0, 5], 1) == (transport.at(), transport.cancelled)
+
+
+async def test_a_former_leader_does_not_lead_again_before_the_next_one() -> None:
+    """Also without requests in flight, when it goes back to wait at once."""
+    transport = RecordingTransport()
+    for task_id in SLOW:
+        transport.gateway.add_task(task_id, WORKING)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        async with anyio.create_task_group() as group:
+            group.start_soon(waits.wait, "1", {"timeout": 20.0})
+            await transport.sleep(1.0)
+            group.start_soon(waits.wait, "2", {"timeout": None})
+            await transport.sleep(2.5)
+            leader = cast("Any", poller._waiters.leader).task_id
+            group.cancel_scope.cancel()
+
+    assert ("2", [0, 3]) == (leader, transport.at())
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_next_leader_that_leaves_elects_another_one(turns: int) -> None:
+    """It is cancelled some turns of the loop after the leader, before or after it leads."""
+    transport, ids = RecordingTransport(), numbered(3)
+    scopes = {task_id: anyio.CancelScope() for task_id in ids}
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+
+        async def wait(task_id: str) -> None:
+            with scopes[task_id]:
+                await waits.wait(task_id)
+
+        async with anyio.create_task_group() as group:
+            for task_id in ids:
+                transport.gateway.add_task(task_id, done_at(5))
+                group.start_soon(wait, task_id)
+                await anyio.lowlevel.checkpoint()
+            await transport.sleep(1.0)
+            leader = cast("Any", poller._waiters.leader).task_id
+            scopes[leader].cancel()
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            others = [watch.task_id for watch in poller._waiters.waiting if watch.task_id != leader]
+            scopes[others[-1]].cancel()
+
+    assert dict.fromkeys(others[:-1], 6.0) == waits.ended_at
+
+
 # --- faults of a hook of the caller's -------------------------------------------------------------
 
 
