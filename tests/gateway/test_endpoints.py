@@ -146,10 +146,13 @@ class TestTaskIds:
                 raise AssertionError(request)
 
         async with client_on(Silent()) as client:  # type: ignore[arg-type]
+            for call in (client.fetch_task, client.image_seed):
+                with pytest.raises(errors.RequestTimeoutError, match=r"timeout=0.01 s") as caught:
+                    await call("1", timeout=0.01)
+                assert "1" == caught.value.task_id
             with pytest.raises(errors.RequestTimeoutError, match=r"timeout=0.01 s") as caught:
-                await client.fetch_task("1", timeout=0.01)
-
-        assert "1" == caught.value.task_id
+                await client.list_tasks(["1", "2"], timeout=0.01)
+            assert caught.value.task_id is None
 
 
 class TestAttempts:

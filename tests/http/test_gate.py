@@ -168,3 +168,18 @@ async def test_a_hold_has_something_to_double() -> None:
 
     with pytest.raises(errors.RateLimitError):
         await gate.acquire(deadline=0.0)
+
+
+async def test_successes_pay_for_a_retry() -> None:
+    """Five of them give one retry back to a client whose budget is spent."""
+    gateway = FakeGateway()
+    gateway.add_task("1")
+    async with gateway.client(retry=RetryPolicy(budget=1)) as client:
+        for successes in (5, 4):
+            gateway.fail_next(1, status=503)
+            await client.fetch_task("1")
+            for _ in range(successes - 1):  # the retry was one
+                await client.fetch_task("1")
+        gateway.fail_next(1, status=503)
+        with pytest.raises(errors.ServerError):
+            await client.fetch_task("1")

@@ -168,11 +168,11 @@ class Session:
                 the gate was held for too long.
         """
         call, policy = options.call, self._settings.retry
-        if call is None:
-            raise error
         if isinstance(error, errors.RateLimitError) and error.status_code is None:  # the gate's
             error.task_id = request.task_id
-            raise call.last_error or error
+            raise (call and call.last_error) or error
+        if call is None:
+            raise error
         delay = delay_before_retry(policy, error, options.attempt, is_seed=options.is_seed)
         is_late = delay is not None and self._clock.now() + delay > call.deadline
         if delay is None or is_late or not self._budget.withdraw():
@@ -199,7 +199,7 @@ class Session:
         if isinstance(self._gate, BackoffGate):
             self._gate.check(deadline)  # at once, and not behind waits that it holds in the slots
         async with self._seed_slots if options.is_seed else nullcontext(), self._slots:
-            await self._pass_gate(request, deadline)
+            await self._pass_gate(deadline)
             self.counts.retries += options.attempt > 1
             while True:
                 async with self._authenticate(request.task_id) as scheme:
@@ -213,17 +213,15 @@ class Session:
                     if options.call is not None:
                         options.call.last_error = None
                     return result
-                await self._pass_gate(request, deadline)  # for the key in another header
+                await self._pass_gate(deadline)  # for the key in another header
 
-    async def _pass_gate(self, request: APIRequest, deadline: float | None) -> None:
+    async def _pass_gate(self, deadline: float | None) -> None:
         """Wait until the request may be sent, inside the slot: a closed gate is closed for all."""
         try:
             await self._gate.acquire(deadline=deadline)
         except errors.RateLimitError as refusal:
             refusal.status_code = None  # whatever a gate says, nothing was sent
-            refusal.task_id = request.task_id
             raise
-        self._lifecycle.check_open()  # the client may have been closed meanwhile
 
     async def _send(
         self, request: APIRequest, scheme: Scheme, options: RequestOptions
