@@ -90,6 +90,25 @@ async def test_a_refusal_beside_a_slow_search_is_the_searchs() -> None:
     assert 4 == len(gateway.at)
 
 
+async def test_after_a_refusal_the_headers_are_tried_anew() -> None:
+    """A slow call that is refused later begins nothing: the next search starts with the first."""
+    gateway = Slow("other", {"fetch": 0.1, "image-seed": 10.0})
+    async with client_of(gateway) as client:
+        async with anyio.create_task_group() as group:
+
+            async def refused(call: Any) -> None:
+                with pytest.raises(errors.AuthenticationError):
+                    await call("1")
+
+            group.start_soon(refused, client.image_seed)
+            await anyio.sleep(1.0)
+            await refused(client.fetch_task)
+        gateway.header = "Bearer sk-key"
+        await client.fetch_task("1")
+
+    assert 5 == len(gateway.at)
+
+
 async def test_a_quota_that_ends_beside_a_search_is_final() -> None:
     """When the header has been found meanwhile, a 401 is final."""
     gateway = Slow("Bearer sk-key", {"fetch": 5.0, "image-seed": 4.0})
