@@ -226,6 +226,16 @@ def test_no_frame_of_ours_shows_a_good_key() -> None:
     assert_no_frame_shows_the_key(caught.value)
 
 
+def test_the_key_of_the_environment_is_used_where_none_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An argument comes before `MJ_API_KEY`."""
+    monkeypatch.setenv("MJ_API_KEY", CANARY)
+
+    for key, expected in ((None, CANARY), ("sk-given", "sk-given")):
+        assert expected == AsyncMJClient(key, base_url=BASE_URL)._settings.key.reveal()
+
+
 def test_no_frame_of_ours_shows_the_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the address is bad, no local is the environment with its key."""
     monkeypatch.setenv("MJ_API_KEY", CANARY)

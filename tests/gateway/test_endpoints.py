@@ -19,6 +19,7 @@ from _fakes import Wire, client_on
 from mj_async import Dialect, RetryPolicy, Task, errors
 
 pytestmark = pytest.mark.anyio
+BEARER = Dialect(auth="bearer")
 
 
 class TestSeed:
@@ -68,6 +69,16 @@ class TestSeed:
                 await client.image_seed("1")
 
         assert (404, "1", 2) == (caught.value.status_code, caught.value.task_id, len(wire.requests))
+
+    async def test_pages_before_a_good_answer_are_no_missing_routes(self) -> None:
+        """Maintenance hides both forms; afterwards they are tried anew."""
+        answers = iter([PAGE, PAGE, SPRING_404, found("1", seed="5")])
+        async with client_on(Wire(lambda _: next(answers)), dialect=BEARER) as client:
+            with pytest.raises(errors.UnexpectedAnswerError):
+                await client.image_seed("1")
+            seed = await client.image_seed("1")
+
+        assert ("5", "documented") == (seed.seed, seed.source)
 
     async def test_another_fault_of_the_documented_form_is_its_own(self) -> None:
         """A documented answer about another task is refused, not taken for a missing route."""
