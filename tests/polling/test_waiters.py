@@ -52,10 +52,10 @@ class FakeLists:
 
     fake: FakePoll
 
-    async def poll(self, task_ids: list[str]) -> list[Task]:
+    async def poll(self, task_ids: list[str]) -> dict[str, Task]:
         """Answer a list."""
         await self.fake.record(task_ids)
-        return [task(id=one) for one in task_ids]
+        return {task_id: task(id=task_id) for task_id in task_ids}
 
 
 async def send_next(harness: BatchHarness, fake: FakePoll) -> None:
