@@ -106,11 +106,7 @@ def _read_date(value: str) -> datetime | None:
 
 
 class RetryBudget:
-    """The retries that a client has left, so that a dead gateway is not asked thrice by each call.
-
-    Args:
-        tokens: Its start and its maximum.
-    """
+    """The retries that a client has left: a dead gateway costs one request a call, not three."""
 
     def __init__(self, tokens: float) -> None:
         self._most = tokens

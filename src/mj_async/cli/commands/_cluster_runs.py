@@ -70,12 +70,7 @@ def status_rows(name: str, progress: JobProgress) -> Iterator[tuple[str, str]]:
 
 @attrs.define
 class JobProgressView:
-    """The progress of a job.
-
-    Args:
-        name: The name of the job.
-        progress: Its progress as last read from Redis, or None.
-    """
+    """The progress of a job."""
 
     name: str
     progress: JobProgress | None = None

@@ -38,17 +38,13 @@ def detect_shell(name: str | None) -> Shell:
 
 
 class Completion:
-    """The option `--install-completion` of an app.
-
-    Args:
-        app: The app with all commands.
-    """
+    """The option `--install-completion` of an app."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     def install(self, *, shell: Shell | None = None, show: bool = False) -> NoReturn:
-        """Let the shell complete commands and options.
+        """Install what lets the shell complete commands and options.
 
         This writes a script to the place where the shell looks for it. For bash and zsh it also
         adds a line to ~/.bashrc or ~/.zshrc, once.

@@ -44,11 +44,7 @@ def make_gateway() -> FakeGateway:
 
 @attrs.define
 class Demo:
-    """The five steps of the demo. Each of them adds a row to the table at the end.
-
-    Args:
-        console: The output: progress bars if it is a terminal, else plain lines.
-    """
+    """The five steps of the demo. Each of them adds a row to the table at the end."""
 
     console: Console
     _gateway: FakeGateway = attrs.field(factory=make_gateway, init=False)

@@ -40,13 +40,7 @@ def list_(
 
 
 class ListRun:
-    """One run of `mj-async list`.
-
-    Args:
-        client: The client.
-        ids: The ids.
-        as_json: True to print lines of JSON.
-    """
+    """One run of `mj-async list`."""
 
     def __init__(self, client: AsyncMJClient, ids: Ids, *, as_json: bool) -> None:
         self._client = client

@@ -50,12 +50,7 @@ def probe(*, timeout: float = 10.0, gateway: GatewayOptions = GatewayOptions()) 
 
 
 class Probe:
-    """One run of `mj-async probe`.
-
-    Args:
-        gateway: The gateway.
-        timeout: Seconds for one request.
-    """
+    """One run of `mj-async probe`."""
 
     def __init__(self, gateway: GatewayOptions, timeout: float) -> None:
         self._gateway = gateway

@@ -102,13 +102,7 @@ def resume_command(arguments: Sequence[str]) -> str:
 
 
 class SeedRun:
-    """One run of `mj-async seeds`.
-
-    Args:
-        client: The client, which the run closes.
-        ids: The ids.
-        look_up: The client's `image_seeds`, with its options.
-    """
+    """One run of `mj-async seeds`."""
 
     def __init__(self, client: AsyncMJClient, ids: Ids, look_up: LookUp) -> None:
         self._client = client

@@ -50,15 +50,7 @@ def wait(
 
 
 class WaitRun:
-    """One run of `mj-async wait`.
-
-    Args:
-        client: The client.
-        ids: The ids.
-        polling: The times of the polls.
-        timeout: Seconds for the whole run.
-        as_json: True to print lines of JSON.
-    """
+    """One run of `mj-async wait`."""
 
     def __init__(
         self,

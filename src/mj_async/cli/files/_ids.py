@@ -19,12 +19,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @attrs.define
 class IdParser:
-    """An incremental parser of ids, one a line. It skips blank lines and lines that begin with #.
-
-    Args:
-        name: The name of the file, for errors.
-        check: Raises `ConfigurationError` if its argument cannot be an id.
-    """
+    """An incremental parser of ids, one a line, without blank lines and those that begin with #."""
 
     name: str
     check: Callable[[str], object]

@@ -32,12 +32,7 @@ _ENVIRONMENT = Environment(
 
 
 class LineError(ValueError):
-    """Raised for a line that is not of `mj-async seeds`.
-
-    Args:
-        reason: The problem.
-        is_truncated: True if it is the beginning of a line that is still being written.
-    """
+    """Raised for a line that is not of `mj-async seeds`."""
 
     def __init__(self, reason: str, *, is_truncated: bool = False) -> None:
         super().__init__(reason)
@@ -147,12 +142,7 @@ def to_html_safe_json(value: Any) -> str:
 
 
 def render_page(rows: GalleryRows, *, name: str) -> Iterator[str]:
-    """Yield the page in pieces.
-
-    Args:
-        rows: The rows.
-        name: The heading.
-    """
+    """Yield the page in pieces."""
     style, script = (_joined(names) for names in (_STYLES, _SCRIPTS))
     return _ENVIRONMENT.from_string(_read_asset("page.html.j2")).generate(
         name=name,

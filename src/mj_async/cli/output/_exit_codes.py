@@ -39,12 +39,7 @@ def combine_exit_codes(codes: Iterable[int]) -> int:
 
 
 def exit_code_of_run(error: Exception | None, codes: Iterable[int]) -> int:
-    """Return the exit code of a run.
-
-    Args:
-        error: The error that ended the run early, or None.
-        codes: The exit codes of the ids, which count if no error ended the run.
-    """
+    """Return the exit code of a run."""
     if isinstance(error, errors.MJError):
         return exit_code_for(error)
     return combine_exit_codes(codes) if error is None else INCOMPLETE

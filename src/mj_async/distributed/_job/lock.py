@@ -25,13 +25,7 @@ _LEAVE_TIMEOUT = 2.0
 
 @attrs.define
 class JobLock:
-    """A lock, so that only one process submits or collects. A background task renews it.
-
-    Args:
-        store: The job in Redis.
-        purpose: "submit" or "collect".
-        ttl: Seconds until it expires if its owner does not renew it.
-    """
+    """A lock, so that only one process submits or collects. A background task renews it."""
 
     store: JobStore
     purpose: str

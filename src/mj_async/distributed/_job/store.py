@@ -153,7 +153,7 @@ class JobStore:
         await self._run(lua_scripts.FINISH, number, part, count, seedless)
 
     async def release(self, number: int, partial: bytes, *, deliveries: int, lookups: int) -> bool:
-        """Give a chunk back, with the lines that it has so far.
+        """Return a chunk to the queue, with the lines that it has so far.
 
         Args:
             number: The number of the chunk.
