@@ -48,7 +48,8 @@ class Gateway:
     ) -> None:
         self._session = session
         self._authenticator = authenticator
-        self.lists = Lists(session, clock, None if dialect.ids == "auto" else dialect.ids)
+        encoding = None if dialect.ids == "auto" else dialect.ids
+        self.lists: Lists = Lists(session, clock, encoding)
         self._seed_route = None if dialect.seed == "auto" else dialect.seed
 
     @property
