@@ -15,10 +15,12 @@ import termios
 import time
 from collections.abc import Callable, Mapping
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-from rich.console import Console, RenderableType
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 COMMAND = [sys.executable, "-c", "from mj_async.cli import main; main()"]
 DONE = [(0, "SUCCESS", "100%")]
@@ -48,6 +50,8 @@ class Ended:
 
 def rendered(view: RenderableType, width: int = 80, height: int = 24) -> list[str]:
     """Return the lines of something rendered for a terminal of that size."""
+    from rich.console import Console  # the examples' tests run without the extra `cli`
+
     console = Console(width=width, height=height, file=StringIO())
     with console.capture() as captured:
         console.print(view)
