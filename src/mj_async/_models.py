@@ -171,7 +171,7 @@ class Task:
 
     @property
     def progress(self) -> int | None:
-        """The progress in per cent, or None if the text has none: 45 of "45%".
+        """The progress in per cent, such as 45 for "45%", or None if the text has none.
 
         100 does not mean success: new-api sends it for failures, too.
         """
@@ -197,7 +197,7 @@ class Task:
 
     @property
     def image_expires_at(self) -> datetime | None:
-        """The time at which `image_url` expires: the CDN's `ex`, in hexadecimal Unix seconds."""
+        """The time at which `image_url` expires, which the CDN's `ex` has in hexadecimal."""
         try:
             query = parse_qs(urlsplit(self.image_url or "").query)
         except ValueError:  # such as an unclosed bracket in the host

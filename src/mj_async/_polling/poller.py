@@ -183,9 +183,9 @@ class TaskPoller(WaitCalls):
         """Return the ids of the waits, to continue with them after a restart.
 
         Returns:
-            A dict for each id, the oldest wait first, ready for JSON: `task_id`, and in Unix
-            seconds `first_seen_at` and `deadline_at`, which is None without a deadline. A closed
-            poller returns what was pending when it was closed.
+            A dict for each id, the oldest wait first, ready for JSON. It has `task_id`, and in
+            Unix seconds `first_seen_at` and `deadline_at`, which is None without a deadline. A
+            closed poller returns the waits that were pending when it was closed.
         """
         if self._pending_at_close is not None:
             return self._pending_at_close
