@@ -75,7 +75,7 @@ def find_key(given: Secret, auth: str) -> Secret:
     """Return the key, from the argument or `MJ_API_KEY`.
 
     Raises:
-        ConfigurationError: There is none, or it can be no key; it is not shown.
+        ConfigurationError: There is no key, or it cannot be sent. The error does not show it.
     """
     if auth == "none":
         return Secret("")
@@ -108,7 +108,7 @@ def find_base_url(given: object) -> str:
     It has no slash and no `/mj` at its end.
 
     Raises:
-        ConfigurationError: There is none, or it is no http(s) address, or it has a user,
+        ConfigurationError: There is no address, or it is no http(s) address, or it has a user,
             password, query or fragment.
     """
     value = os.environ.get("MJ_BASE_URL") if given is None else given

@@ -50,7 +50,7 @@ class TaskOutcome:
     Args:
         task_id: The id.
         task: The task, if it succeeded.
-        error: Why it did not. The error of a failed or cancelled task has it as `.task`.
+        error: The reason why it did not. That of a failed or cancelled task has it as `.task`.
     """
 
     task_id: str
@@ -77,7 +77,7 @@ class SeedOutcome:
     Args:
         task_id: The id.
         seed: The seed.
-        error: Why there is none.
+        error: The reason why there is no seed.
     """
 
     task_id: str

@@ -1,1 +1,1 @@
-"""The calls of one gateway, and what this client has learnt of it: key, encoding, routes."""
+"""The calls of one gateway, and what this client has found out about it: key, encoding, routes."""

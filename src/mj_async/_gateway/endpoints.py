@@ -31,7 +31,7 @@ _SEED_ROUTES: tuple[requests.SeedRoute, ...] = ("path", "multipart")
 
 
 class Gateway:
-    """One gateway, and what this client has learnt of it.
+    """One gateway, and what this client has found out about it.
 
     Args:
         dialect: The client's.

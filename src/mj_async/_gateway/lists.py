@@ -31,7 +31,7 @@ _LIST_PAUSE = 60.0
 
 @attrs.define(eq=False)
 class Lists:
-    """The list of one gateway, and what this client has learnt of it.
+    """The list of one gateway, and what this client has found out about it.
 
     Args:
         session: Sends.
@@ -157,8 +157,8 @@ class Lists:
     async def poll(self, task_ids: list[str]) -> dict[str, Task]:
         """Return the tasks that one list has, by id; a wait's schedule is its retry.
 
-        They are none where the gateway has no list, or refuses this one: one id in it may be to
-        blame, which is none of the others' business.
+        Return no tasks if the gateway has no list, or refuses this one: the reason may be one id
+        in it, and must not end the waits for the others.
 
         Raises:
             MJError: The list has failed, and may work the next time.

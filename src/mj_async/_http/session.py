@@ -193,7 +193,7 @@ class Session:
         if options.call is not None:
             left = options.call.deadline - self._clock.now()
             # Of the event loop's time, which a gate knows; in the testing kit the client's differs.
-            # A gate stretches `max_retry_after` by a tenth.
+            # A gate may lengthen `max_retry_after` by a tenth.
             longest = 1.1 * self._settings.retry.max_retry_after
             deadline = anyio.current_time() + min(left, longest)
         if isinstance(self._gate, BackoffGate):

@@ -1,4 +1,4 @@
-"""The task ids of a command, from arguments and from a file: each one once, read lazily."""
+"""The task ids of a command, from arguments and a file: each once, read when it is needed."""
 
 from __future__ import annotations
 

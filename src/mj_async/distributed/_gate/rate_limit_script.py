@@ -30,7 +30,7 @@ local free, held_until = tonumber(kept[1]) or 0, tonumber(kept[2]) or 0
 local next_hold, forget_at = tonumber(kept[3]) or 0, tonumber(kept[4]) or 0
 local interval, burst, horizon = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local far_horizon, wanted = tonumber(ARGV[4]), tonumber(ARGV[5])
-local retry_after, stretch = ARGV[6], tonumber(ARGV[7])
+local retry_after, jitter = ARGV[6], tonumber(ARGV[7])
 
 local function save(...)
   redis.call('HSET', KEYS[1], ...)
@@ -44,12 +44,12 @@ end
 if retry_after ~= '' then
   local seconds = tonumber(retry_after)
   if seconds then
-    held_until = math.max(held_until, now + seconds * stretch)
+    held_until = math.max(held_until, now + seconds * jitter)
   elseif now >= held_until then  -- else: the 429 of a request sent before the hold began
     if now >= forget_at then
       next_hold = tonumber(ARGV[8])
     end
-    held_until = now + next_hold * stretch
+    held_until = now + next_hold * jitter
     next_hold = math.min(2 * next_hold, tonumber(ARGV[9]))
     forget_at = held_until + tonumber(ARGV[10])
   end

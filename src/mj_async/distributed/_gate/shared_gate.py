@@ -130,7 +130,7 @@ class SharedGate:
                 has never worked.
         """
         self._allocator.hold(seconds, time.monotonic())
-        # If Redis does not learn of the hold now, it learns of it with the next grant.
+        # If the hold does not reach Redis now, the next request for slots carries it.
         while (
             self._allocator.pending_hold is not None
             and self._refuse_after_failure(time.monotonic()) is None

@@ -115,12 +115,12 @@ def write_part(directory: Path, number: int, lines: bytes) -> None:
         raise errors.ConfigurationError(
             f"{path} belongs to another job; next: use another directory, or move the file away"
         )
-    draft = path.with_suffix(".tmp")
-    with draft.open("wb") as file:
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
         file.write(lines)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
+    temporary.replace(path)
     _fsync_directory(directory)
 
 
