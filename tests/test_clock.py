@@ -49,7 +49,7 @@ async def test_a_time_wakes_as_well(until: float) -> None:
 
 
 async def test_who_waits_may_be_cancelled() -> None:
-    """A cancellation is not taken for a ring."""
+    """A cancelled wait ends at its deadline, although the wakeup is not set."""
     clock = virtual_clock()
     wakeup = Wakeup(clock)
     with clock.move_on_at(3.0) as scope:

@@ -211,8 +211,8 @@ def test_which_end_is_a_failure(status: str, kind: type[errors.TaskError] | None
 
 
 @pytest.mark.anyio
-async def test_outcomes_are_taken_in_the_order_they_landed() -> None:
-    """What has landed is given, each once, and after the last one nothing more."""
+async def test_outcomes_are_taken_in_the_order_of_put() -> None:
+    """Each outcome is returned once, in the order of `put`, and None after the last one."""
     queue = OutcomeQueue[int](math.inf)
     for number in range(5):
         queue.put(number)
@@ -224,7 +224,7 @@ async def test_outcomes_are_taken_in_the_order_they_landed() -> None:
 
 @pytest.mark.anyio
 async def test_a_reader_waits_for_the_next() -> None:
-    """Taking waits until something lands, or until nothing can."""
+    """`get` waits for the next `put`, or until the queue is closed."""
     queue = OutcomeQueue[str](1)
     taken: list[str | None] = []
 
@@ -247,7 +247,7 @@ async def test_a_reader_waits_for_the_next() -> None:
 
 @pytest.mark.anyio
 async def test_a_cancelled_reader_loses_nothing() -> None:
-    """What lands after it was cancelled is for the next one."""
+    """An outcome that is put after a reader was cancelled is for the next reader."""
     queue = OutcomeQueue[str](1)
     with anyio.CancelScope() as scope:
         scope.cancel()
@@ -284,7 +284,7 @@ async def test_room_holds_back_those_who_get_more() -> None:
 
 @pytest.mark.anyio
 async def test_without_a_limit_there_is_always_room() -> None:
-    """An endless landing holds nobody back."""
+    """Without a limit, `wait_for_room` never waits."""
     queue = OutcomeQueue[int](math.inf)
     for number in range(1000):
         queue.put(number)

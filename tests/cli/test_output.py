@@ -168,7 +168,7 @@ def test_details_leave_out_what_is_not_there() -> None:
 # --- the table --------------------------------------------------------------------------------
 
 
-def crowd(count: int) -> ProgressTable:
+def table_of(count: int) -> ProgressTable:
     """Return a table with that many unfinished ids, the first of them seen."""
     table = ProgressTable("ended", lambda: 1000)
     for number in range(count):
@@ -179,9 +179,9 @@ def crowd(count: int) -> ProgressTable:
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 12), (120, 50)])
-def test_the_board_fits_its_terminal(width: int, height: int) -> None:
+def test_the_table_fits_its_terminal(width: int, height: int) -> None:
     """The table has the ids that fit, the number of the others, and totals."""
-    lines = rendered(crowd(999), width, height)
+    lines = rendered(table_of(999), width, height)
 
     assert len(lines) < height
     assert all(len(line) <= width for line in lines)

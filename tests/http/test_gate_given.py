@@ -221,7 +221,7 @@ async def test_a_refusal_of_a_retry_raises_what_the_gateway_said() -> None:
 async def test_a_call_is_held_until_its_deadline_and_max_retry_after(
     timeout: float | None, expected: float
 ) -> None:
-    """So it is for each attempt; the tenth is for gates that stretch a Retry-After."""
+    """So it is for each attempt; the tenth is for gates that lengthen a Retry-After."""
     gateway = made(1)
     gateway.fail_next(1, status=503, headers={"retry-after": "10"})
     gate = Open()

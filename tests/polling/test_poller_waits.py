@@ -86,7 +86,7 @@ async def test_a_task_that_stands_still_is_given_up() -> None:
 
 
 async def test_errors_in_a_row_are_counted_for_each_wait() -> None:
-    """A wait that has less patience ends sooner than another."""
+    """A wait that tolerates fewer errors ends sooner than another."""
     transport = RecordingTransport()
     transport.gateway.add_task("1", WORKING)
     transport.gateway.fail_next(1000)

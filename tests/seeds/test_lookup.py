@@ -98,7 +98,7 @@ async def test_ids_are_listed_by_the_hundred() -> None:
 
 
 async def test_tasks_are_not_listed() -> None:
-    """Tasks instead of ids tell by themselves; they may be mixed with ids."""
+    """Tasks instead of ids are not listed; they may be mixed with ids."""
     gateway = FakeGateway()
     for task_id in ("1", "2"):
         gateway.add_task(task_id, DONE, seed=f"1{task_id}")
@@ -294,7 +294,7 @@ async def test_leaving_early_leaves_nothing_behind() -> None:
 
 
 async def test_a_slow_consumer_holds_the_run_back() -> None:
-    """No more is asked than can land: the requests follow whoever reads."""
+    """The run sends no more requests than the queue has room for: they follow the reader."""
     gateway = FakeGateway()
     ids = [f"{number}" for number in range(90)]
     for task_id in ids:

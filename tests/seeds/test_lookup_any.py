@@ -91,7 +91,7 @@ class World:
         return TaskList(tasks, [one for one in ids if one not in known])
 
     def seed(self, task_id: str) -> Any:
-        """Give a seed, or say why there is none, or that it may come later."""
+        """Return a seed, or the error that says why there is no seed, now or at all."""
         kind = self.truth[task_id]
         if self.draw.random() < self.mood:
             return self.draw.choice(
@@ -116,7 +116,7 @@ class World:
         ]
         return [ImageSeed(one, "5", "documented") for one in some]
 
-    def source(self, landed: dict[str, SeedOutcome]) -> Any:
+    def source(self, received: dict[str, SeedOutcome]) -> Any:
         """Give the ids, a few of them twice, in one of several ways."""
         ids = list(self.truth)
         ids += self.draw.choices(ids, k=len(ids) // 5) if ids else []
@@ -124,7 +124,7 @@ class World:
         if kind == "pausing":
             return self.pausing(ids)
         if kind == "asking back":
-            return self.asking_back(ids, landed)
+            return self.asking_back(ids, received)
         if kind == "tasks":
             done = [one for one in ids if self.truth[one] in ("seed", "seedless")]
             return [Task(one, status="SUCCESS") if one in done else one for one in ids]
@@ -137,13 +137,13 @@ class World:
             yield one
 
     async def asking_back(
-        self, ids: list[str], landed: dict[str, SeedOutcome]
+        self, ids: list[str], received: dict[str, SeedOutcome]
     ) -> AsyncIterator[str]:
-        """Give a few ids, and the next few when those have landed."""
+        """Yield a few ids, and the next few when their outcomes have come."""
         for at in range(0, len(ids), 7):
             for one in ids[at : at + 7]:
                 yield one
-            while not set(ids[: at + 7]) <= set(landed):
+            while not set(ids[: at + 7]) <= set(received):
                 await anyio.lowlevel.checkpoint()
 
 
@@ -151,30 +151,30 @@ class World:
 async def test_whatever_happens_each_id_has_one_outcome(number: int) -> None:
     """Failures, restarts, 429s, slow readers and inputs of any kind, in any combination."""
     world = World(number)
-    landed: dict[str, SeedOutcome] = {}
+    received: dict[str, SeedOutcome] = {}
     slowness = world.draw.choice([0.0, 0.0, 4.0])
     gone = False
     with anyio.fail_after(30):
         try:
-            async with world.api.run(world.source(landed), **world.plan) as outcomes:
+            async with world.api.run(world.source(received), **world.plan) as outcomes:
                 async for outcome in outcomes:
-                    assert outcome.task_id not in landed
-                    landed[outcome.task_id] = outcome
+                    assert outcome.task_id not in received
+                    received[outcome.task_id] = outcome
                     await world.api.clock.sleep(world.draw.uniform(0.0, slowness))
         except (errors.TransportError, errors.ServerError):
             gone = True
 
-    assert gone or set(world.truth) == set(landed)
+    assert gone or set(world.truth) == set(received)
     assert gone <= bool(world.away or world.mood)
     assert world.api.busiest <= world.plan["concurrency"]
     assert 0 == world.api.busy
     if not (world.mood or world.away):
-        check_truth(world, landed)
+        check_truth(world, received)
 
 
-def check_truth(world: World, landed: dict[str, SeedOutcome]) -> None:
-    """With nothing to disturb it, each outcome is true and nobody is asked in vain."""
-    for task_id, outcome in landed.items():
+def check_truth(world: World, received: dict[str, SeedOutcome]) -> None:
+    """Without disturbances each outcome is true."""
+    for task_id, outcome in received.items():
         expected = OUTCOMES[world.truth[task_id]]
         kinds = {expected, errors.SeedUnavailableError if not world.has_list else expected}
         assert (None if outcome.error is None else type(outcome.error)) in kinds

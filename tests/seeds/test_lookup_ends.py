@@ -116,7 +116,7 @@ def asking(api: FakeSeedAPI) -> None:
 
 
 def full(api: FakeSeedAPI) -> None:
-    """Have more outcomes landed than are taken."""
+    """Receive more outcomes than are read."""
     api.on_seed = seed
 
 

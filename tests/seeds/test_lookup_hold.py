@@ -110,7 +110,7 @@ async def test_the_last_ask_is_known_to_count_when_another_answer_comes() -> Non
 
 async def test_the_last_ask_counts_when_nobody_is_left_to_tell() -> None:
     """The outcome of an id alone comes at once, also where the input is silent."""
-    landed: list[float] = []
+    received: list[float] = []
     api = FakeSeedAPI(on_seed=lambda _one, _nth: down())
 
     async def silent() -> AsyncIterator[Task]:
@@ -119,11 +119,11 @@ async def test_the_last_ask_counts_when_nobody_is_left_to_tell() -> None:
 
     async with api.run(silent(), max_asks=1) as outcomes:
         async for outcome in outcomes:
-            landed.append(api.clock.now())
+            received.append(api.clock.now())
             assert isinstance(outcome.error, errors.TransportError)
             break
 
-    assert [0.0] == landed
+    assert [0.0] == received
 
 
 async def test_failures_that_are_spread_over_the_back_are_forgiven_as_well() -> None:
@@ -175,16 +175,16 @@ async def test_a_gateway_that_stays_away_ends_the_run() -> None:
     """After so many silent questions all that was received is given, then the last error."""
     api = api_down(5.0, 1e9)
     ids = [str(number) for number in range(1, 60)]
-    landed: list[str] = []
+    received: list[str] = []
     async with api.run(ids, concurrency=4) as outcomes:
         with pytest.raises(errors.TransportError, match="connection refused"):
             async for outcome in outcomes:
-                landed.append(outcome.task_id)
+                received.append(outcome.task_id)
                 await api.clock.sleep(0.5)
 
     _, first, *others = api.at("list")
     assert [first + 30.0, first + 60.0] == others
-    assert len(landed) == len(set(landed)) == sum(at < 5.0 for at in api.at("seed"))
+    assert len(received) == len(set(received)) == sum(at < 5.0 for at in api.at("seed"))
 
 
 async def test_questions_come_at_fixed_instants() -> None:

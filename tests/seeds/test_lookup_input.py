@@ -57,18 +57,18 @@ async def test_ids_are_listed_by_the_hundred_from_any_input(make: Any) -> None:
 async def test_a_source_that_pauses_is_not_waited_for() -> None:
     """What it has given is listed after half a second of silence, that it may see outcomes."""
     api = FakeSeedAPI(on_list=carrying)
-    landed: list[str] = []
+    received: list[str] = []
 
     async def wants_outcomes() -> AsyncIterator[str]:
         for number in range(0, 9, 3):
             for one in range(number, number + 3):
                 yield str(one)
-            while len(landed) < number + 3:
+            while len(received) < number + 3:
                 await anyio.lowlevel.checkpoint()
 
     async with api.run(wants_outcomes()) as outcomes:
         async for outcome in outcomes:
-            landed.append(outcome.task_id)  # noqa: PERF401  # the source looks at it
+            received.append(outcome.task_id)  # noqa: PERF401  # the source looks at it
 
     assert ["0,1,2", "3,4,5", "6,7,8"] == [ids for _, _, ids in api.asked]
     assert [1.0, 2.0, 3.0] == api.at("list")  # the first half was not all silent
@@ -90,7 +90,7 @@ async def test_a_source_that_pauses_holds_up_nobody() -> None:
 
 
 async def test_the_input_is_read_no_further_than_needed() -> None:
-    """Whoever reads slowly has two hundred ids more under way than he has taken, and a few."""
+    """A slow reader has two hundred ids more under way than it has read, and a few."""
     source = Counting(str(number) for number in range(2_000))
     api = FakeSeedAPI(on_list=carrying)
     ahead = 0
@@ -117,7 +117,7 @@ async def test_the_next_hundred_are_read_while_a_list_is_under_way() -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 async def test_seeds_are_asked_no_further_than_needed(concurrency: int) -> None:
-    """No more requests than can land: two times as many as at once, and those under way."""
+    """The requests follow the reader: two times `concurrency`, and the requests in flight."""
     api = FakeSeedAPI()
     ahead = 0
     taken = 0
@@ -132,7 +132,7 @@ async def test_seeds_are_asked_no_further_than_needed(concurrency: int) -> None:
 
 
 async def test_tasks_that_carry_their_seeds_are_read_no_further_either() -> None:
-    """They cost no request, and still wait for whoever takes them."""
+    """They cost no request, and still wait for the reader."""
     source = Counting(Task(str(number), seed="5") for number in range(1_000))
     api = FakeSeedAPI()
     ahead = 0
@@ -148,7 +148,7 @@ async def test_tasks_that_carry_their_seeds_are_read_no_further_either() -> None
 
 
 async def test_tasks_and_ids_may_be_mixed() -> None:
-    """Tasks are asked for at once, or tell by themselves; ids are listed with their like."""
+    """Seeds of tasks are asked for at once, or not at all; ids are listed together."""
     tasks: list[Any] = [Task(str(n), status="SUCCESS") if n % 3 else str(n) for n in range(600)]
     api = FakeSeedAPI()
     found = await api.outcomes_of(tasks)
@@ -177,7 +177,7 @@ async def test_an_endless_repetition_stops_nobody_else() -> None:
 
 
 async def test_a_repeated_id_is_asked_once_while_it_waits_and_after() -> None:
-    """Also where its first asking is at the back, or has landed."""
+    """Also if the first one waits to be asked again, or has its outcome."""
     api = FakeSeedAPI(on_seed=lambda one, nth: later(one) if nth == 1 else seed(one))
     found = await api.outcomes_of(iter(["1", "2", Task("1", status="SUCCESS"), "2", "1"]))
 
@@ -192,15 +192,15 @@ async def test_a_repeated_id_is_asked_once_while_it_waits_and_after() -> None:
 async def test_a_bad_id_ends_the_input_and_is_raised_at_the_end(make: Any) -> None:
     """Those before it are looked up, and asked again if need be; those after it are not read."""
     api = FakeSeedAPI(on_seed=lambda one, nth: later(one) if nth == 1 else seed(one))
-    landed: list[str] = []
+    received: list[str] = []
     async with api.run(make(["1", "2", "a/b", "3"])) as outcomes:
         with pytest.raises(errors.ConfigurationError, match="has a slash"):
             async for outcome in outcomes:
-                landed.append(outcome.unwrap().task_id)  # noqa: PERF401  # it raises at its end
+                received.append(outcome.unwrap().task_id)  # noqa: PERF401  # it raises at its end
         with pytest.raises(errors.ConfigurationError, match="has a slash"):
             await anext(outcomes)
 
-    assert ["1", "2"] == sorted(landed)
+    assert ["1", "2"] == sorted(received)
     assert [30.0, 30.0] == [round(at) for at in api.at("seed")[2:]]
 
 
@@ -222,14 +222,14 @@ async def test_an_input_that_is_cancelled_by_itself_does_not_stand_still() -> No
         lookup.cancel()
         await lookup
 
-    landed: list[str] = []
+    received: list[str] = []
     with anyio.fail_after(2):
         async with FakeSeedAPI().run(source()) as outcomes:
             with pytest.raises(asyncio.CancelledError):
                 async for outcome in outcomes:
-                    landed.append(outcome.task_id)  # noqa: PERF401  # it raises at its end
+                    received.append(outcome.task_id)  # noqa: PERF401  # it raises at its end
 
-    assert ["1"] == landed
+    assert ["1"] == received
 
 
 class NotReady:

@@ -18,13 +18,13 @@ DONE = Task("0", status="SUCCESS")
 class PlannerHarness:
     """A planner, and the outcomes that it has emitted."""
 
-    landed: list[SeedOutcome] = attrs.field(factory=list)
+    received: list[SeedOutcome] = attrs.field(factory=list)
     options: dict[str, Any] = attrs.field(factory=dict)
     planner: SeedPlanner = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         options = {"concurrency": 2, "batch_size": 1, "ask_again_after": 30.0, "max_asks": 2}
-        self.planner = SeedPlanner(SeedOptions(**{**options, **self.options}), self.landed.append)
+        self.planner = SeedPlanner(SeedOptions(**{**options, **self.options}), self.received.append)
 
     def begin(self, ids: str, *, listed: bool = True) -> list[SeedItem]:
         """Add the ids, and return the items that are ready to be asked for."""
@@ -41,7 +41,7 @@ class PlannerHarness:
     def outcomes(self) -> dict[str, str]:
         """The kind of each outcome."""
         return {
-            one.task_id: "seed" if one.seed else type(one.error).__name__ for one in self.landed
+            one.task_id: "seed" if one.seed else type(one.error).__name__ for one in self.received
         }
 
 
@@ -178,13 +178,13 @@ def test_an_outcome_has_an_error_of_its_own() -> None:
     error = errors.APIError(status_code=400)
     run.fail(run.planner.queues.next_list(0.0, 9), error, 0.0)
 
-    assert ["a", "b"] == [one.error.task_id for one in run.landed if one.error]
+    assert ["a", "b"] == [one.error.task_id for one in run.received if one.error]
     assert error.task_id is None
     other = PlannerHarness()
     (item,) = other.begin("c")
     other.fail([item], errors.SeedUnavailableError(task_id="c", code=4), 0.0)
 
-    assert "SUCCESS" == other.landed[0].error.task.status  # type: ignore[union-attr]
+    assert "SUCCESS" == other.received[0].error.task.status  # type: ignore[union-attr]
 
 
 def test_the_input_is_wanted_as_far_as_there_is_room() -> None:
