@@ -1,7 +1,7 @@
 """Samples of decoding: from a body's bytes to a task.
 
-mj_async is measured by `parse_task`, in a process with orjson or without it. `Task.buttons` may be
-created when it is first read, so there is a measurement that reads it, too.
+mj_async is measured by `parse_task`, in a process with orjson or without it. Some versions create
+`Task.buttons` when it is first read, so there is a measurement that reads it, too.
 """
 
 from __future__ import annotations
