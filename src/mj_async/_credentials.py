@@ -1,4 +1,4 @@
-"""Which gateway, and with which key: from arguments or the environment, and checked.
+"""Which gateway, key and proxy: from arguments or the environment, and checked.
 
 No error shows the key.
 """

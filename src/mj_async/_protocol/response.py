@@ -1,4 +1,4 @@
-"""A response: status, headers, body, and the text of a refusal in it. Pure."""
+"""A response: status, headers, the body unpacked up to a limit, the text of a refusal. Pure."""
 
 from __future__ import annotations
 
