@@ -13,7 +13,7 @@ from ._page import GalleryPage, eventually
 from .conftest import Figures, OpenGallery
 
 MANY = 10_000
-# An address where nobody listens: an image fails at once, as one that has died.
+# An address without a server: an image fails at once, like an expired one.
 NOWHERE = "http://127.0.0.1:9/attachments/1234567890123456789/{number}_{ratio}.png?hm=" + 64 * "f"
 # Milliseconds, far above what is measured: the machine does other things beside.
 LOAD_LIMIT, KEY_LIMIT = 10_000.0, 1_000.0

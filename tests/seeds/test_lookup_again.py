@@ -273,7 +273,7 @@ async def test_no_answer_at_all_is_asked_again() -> None:
 
 
 async def test_others_are_asked_meanwhile() -> None:
-    """An id that may be had later goes to the back, and holds nobody up."""
+    """An id whose seed may come later goes to the back, and delays no other id."""
     api = FakeSeedAPI(on_seed=lambda one, nth: later(one) if (one, nth) == ("1", 1) else seed(one))
     async with api.run(["1", "2", "3"], concurrency=1) as outcomes:
         order = [f"{outcome.task_id} at {api.clock.now():g}" async for outcome in outcomes]

@@ -122,7 +122,7 @@ async def test_an_answer_without_ids_is_for_none_of_them(status: int, answer: An
 
 
 async def test_a_page_instead_of_many_is_about_none() -> None:
-    """What is not this API answers nobody either."""
+    """An answer that is not of this API answers no id either."""
 
     def on_seeds(_ids: list[str], _nth: int) -> Any:
         return errors.UnexpectedAnswerError("html", status_code=200)

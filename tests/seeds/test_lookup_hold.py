@@ -21,7 +21,7 @@ SEEDS = {task_id: f"1{task_id}" for task_id in IDS}
 
 
 def api_down(begin: float, end: float, **answers: Any) -> FakeSeedAPI:
-    """Make a gateway that nobody answers for between two times."""
+    """Make a gateway that is down between two times."""
     api = FakeSeedAPI()
 
     def unless_down(answer: Callable[..., Any]) -> Callable[..., Any]:
