@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from types import NoneType
 from typing import Any
 
 import attrs
@@ -69,16 +70,20 @@ def parse_seed(value: object) -> str | None:
 # --- hooks for cattrs: each returns the value of an attribute, or raises TypeError --------------
 
 
-def _instance_of(kind: type) -> Callable[[Any, Any], Any]:
+def _instance_of(*kinds: type) -> Callable[[Any, Any], Any]:
     def hook(value: Any, _: object) -> Any:
-        if isinstance(value, kind) and value is not True and value is not False:
+        if type(value) in kinds:
             return value
         raise TypeError
 
     return hook
 
 
-_text, _whole_number = _instance_of(str), _instance_of(int)
+_text, _text_or_none, _whole_number = (
+    _instance_of(str),
+    _instance_of(str, NoneType),
+    _instance_of(int),
+)
 
 
 def _task_id(value: Any, _: object) -> Any:
@@ -91,12 +96,14 @@ def _time(value: Any, _: object) -> datetime | None:
         value = int(value)
     if type(value) is int and 0 <= value <= _LATEST_TIME:
         return EPOCH + value * _MILLISECOND if value else None
+    if value is None:
+        return None
     raise TypeError
 
 
 def _seed(value: Any, _: object) -> str | None:
     seed = parse_seed(value)
-    if seed is None and value != "":
+    if seed is None and value not in ("", None):
         raise TypeError
     return seed
 
@@ -126,15 +133,17 @@ _BUTTON_HOOKS: dict[str, Callable[[Any, Any], Any]] = {
     "type": _whole_number,
     "style": _whole_number,
 }
+_NEVER_NONE = ("id", "status", "buttons", "imageUrls", "videoUrls")
 _BUTTON_KEYS = frozenset(_BUTTON_HOOKS)
 _TASK_HOOKS: dict[str, Callable[[Any, Any], Any]] = {
-    **dict.fromkeys(WIRE_NAMES.values(), _text),
+    **dict.fromkeys(WIRE_NAMES.values(), _text_or_none),
+    "status": _text,
     "id": _task_id,
     "submitTime": _time,
     "startTime": _time,
     "finishTime": _time,
     "buttons": _buttons,
-    "properties": _instance_of(dict),
+    "properties": _instance_of(dict, NoneType),
     "seed": _seed,
     "imageUrls": _urls,
     "videoUrls": _urls,
@@ -147,7 +156,7 @@ def converter() -> cattrs.Converter:
     made = cattrs.Converter(detailed_validation=False)
     button = _overrides(BUTTON_WIRE_NAMES, _BUTTON_HOOKS)
     task = _overrides(WIRE_NAMES, _TASK_HOOKS)
-    task |= dict.fromkeys(("extra", "empty_keys"), override(struct_hook=_instance_of(object)))
+    task |= dict.fromkeys(("extra", "empty_keys"), override(struct_hook=_instance_of(dict, tuple)))
     made.register_structure_hook(Button, make_dict_structure_fn(Button, made, **button))
     made.register_structure_hook(Task, make_dict_structure_fn(Task, made, **task))
     return made
@@ -168,17 +177,16 @@ def _hook(kind: Any) -> Callable[[Any, Any], Any]:
 def structure_task(raw: Mapping[str, Any]) -> Task:
     """Return a task, whose id may be ""; raise ValueError if a value is nested too deeply."""
     structure = _hook(Task)
-    extra: dict[str, Any] = {}
-    empty_keys: list[str] = []
-    fields: dict[str, Any] = {"id": "", "extra": extra}
-    for key, value in raw.items():
-        if key not in _TASK_HOOKS:
-            extra[key] = value
-        elif value is not None:
-            fields[key] = value
-            if value == EMPTY_VALUES.get(key):
-                empty_keys.append(key)
-    fields["empty_keys"] = tuple(empty_keys)
+    extra = {} if _TASK_HOOKS.keys() >= raw.keys() else _unknown_keys(raw)
+    empty_keys: tuple[str, ...] = ()
+    for key, empty in EMPTY_VALUES.items():
+        if raw.get(key) == empty:
+            empty_keys += (key,)
+    fields = {**raw, "extra": extra, "empty_keys": empty_keys}
+    for key in _NEVER_NONE:
+        if fields.get(key, "") is None:
+            del fields[key]
+    fields.setdefault("id", "")
     try:
         task: Task = structure(fields, Task)
     except TypeError:
@@ -188,6 +196,10 @@ def structure_task(raw: Mapping[str, Any]) -> Task:
         task = attrs.evolve(task, seed=parse_seed(task.properties["seed"]))
     _refuse_depth(extra, task.properties)
     return task
+
+
+def _unknown_keys(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in raw.items() if key not in _TASK_HOOKS}
 
 
 def _set_aside(fields: dict[str, Any], extra: dict[str, Any]) -> None:
