@@ -62,7 +62,8 @@ class Watch:
 
     It decides what an answer means for the wait, and when the next poll is due. `wait_for_news`
     polls, alone or together with others, until `has_news`: a change, or what ends the wait. With
-    `final_only` a change that is not final is no news.
+    `final_only` a change that is not final is no news. SUCCESS, FAILURE and CANCEL end the wait
+    (`Task.is_final`); so do MODAL, a stall, the timeout and the errors that are not tolerated.
     """
 
     task_id: str
