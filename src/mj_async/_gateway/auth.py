@@ -33,12 +33,8 @@ class Authenticator:
     header, and the others wait; after a refusal the call that comes first tries the next header.
     No call waits at the gate meanwhile: the others could not say that it is held.
 
-    Args:
-        scheme: The header, or None to find it out.
-        clock: The client's time.
-
-    Attributes:
-        had_good_answer: True once an answer has proved that base_url and the key are right.
+    `scheme` is None until the header is found out. `had_good_answer` is True once an answer has
+    proved that base_url and the key are right.
     """
 
     scheme: Scheme | None

@@ -31,17 +31,7 @@ _SEED_ROUTES: tuple[requests.SeedRoute, ...] = ("path", "multipart")
 
 
 class Gateway:
-    """One gateway, and what this client has found out about it.
-
-    Args:
-        dialect: The client's.
-        session: Sends.
-        authenticator: Knows the key's header.
-        clock: The client's time.
-
-    Attributes:
-        lists: Its lists of tasks.
-    """
+    """One gateway, and what this client has found out about it."""
 
     def __init__(
         self, dialect: Dialect, session: Session, authenticator: Authenticator, clock: Clock

@@ -33,13 +33,8 @@ _LIST_PAUSE = 60.0
 class Lists:
     """The list of one gateway, and what this client has found out about it.
 
-    Args:
-        session: Sends.
-        clock: The client's time.
-        encoding: The encoding of the ids, or None to find it out.
-
-    Attributes:
-        lists_one: True if the gateway answers a list with one task, as is documented.
+    `encoding` is None until the encoding of the ids is found out. `lists_one` is True if the
+    gateway answers a list with one task, as is documented.
     """
 
     _session: Session
