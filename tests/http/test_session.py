@@ -349,3 +349,38 @@ async def test_a_callers_client_that_was_closed_is_named() -> None:
 
     with pytest.raises(errors.ClientStateError, match="has been closed"):
         await client.fetch_task("1")
+
+
+async def test_a_request_that_gets_its_slot_as_the_client_is_closed_is_not_sent() -> None:
+    """The slot is free before the cancellation arrives."""
+    sent: list[httpx.Request] = []
+    may_answer = anyio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        await may_answer.wait()
+        return httpx.Response(200, content=TASK)
+
+    client = AsyncMJClient(
+        KEY,
+        base_url="https://gateway.test",
+        http_client=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
+        max_connections=1,
+    )
+
+    async def fetch_and_close() -> None:
+        await client.fetch_task("1")
+        await client.aclose()
+
+    async def wait_in_the_queue() -> None:
+        with pytest.raises(errors.ClientStateError, match="this client is closed"):
+            await client.fetch_task("1")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(fetch_and_close)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(wait_in_the_queue)
+        await anyio.wait_all_tasks_blocked()
+        may_answer.set()
+
+    assert 1 == len(sent)

@@ -227,6 +227,7 @@ class Session:
         self, request: APIRequest, scheme: Scheme, options: RequestOptions
     ) -> APIResponse:
         """Send a request and read its answer, before the deadline of one attempt."""
+        self._lifecycle.check_open()  # it may have been closed in the queue
         if self._http_client.is_closed:  # by its owner
             raise errors.ClientStateError("the http_client of this client has been closed")
         self.counts.requests += 1
