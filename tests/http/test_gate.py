@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from trio.testing import MockClock
 
-from mj_async import RetryPolicy, errors
+from mj_async import AsyncMJClient, Dialect, RetryPolicy, errors
 from mj_async._clock import Clock
 from mj_async._http.gate import BackoffGate
 from mj_async._http.retry import RetryBudget
@@ -183,3 +184,30 @@ async def test_successes_pay_for_a_retry() -> None:
         gateway.fail_next(1, status=503)
         with pytest.raises(errors.ServerError):
             await client.fetch_task("1")
+
+
+async def test_the_time_in_the_queue_is_no_time_at_the_gate() -> None:
+    """A call may be held for `max_retry_after` from when it has a slot, and not from its start."""
+    at: list[float] = []
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        at.append(anyio.current_time())
+        await anyio.sleep(10.0)
+        held = httpx.Response(429, headers={"retry-after": "1"})
+        return held if len(at) == 1 else httpx.Response(200, json={"id": "1"})
+
+    http_client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    async with AsyncMJClient(
+        "sk-key",
+        base_url="https://gateway.test",
+        dialect=Dialect(auth="bearer"),
+        http_client=http_client,
+        max_connections=1,
+        retry=RetryPolicy(max_retry_after=5.0),
+    ) as client:
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.fetch_task, "1")
+            group.start_soon(client.fetch_task, "1")
+
+    assert 3 == len(at)
+    assert 11.0 <= at[1] <= 11.1

@@ -84,7 +84,7 @@ class BackoffGate:
         self._first_hold = self._next_hold = first_hold or SHORTEST_HOLD
         self._until = self._forget_at = -math.inf
 
-    def check(self, deadline: float | None) -> None:
+    async def check(self, *, deadline: float | None) -> None:
         """Raise `RateLimitError` if the gate is held beyond a deadline of `acquire`."""
         if deadline is not None and self._until > 0:
             held = self._until - self._clock.now()
@@ -93,7 +93,7 @@ class BackoffGate:
 
     async def acquire(self, *, deadline: float | None) -> None:
         while self._until > 0 and (held := self._until - self._clock.now()) > 0:
-            self.check(deadline)
+            await self.check(deadline=deadline)
             await self._clock.sleep(held)
 
     async def hold(self, seconds: float | None) -> None:

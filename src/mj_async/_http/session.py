@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import cache
 from importlib.metadata import version
@@ -189,17 +189,10 @@ class Session:
         self, request: APIRequest, parse: Callable[[APIResponse], T], options: RequestOptions
     ) -> T:
         """Send a request once, or once more for each header that may carry the key."""
-        deadline = None
-        if options.call is not None:
-            left = options.call.deadline - self._clock.now()
-            # Of the event loop's time, which a gate knows; in the testing kit the client's differs.
-            # A gate may lengthen `max_retry_after` by a tenth.
-            longest = 1.1 * self._settings.retry.max_retry_after
-            deadline = anyio.current_time() + min(left, longest)
-        if isinstance(self._gate, BackoffGate):
-            self._gate.check(deadline)  # at once, and not behind waits that it holds in the slots
+        if isinstance(self._gate, BackoffGate):  # at once, and not behind waits in the slots
+            await self._pass_gate(self._gate.check, options.call)
         async with self._seed_slots if options.is_seed else nullcontext(), self._slots:
-            await self._pass_gate(deadline)
+            await self._pass_gate(self._gate.acquire, options.call)
             self.counts.retries += options.attempt > 1
             while True:
                 async with self._authenticate(request.task_id) as scheme:
@@ -213,12 +206,20 @@ class Session:
                     if options.call is not None:
                         options.call.last_error = None
                     return result
-                await self._pass_gate(deadline)  # for the key in another header
+                await self._pass_gate(
+                    self._gate.acquire, options.call
+                )  # for the key in another header
 
-    async def _pass_gate(self, deadline: float | None) -> None:
+    async def _pass_gate(self, acquire: Callable[..., Awaitable[None]], call: Call | None) -> None:
         """Wait until the request may be sent, inside the slot: a closed gate is closed for all."""
+        deadline = None
+        if call is not None:
+            left = call.deadline - self._clock.now()
+            # A gate stretches `max_retry_after` by a tenth, and knows the event loop's time only.
+            longest = 1.1 * self._settings.retry.max_retry_after
+            deadline = anyio.current_time() + min(left, longest)
         try:
-            await self._gate.acquire(deadline=deadline)
+            await acquire(deadline=deadline)
         except errors.RateLimitError as refusal:
             refusal.status_code = None  # whatever a gate says, nothing was sent
             raise
