@@ -16,13 +16,22 @@ from .._protocol.requests import SCHEMES
 
 if TYPE_CHECKING:
     from .._clock import Clock
+    from .._http.session import PassGate
     from .._protocol.requests import Scheme
 
-# How long a call waits for the one that tries a header: longer than most answers take. A seed may
-# take a minute, and others must not wait for that. So long a refused key is not tried again, too.
+# How long a call waits for those that try a header: longer than most answers take. A seed may take
+# a minute, and others must not wait for that.
 _PATIENCE = 2.0
 # Each of these proves that the gateway took the key.
 _PROOF = (errors.TaskNotFoundError, errors.SeedUnavailableError)
+
+
+@attrs.define(eq=False)
+class _Try:
+    """One call's try of a header. After a failure that is no refusal, the others go on at once."""
+
+    ended: anyio.Event = attrs.field(factory=anyio.Event)
+    failure: type[Exception] | None = None
 
 
 @attrs.define(eq=False)
@@ -31,7 +40,6 @@ class Authenticator:
 
     A thousand calls must not try three headers each. So one call sends its request with the first
     header, and the others wait; after a refusal the call that comes first tries the next header.
-    No call waits at the gate meanwhile: the others could not say that it is held.
 
     `scheme` is None until the header is found out. `had_good_answer` is True once an answer has
     proved that base_url and the key are right.
@@ -41,21 +49,21 @@ class Authenticator:
     _clock: Clock
     had_good_answer: bool = attrs.field(default=False, init=False)
     _refusals: list[errors.AuthenticationError] = attrs.field(factory=list, init=False)
-    _trying: anyio.Event | None = attrs.field(default=None, init=False)
+    _trying: _Try | None = attrs.field(default=None, init=False)
     _refusal: errors.AuthenticationError | None = attrs.field(default=None, init=False)
-    _refused_until: float = attrs.field(default=-math.inf, init=False)
+    _refused_at: float = attrs.field(default=-math.inf, init=False)
 
     @asynccontextmanager
-    async def authenticate(self, task_id: str | None) -> AsyncIterator[Scheme]:
+    async def authenticate(
+        self, task_id: str | None, began: float, pass_gate: PassGate
+    ) -> AsyncIterator[Scheme]:
         """Return the context in which one request is sent with the key in the header it names.
 
-        It swallows a refusal if there is another header to try.
-
-        Raises:
-            AuthenticationError: The gateway refuses the key in every header, or no longer takes
-                it in the one that it took before.
+        It swallows a refusal if there is another header to try. A refusal in all headers is that
+        of every request that began before it.
         """
-        turn = None if self.scheme else await self._wait_for_turn(task_id)
+        await (pass_gate() if self.scheme else self._wait_for_turn(task_id, began, pass_gate))
+        turn = self._trying = _Try()
         scheme = self.scheme or SCHEMES[len(self._refusals)]
         refusal_before = self._refusal
         try:
@@ -66,32 +74,37 @@ class Authenticator:
         except errors.AuthenticationError as error:
             if self.scheme == scheme:
                 raise
-            if self._refusal is refusal_before:
+            if self.scheme is None and self._refusal is refusal_before:
                 self._note_refusal(scheme, error)
             if self._refusal is not None and self._refusal is not refusal_before:
                 raise _refusal_for(self._refusal, task_id) from None
+        except Exception as error:
+            turn.failure = type(error)
+            raise
         else:
             self.scheme, self.had_good_answer = scheme, True
         finally:
-            if turn is not None:
-                turn.set()
+            self._trying = None if self._trying is turn else self._trying
+            turn.ended.set()
 
-    async def _wait_for_turn(self, task_id: str | None) -> anyio.Event | None:
-        """Wait while another call tries a header; return an event to be set after this one's try.
-
-        Return None if the header has been found meanwhile.
-        """
-        while self.scheme is None and (trying := self._trying) and not trying.is_set():
-            with self._clock.move_on_at(self._clock.now() + _PATIENCE):
-                await trying.wait()
-            if self._trying is trying:
-                break  # it has ended, or is slow, and no other call has taken its turn yet
-        if self.scheme is not None:
-            return None
-        if self._refusal is not None and self._clock.now() < self._refused_until:
-            raise _refusal_for(self._refusal, task_id)
-        self._trying = anyio.Event()
-        return self._trying
+    async def _wait_for_turn(self, task_id: str | None, began: float, pass_gate: PassGate) -> None:
+        """Wait while another call tries a header, then pass the gate, which it may have closed."""
+        known = self._refusal if began >= self._refused_at else None
+        until = self._clock.now() + _PATIENCE
+        has_passed = is_free = False
+        while not (has_passed and (self.scheme or is_free or self._trying is None)):
+            if self._refusal and self._refusal is not known and not has_passed:
+                raise _refusal_for(self._refusal, task_id)
+            other = self._trying
+            if self.scheme or is_free or other is None:
+                await pass_gate()
+                has_passed, until = True, self._clock.now() + _PATIENCE
+                continue
+            with self._clock.move_on_at(until):
+                await other.ended.wait()
+            is_held = other.failure is errors.RateLimitError
+            is_free = other is self._trying or not (other.failure is None or is_held)
+            has_passed = has_passed and not is_held
 
     def _note_refusal(self, scheme: Scheme, error: errors.AuthenticationError) -> None:
         """Go on to the next header; after the last one, the first one's refusal counts."""
@@ -99,7 +112,7 @@ class Authenticator:
             self._refusals.append(copy(error))  # without its traceback
         if len(self._refusals) == len(SCHEMES):
             self._refusal, self._refusals = self._refusals[0], []
-            self._refused_until = self._clock.now() + _PATIENCE
+            self._refused_at = self._clock.now()
 
 
 def _refusal_for(

@@ -152,11 +152,7 @@ class Lists:
     async def poll(self, task_ids: list[str]) -> dict[str, Task]:
         """Return the tasks that one list has, by id; a wait's schedule is its retry.
 
-        Return no tasks if the gateway has no list, or refuses this one: the reason may be one id
-        in it, and must not end the waits for the others.
-
-        Raises:
-            MJError: The list has failed, and may work the next time.
+        They are none where the gateway has no list, or refuses this one for one of its ids.
         """
         self._session.counts.polls += 1
         options = RequestOptions(limit=LIST_LIMIT)

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -33,9 +33,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-# Given the task's id, returns the context in which one request is sent with the key in the header
-# that it names; it swallows a refusal if there is another header to try (`_gateway/auth.py`).
-Authenticate: TypeAlias = "Callable[[str | None], AbstractAsyncContextManager[Scheme, bool | None]]"
+PassGate: TypeAlias = "Callable[[], Awaitable[None]]"
+# Given the task's id, when the request began and how to pass the gate, returns the context in which
+# it is sent; that swallows a refusal if there is another header to try (`_gateway/auth.py`).
+Authenticate: TypeAlias = (
+    "Callable[[str | None, float, PassGate], AbstractAsyncContextManager[Scheme, bool | None]]"
+)
 
 
 @attrs.define(eq=False)
@@ -147,8 +150,7 @@ class Session:
         Raises:
             ClientStateError: The client cannot be used, or was closed meanwhile.
             RateLimitError: The gate is held for longer than the call allows.
-            TransportError: No answer came back, or not in time.
-            MJError: The error that `parse` raised.
+            MJError: No answer came back in time, or the error that `parse` raised.
         """
         self._lifecycle.check()
         while True:
@@ -161,12 +163,7 @@ class Session:
     async def sleep_before_retry(
         self, error: errors.MJError, request: APIRequest, options: RequestOptions
     ) -> RequestOptions:
-        """Sleep until the next attempt, and return its options.
-
-        Raises:
-            MJError: There is no next attempt: the error, or what the gateway answered before
-                the gate was held for too long.
-        """
+        """Sleep until the next attempt and return its options; raise an error if there is none."""
         call, policy = options.call, self._settings.retry
         if isinstance(error, errors.RateLimitError) and error.status_code is None:  # the gate's
             error.task_id = request.task_id
@@ -189,13 +186,15 @@ class Session:
         self, request: APIRequest, parse: Callable[[APIResponse], T], options: RequestOptions
     ) -> T:
         """Send a request once, or once more for each header that may carry the key."""
+        began, is_retry = self._clock.now(), options.attempt > 1
         if isinstance(self._gate, BackoffGate):  # at once, and not behind waits in the slots
             await self._pass_gate(self._gate.check, options.call)
         async with self._seed_slots if options.is_seed else nullcontext(), self._slots:
-            await self._pass_gate(self._gate.acquire, options.call)
-            self.counts.retries += options.attempt > 1
+            pass_gate = partial(self._pass_gate, self._gate.acquire, options.call)
             while True:
-                async with self._authenticate(request.task_id) as scheme:
+                async with self._authenticate(request.task_id, began, pass_gate) as scheme:
+                    self.counts.retries += is_retry
+                    is_retry = False  # but another header
                     response = await self._send(request, scheme, options)
                     try:
                         result = parse(response)
@@ -206,9 +205,6 @@ class Session:
                     if options.call is not None:
                         options.call.last_error = None
                     return result
-                await self._pass_gate(
-                    self._gate.acquire, options.call
-                )  # for the key in another header
 
     async def _pass_gate(self, acquire: Callable[..., Awaitable[None]], call: Call | None) -> None:
         """Wait until the request may be sent, inside the slot: a closed gate is closed for all."""
