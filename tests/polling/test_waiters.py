@@ -356,3 +356,40 @@ async def test_a_broken_hook_ends_a_run() -> None:
 
     assert ["SUCCESS"] == list(map(kind_of, found))
     assert 3 == transport.gateway.now
+
+
+async def test_a_former_leader_without_news_leads_again() -> None:
+    """Its successor is cancelled: its deadline holds, though its request is in flight."""
+    transport = RecordingTransport(seconds=10.0)
+    transport.gateway.add_task("1", WORKING)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        async with anyio.create_task_group() as group:
+            group.start_soon(waits.wait, "1", {"timeout": 4.0})
+            await transport.sleep(1.0)
+            with anyio.move_on_after(60.0) as scope:
+                group.start_soon(cancel_at, transport, scope, 2.0)
+                await waits.wait("2", {"timeout": 100.0})
+
+    assert {"1": 4.0} == waits.ended_at
+
+
+async def cancel_at(transport: RecordingTransport, scope: anyio.CancelScope, at: float) -> None:
+    """Cancel a scope at a time of the clock."""
+    await transport.sleep(at - transport.gateway.now)
+    scope.cancel()
+
+
+async def test_joins_cut_no_request() -> None:
+    """Each wait that joins has a later deadline, and leads; slow answers come all the same."""
+    transport, ids = RecordingTransport(seconds=20.0), numbered(10)
+    async with transport.client(request_timeout=60.0) as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        async with anyio.create_task_group() as group:
+            for task_id in ids:
+                transport.gateway.add_task(task_id, done_at(0))
+                group.start_soon(waits.wait, task_id)
+                await transport.sleep(5.0)
+
+    assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
+    assert 0 == transport.cancelled

@@ -138,11 +138,14 @@ class Waiters:
 
     async def _finish(self, leader: Watch, in_flight: set[PollRequest]) -> None:
         """Wait for the requests of a former leader, before its caller gets the news."""
-        until = self._clock.now() + _MAX_DELAY
+        until = math.inf
         while self._clock.now() < until and not leader.is_expired:
-            if not any(map(self._scheduler.is_awaited, in_flight)):
+            leads_again = not leader.has_news and self.leader is self._next_leader is None
+            if leads_again or not any(map(self._scheduler.is_awaited, in_flight)):
                 break
-            await self._wakeup.wait(until)
+            if leader.has_news and until == math.inf:
+                until = self._clock.now() + _MAX_DELAY
+            await self._wakeup.wait(None if until == math.inf else until)
 
     def _step_down(self) -> None:
         self.leader = None
@@ -164,6 +167,8 @@ class Waiters:
         event = self.waiting[self._next_leader] if self._next_leader else None
         if event is not None:
             event.set()
+        else:  # a former leader without news may have to lead again
+            self._wakeup.set()
 
     async def _send(self, request: PollRequest, in_flight: set[PollRequest]) -> None:
         """Send a request and deliver what comes back; repeat it at once if it is cut."""
