@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -174,3 +175,53 @@ async def test_a_wrong_base_url_ends_all_waits() -> None:
     assert dict.fromkeys(ids, "UnexpectedAnswerError") == waits.kinds()
     assert ["list", "fetch", "fetch", "fetch"] == [one.verb for one in transport.asked]
     assert {0, 1, 2} == set(waits.ended_at.values())
+
+
+class Stop(BaseException):
+    """An exception of a transport that is no Exception, as KeyboardInterrupt is."""
+
+
+@pytest.mark.parametrize("fault", [Stop("a transport"), LookupError("a transport")], ids=repr)
+async def test_a_fault_of_a_transport_comes_without_a_group(fault: BaseException) -> None:
+    """The caller of the leader gets the exception itself."""
+
+    def fail(_asked: Asked) -> None:
+        raise fault
+
+    transport = RecordingTransport(override=fail)
+    async with transport.client() as client, client.task_poller() as poller:
+        with pytest.raises(type(fault), match="a transport"):
+            await poller.wait_for_task("1")
+
+
+async def test_a_fault_while_a_wait_is_cancelled_comes_without_a_group() -> None:
+    """A transport that fails as it is cut off: there is one exception, or none."""
+    transport = SulkingTransport(seconds=10.0)
+    found: list[BaseException] = []
+    async with transport.client() as client, client.task_poller() as poller:
+        async with anyio.create_task_group() as group:
+            with anyio.CancelScope() as scope:
+                group.start_soon(cancel_after, transport, scope)
+                try:
+                    await poller.wait_for_task("1")
+                except LookupError as error:
+                    found.append(error)
+
+    assert [str(error) for error in found] in ([], ["cut off"])
+
+
+class SulkingTransport(RecordingTransport):
+    """A transport that raises an exception of its own when it is cut off."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        try:
+            return await super().handle_async_request(request)
+        except anyio.get_cancelled_exc_class():
+            raise LookupError("cut off") from None
+
+
+async def cancel_after(transport: RecordingTransport, scope: anyio.CancelScope) -> None:
+    """Cancel a scope in a second."""
+    await transport.sleep(1.0)
+    scope.cancel()

@@ -130,7 +130,7 @@ class Waiters:
                 if in_flight:
                     await self._finish(leader, in_flight)
                     group.cancel_scope.cancel()
-        except ExceptionGroup as faults:  # of a hook or a transport of the caller's
+        except BaseExceptionGroup as faults:  # of a hook or a transport of the caller's
             raise faults.exceptions[0] from None
         finally:
             if self.leader is leader:
