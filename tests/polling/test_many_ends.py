@@ -119,3 +119,20 @@ async def test_closing_the_client_ends_it() -> None:
         (4.5, "0", "ClientStateError"),
         (4.5, "2", "ClientStateError"),
     ] == sorted(found)
+
+
+async def test_an_error_of_a_closed_client_has_the_id_of_its_outcome() -> None:
+    """ClientStateError comes without an id: the outcome sets it."""
+    transport, ids = RecordingTransport(), numbered(3)
+    for task_id in ids:
+        transport.gateway.add_task(task_id, done_at(50))
+    found: dict[str, TaskOutcome] = {}
+    client = transport.client()
+    async with client.wait_for_tasks(ids) as outcomes:
+        await transport.sleep(4.5)
+        await client.aclose()
+        async for outcome in outcomes:
+            found[outcome.task_id] = outcome
+
+    assert set(ids) == {outcome.error and outcome.error.task_id for outcome in found.values()}
+    assert {"ClientStateError"} == set(map(kind_of, found.values()))

@@ -192,3 +192,27 @@ async def test_a_waiter_that_is_woken_for_another_goes_on(seconds: float) -> Non
     assert expected | {leader: max(seconds, expected[leader])} == waits.ended_at
     assert dict.fromkeys(ids, "SUCCESS") == waits.kinds()
     assert (0, 1) == (transport.cancelled, len(transport.asked))
+
+
+async def test_a_wait_that_joins_between_two_leaders_may_outlast_the_second() -> None:
+    """The leader is cancelled, and its caller waits again before the next one leads."""
+    transport = RecordingTransport(seconds=lambda asked: 4.0 if asked.at else 0.0)
+    for task_id, status in (("1", WORKING), ("2", WORKING), ("3", done_at(0))):
+        transport.gateway.add_task(task_id, status)
+    async with transport.client() as client, client.task_poller() as poller:
+        waits = ManyWaits(transport, poller)
+        scope = anyio.CancelScope()
+
+        async def wait_twice() -> None:
+            with scope:
+                await waits.wait("1", {"timeout": 60.0})
+            await waits.wait("3", {"timeout": 100.0})
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait_twice)
+            group.start_soon(waits.wait, "2", {"timeout": 5.0})
+            await transport.sleep(1.0)
+            scope.cancel()
+
+    assert {"2": "WaitTimeoutError", "3": "SUCCESS"} == waits.kinds()
+    assert 0 == transport.cancelled  # not cut by the deadline of "2", which is before its end
