@@ -179,3 +179,12 @@ def test_the_seed_of_a_task() -> None:
     """A task carries its seed itself or in its properties."""
     for raw, expected in SEEDS_OF_TASKS:
         assert expected == structure_task({"id": "1", **raw}).seed, raw
+
+
+def test_empty_keys_are_in_one_order() -> None:
+    """The order of the keys of a JSON object means nothing."""
+    raw = {"videoUrls": [], "seed": "", "buttons": [], "id": "1", "imageUrls": [], "status": ""}
+
+    task = structure_task(raw)
+
+    assert ("status", "buttons", "seed", "imageUrls", "videoUrls") == task.empty_keys
