@@ -32,7 +32,7 @@ FAILURES = {
     "seedless": errors.SeedUnavailableError,
 }
 STATUSES = {"failed": "FAILURE", "unfinished": "IN_PROGRESS"}
-RESTART_AT, AWAY = 2_000, 0.4
+RESTART_AT, AWAY = 2_000, 0.8
 
 
 def kind_of(task_id: str) -> str:
