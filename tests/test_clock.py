@@ -57,3 +57,14 @@ async def test_who_waits_may_be_cancelled() -> None:
     wakeup.set()
 
     assert (True, 3.0) == (scope.cancelled_caught, clock.now())
+
+
+@pytest.mark.parametrize(("until", "deadline", "expected"), [(10.0, 3.0, 3.0), (3.0, 10.0, 3.0)])
+async def test_it_waits_at_most_until_the_deadline(
+    until: float, deadline: float, expected: float
+) -> None:
+    """A wait ends at its time or at its deadline, whichever comes first."""
+    clock = virtual_clock()
+    await Wakeup(clock).wait(until, deadline)
+
+    assert expected == clock.now()

@@ -339,3 +339,12 @@ def test_a_key_that_a_gateway_has_masked_is_concealed_too() -> None:
     secret = Secret("sk-abcdefghijklmnopqrstuvwxyz")
 
     assert "Exhausted[sk-***]" == secret.conceal("Exhausted[sk-abc***xyz]")
+
+
+@pytest.mark.parametrize(("key", "said"), [("12345678", "said ***"), ("1234567", "said 1234567")])
+def test_a_key_is_concealed_from_eight_characters(key: str, said: str) -> None:
+    """A shorter key would be found in any text."""
+    secret = Secret(key)
+
+    assert said == secret.conceal(f"said {key}")
+    assert said.encode() == secret.conceal_in(f"said {key}".encode())

@@ -38,6 +38,7 @@ PROXY = "give http://host:port there, or unset it"
             "set SSL_CERT_FILE to a file with the certificate of the gateway's authority",
         ),
         (errors.UnexpectedAnswerError("html"), ADDRESS),
+        (errors.UnexpectedAnswerError("json"), ADDRESS),
         (errors.UnexpectedAnswerError("redirect"), ADDRESS),
         (errors.UnexpectedAnswerError("other task"), RETRY_LATER),
         (

@@ -199,6 +199,33 @@ async def test_it_works_under_respx() -> None:
             assert "1" == (await client.fetch_task("1")).id
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx.ReadError("cut"),
+        httpx.InvalidURL("odd"),
+        httpx.StreamClosed(),
+        OSError(101, "Network is unreachable"),
+        UnicodeError("odd host"),
+        anyio.ClosedResourceError(),
+        anyio.BrokenResourceError(),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_a_failure_below_httpx_is_a_transport_error(failure: Exception) -> None:
+    """What a transport raises for a request that failed is named, and is tried again."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise failure
+
+    wire = Wire(fail)
+    async with client_on(wire, retry=RetryPolicy(attempts=2, first_delay=0)) as client:
+        with pytest.raises(errors.TransportError, match=type(failure).__name__):
+            await client.fetch_task("1")
+
+    assert 2 == len(wire.requests)
+
+
 async def test_a_proxys_own_refusal_is_named() -> None:
     """A 407 is the proxy's, not the gateway's, and is not tried again."""
     wire = Wire(lambda _: httpx.Response(407))

@@ -186,6 +186,20 @@ REFUSED: list[Any] = [
         {},
     ),
     ("an error in words inside a 200", b'{"error":"no"}', 200, errors.APIError, {"code": None}),
+    (
+        "an error with an id, and no key of a task, inside a 200",
+        b'{"id":"7","error":{"message":"no","code":"500"}}',
+        200,
+        errors.ServerError,
+        {"description": "no"},
+    ),
+    (
+        "spring: an error with a status inside a 200",
+        b'{"status":500,"error":"Internal Server Error"}',
+        200,
+        errors.APIError,
+        {"code": None, "description": "Internal Server Error"},
+    ),
 ]
 
 
