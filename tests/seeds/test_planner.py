@@ -114,6 +114,16 @@ def test_provisional_failures_count_if_the_gateway_is_up(lives: bool) -> None:  
     assert (not lives) is run.planner.breaker.is_exhausted
 
 
+def test_a_failure_counts_if_no_other_answer_can_follow() -> None:
+    """The last id has its outcome at once, and the run does not wait for ever."""
+    run = PlannerHarness(options={"max_asks": 1})
+    (item,) = run.begin("a")
+    run.fail([item], down(), 1.0)
+
+    assert {"a": type(down()).__name__} == run.outcomes
+    assert run.planner.done
+
+
 def test_what_does_not_count_is_forgotten() -> None:
     """After an outage an id has all its requests again."""
     run = PlannerHarness()
