@@ -37,6 +37,20 @@ def test_hints_are_bounded() -> None:
     assert [(1.0, "1"), (1.4, "1"), (3.0, "1 2"), (3.5, "1"), (4.0, "1")] == asked
 
 
+def test_the_hint_of_a_wait_that_has_gone_is_forgotten() -> None:
+    """A later wait for the same id is due at the next tick, and not at once."""
+    harness = BatchHarness()
+    harness.join("2")
+    (gone,) = harness.join("1")
+    harness.run(1.0)
+    harness.clock.time = 1.0
+    harness.scheduler.mark_urgent("1")
+    harness.scheduler.leave(gone)
+    harness.join("1")
+
+    assert [] == harness.ids(1.0)
+
+
 def test_hints_of_one_instant_are_one_request() -> None:
     """Ids that are hinted together are asked for together; one that is hinted twice, once."""
     harness = BatchHarness()
