@@ -211,8 +211,8 @@ class RetryPolicy:
         max_delay: The longest delay before any try.
         max_retry_after: A `Retry-After` above this is raised at once, not waited for.
         budget: How many retries a client has, all calls together: one takes 1, a success gives
-            0.2 back, and below 1 nothing is retried. A dead gateway so costs one request a
-            call and not three.
+            0.2 back, and below 1 nothing is retried. So a dead gateway costs one request a
+            call, not three.
 
     Raises:
         ConfigurationError: A value is out of range.
